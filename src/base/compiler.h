@@ -1,0 +1,86 @@
+/*
+ * Compiler and processor helpers that every other file may use.
+ *
+ * Everything here has a portable fallback, so that no function elsewhere
+ * contains a platform #if.
+ */
+#ifndef CMAP__BASE_COMPILER_H
+#define CMAP__BASE_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef CMAP_WITH_CK
+#  include <ck_cc.h>
+#  include <ck_pr.h>
+#endif
+
+/* One cache line of the processors we know; only a wrong guess of speed. */
+#define CMAP__CACHE_LINE 64
+
+#define cmap__likely(x)   __builtin_expect(!!(x), 1)
+#define cmap__unlikely(x) __builtin_expect(!!(x), 0)
+
+#define CMAP__ALWAYS_INLINE static inline __attribute__((always_inline))
+#define CMAP__NOINLINE      __attribute__((noinline))
+#define CMAP__COLD          __attribute__((cold, noinline))
+#define CMAP__ALIGNED(n)    __attribute__((aligned(n)))
+
+#if defined(__SANITIZE_THREAD__)
+#  define CMAP__TSAN 1
+#elif defined(__has_feature)
+#  if __has_feature(thread_sanitizer)
+#    define CMAP__TSAN 1
+#  endif
+#endif
+#ifndef CMAP__TSAN
+#  define CMAP__TSAN 0
+#endif
+
+/*
+ * For the one function that copies payload words (seqcount.h says why): no
+ * ThreadSanitizer instrumentation, not even of its atomic accesses. clang
+ * keeps instrumenting atomics under no_sanitize, hence its own attribute.
+ */
+#if CMAP__TSAN && defined(__clang__)
+#  define CMAP__UNINSTRUMENTED                                                 \
+    __attribute__((noinline, disable_sanitizer_instrumentation))
+#elif CMAP__TSAN
+#  define CMAP__UNINSTRUMENTED __attribute__((noinline, no_sanitize_thread))
+#else
+#  define CMAP__UNINSTRUMENTED __attribute__((always_inline)) inline
+#endif
+
+/* Tells the processor that this is a spin loop. */
+static inline void cmap__pause(void)
+{
+#if defined(CMAP_WITH_CK)
+  ck_pr_stall();
+#elif defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield" ::: "memory");
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* Asks for the cache line of p to be read; p need not be mapped. */
+static inline void cmap__prefetch(const void *p)
+{
+  __builtin_prefetch(p, 0, 3);
+}
+
+/* Asks for the cache line of p in order to write it. */
+static inline void cmap__prefetch_write(const void *p)
+{
+  __builtin_prefetch(p, 1, 3);
+}
+
+/* Rounds n up to a multiple of align, a power of two. */
+static inline size_t cmap__round_up(size_t n, size_t align)
+{
+  return (n + align - 1) & ~(align - 1);
+}
+
+#endif

@@ -1,0 +1,791 @@
+/*
+ * libcmap - an embeddable concurrent hash map for C.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * This is the only header of the library, and the whole of its contract.
+ *
+ *   1. Rules that hold for every call      6. Reading
+ *   2. Status codes                        7. Writing
+ *   3. Keys, `how`, callbacks              8. Read-modify-write
+ *   4. Options                             9. The whole map
+ *   5. Create and destroy                 10. The typed layer (CMAP_DEFINE)
+ *
+ * -------------------------------------------------------------------------
+ * 1. Rules that hold for every call
+ * -------------------------------------------------------------------------
+ *
+ * Status. Every call that can fail returns enum cmap_status and must be
+ *   checked. CMAP_OK is 0, the library's other codes are negative, and values
+ *   above 0 belong to the user: a callback may return one, and it comes out of
+ *   the call unchanged. Unless a call says otherwise, whatever is not CMAP_OK
+ *   has changed nothing, and its outputs are untouched. The library never
+ *   aborts, exits or prints.
+ *
+ * Checked misuse. A NULL map, key or required pointer, a key size that does
+ *   not fit the key kind, an unknown option, flag or enum value and a wrong
+ *   `size` field are CMAP_EINVAL. Wild pointers, a destroyed map and a callback
+ *   that leaves by longjmp or a C++ exception cannot be checked.
+ *
+ * Threads. Every call on a map may be made from any number of threads at
+ *   once, except cmap_destroy, which must be the last. No thread registers.
+ *
+ * Ownership. Keys are copied in. Values are moved in as bytes: once a call
+ *   that stores a value has returned CMAP_OK the map owns what the value
+ *   points to and releases it with value_destroy. A value that comes out
+ *   is the caller's own: removed and replaced values are moved out (when an
+ *   output is given; else they are destroyed), values that stay in the map are
+ *   copied, by value_clone if there is one. A map with value_destroy but
+ *   without value_clone cannot copy values out: such a call is CMAP_ENOTSUP;
+ *   look at the value in place instead (cmap_view).
+ *   Keys, values and what they hold may move in memory by memcpy.
+ *   Destructors run after the lock is released, and may call the library.
+ *
+ * Locks. The map is divided into shards by the hash of the key; each has one
+ *   reader/writer lock. Which keys share a shard is not visible and changes:
+ *   "another key" may always live in the shard that is locked. Each call names
+ *   the lock it takes: "none", "read" or "write". Plain reads take none
+ *   when the key is an integer, of fixed size or not longer than
+ *   inline_key_size, and the value has no value_clone and is not larger than
+ *   inline_value_size; they then write no shared memory, and are called
+ *   lock-free below. They fall back to the read lock when writers keep
+ *   changing the same 11 entries during the read.
+ *
+ * Callbacks. A callback that is called under a lock may read any map. It may
+ *   write to other maps; to write to its own map, or to wait for its own
+ *   shard, is CMAP_EDEADLK if the key lives in the locked shard and works if
+ *   not, so do not. Two threads whose callbacks write to each other's
+ *   map may wait for each other for ever: use CMAP_TRY or a deadline.
+ *   hash, equal, key_copy and value_equal must not call the library.
+ *
+ * Waiting. Readers and writers wait for a lock in no fixed order; neither can
+ *   starve the other. Every call that may wait takes `how` (section 3).
+ *   No call waits for a table to be rebuilt: only one shard, a few hundred
+ *   entries, is ever locked for growing.
+ *
+ * Ordering guarantees.
+ *   A.1  Calls on one key are linearizable: each takes effect at one moment
+ *        between its begin and its return.
+ *   A.2  All that a thread did before a write happens before everything that
+ *        another thread does after a call that saw that write.
+ *   A.3  A call that writes returns only after a full memory barrier: if one
+ *        thread inserts x and then gets y while another inserts y and
+ *        then gets x, at least one of them finds the other's key.
+ *   A.4  Two threads that only read may see writes of two other threads to
+ *        two different keys in different orders on processors that allow it
+ *        (not on x86 or ARMv8).
+ *   B.1  Calls on the whole map visit one shard at a time and are not one
+ *        moment, except cmap_len_exact.
+ *
+ * Memory. When memory runs out, the call returns CMAP_ENOMEM and the map is
+ *   as it was. Removing, reading and cmap_clear never need memory to succeed
+ *   for plain values.
+ */
+#ifndef LIBCMAP_H
+#define LIBCMAP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CMAP_VERSION_MAJOR 0
+#define CMAP_VERSION_MINOR 1
+#define CMAP_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#  define CMAP_API        __attribute__((visibility("default")))
+#  define CMAP_MUST_CHECK __attribute__((warn_unused_result))
+/* The linker's name: corosync's libcmap exports cmap_get and others. */
+#  define CMAP__STR2(x)      #x
+#  define CMAP__STR(x)       CMAP__STR2(x)
+#  define CMAP_SYMBOL(name)  __asm__(CMAP__STR(__USER_LABEL_PREFIX__) "libcmap_" #name)
+#else
+#  error "libcmap needs gcc or clang"
+#endif
+
+/* The empty initialiser of C and of C++. */
+#ifdef __cplusplus
+#  define CMAP_INIT {}
+#else
+#  define CMAP_INIT {0}
+#endif
+
+/* -------------------------------------------------------------------------
+ * 2. Status codes
+ * ------------------------------------------------------------------------- */
+
+/* X(name, value, text); the values never change. */
+#define CMAP_STATUS_MAP(X)                                                     \
+  X(CMAP_OK, 0, "success")                                                     \
+  X(CMAP_NOT_FOUND, -1, "the key is absent")                                   \
+  X(CMAP_EXISTS, -2, "the key is present")                                     \
+  X(CMAP_MISMATCH, -3, "the value is not the expected one")                    \
+  X(CMAP_BUSY, -4, "the call would have had to wait")                          \
+  X(CMAP_TIMEDOUT, -5, "the deadline passed while waiting")                    \
+  X(CMAP_EDEADLK, -6, "waiting would never have ended")                        \
+  X(CMAP_EABANDONED, -7, "the thread waited for has ended")                    \
+  X(CMAP_ENOMEM, -8, "out of memory")                                          \
+  X(CMAP_EINVAL, -9, "an argument is not valid")                               \
+  X(CMAP_ENOTSUP, -10, "this map's options do not allow the call")             \
+  X(CMAP_ENOSPC, -11, "the buffer is too small")                               \
+  X(CMAP_FROZEN, -12, "the map is frozen")
+
+enum cmap_status {
+#define CMAP__STATUS(name, value, text) name = value,
+  CMAP_STATUS_MAP(CMAP__STATUS)
+#undef CMAP__STATUS
+  CMAP_STATUS_LAST = INT_MAX /* values above 0 are the user's own */
+};
+
+/*
+ * The name of a status ("CMAP_NOT_FOUND"), and one sentence about it. For
+ * values above 0 "user status"; for unknown ones "unknown status". Static
+ * strings; never NULL.
+ */
+CMAP_API const char *cmap_status_name(enum cmap_status status)
+    CMAP_SYMBOL(status_name);
+CMAP_API const char *cmap_status_text(enum cmap_status status)
+    CMAP_SYMBOL(status_text);
+
+/* What a call that returned CMAP_OK did to the entry. */
+enum cmap_event {
+  CMAP_FOUND,    /* the key was present and its entry is unchanged */
+  CMAP_INSERTED, /* the key was absent and is now present */
+  CMAP_UPDATED,  /* the key was present and its value changed */
+  CMAP_REMOVED   /* the key was present and is now absent */
+};
+
+/* -------------------------------------------------------------------------
+ * 3. Keys, `how`, callbacks
+ * ------------------------------------------------------------------------- */
+
+struct cmap; /* a map */
+
+/*
+ * A key, or a part of a larger string used as one. `data` need not be
+ * terminated or aligned. It is read during the call only. In callbacks it
+ * describes the stored key; stored strings and bytes are followed by a 0 byte.
+ */
+struct cmap_key {
+  const void *data;
+  size_t size; /* bytes; of a string without its terminator */
+};
+
+static inline struct cmap_key cmap_key(const void *data, size_t size)
+{
+  struct cmap_key key;
+  key.data = data;
+  key.size = size;
+  return key;
+}
+
+static inline struct cmap_key cmap_key_u32(const uint32_t *key)
+{
+  return cmap_key(key, sizeof *key);
+}
+
+static inline struct cmap_key cmap_key_u64(const uint64_t *key)
+{
+  return cmap_key(key, sizeof *key);
+}
+
+/* NULL gives the key (NULL, 0), which every call refuses. */
+static inline struct cmap_key cmap_key_string(const char *string)
+{
+  return cmap_key(string, string ? strlen(string) : 0);
+}
+
+/* Flags of struct cmap_how; they may be combined. */
+enum {
+  CMAP_TRY = 1,      /* never wait: CMAP_BUSY instead */
+  CMAP_DEADLINE = 2, /* wait until deadline_ns at the most: CMAP_TIMEDOUT */
+  CMAP_HASHED = 4    /* `hash` is the key's hash, from cmap_hash */
+};
+
+/*
+ * How a call waits and hashes; NULL stands for "as long as it takes". A
+ * deadline bounds waiting, not the caller's own callbacks. TRY with DEADLINE
+ * is TRY. A wrong hash spoils results, but never memory. Set `size` to
+ * sizeof(struct cmap_how).
+ */
+struct cmap_how {
+  size_t size;
+  unsigned flags;
+  uint64_t hash;
+  uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC, nanoseconds */
+};
+
+static inline struct cmap_how cmap_how_try(void)
+{
+  struct cmap_how how = CMAP_INIT;
+  how.size = sizeof how;
+  how.flags = CMAP_TRY;
+  return how;
+}
+
+static inline struct cmap_how cmap_how_until(uint64_t deadline_ns)
+{
+  struct cmap_how how = CMAP_INIT;
+  how.size = sizeof how;
+  how.flags = CMAP_DEADLINE;
+  how.deadline_ns = deadline_ns;
+  return how;
+}
+
+static inline struct cmap_how cmap_how_hashed(uint64_t hash)
+{
+  struct cmap_how how = CMAP_INIT;
+  how.size = sizeof how;
+  how.flags = CMAP_HASHED;
+  how.hash = hash;
+  return how;
+}
+
+/* A deadline that many nanoseconds from now. */
+CMAP_API struct cmap_how cmap_how_within(uint64_t timeout_ns)
+    CMAP_SYMBOL(how_within);
+
+/*
+ * Callbacks. Each is called with the stored key, or with the caller's where
+ * none is stored yet, and ends with the caller's ctx. Pointers are valid during
+ * the call only. A status other than CMAP_OK ends the operation and is its
+ * result; use values above 0. Each operation says which lock is held.
+ */
+
+/* Looks at an entry. */
+typedef enum cmap_status cmap_view_fn(struct cmap_key key, const void *value,
+                                      void *ctx);
+/* Makes a value (all of it; it starts zeroed), or changes one in place. */
+typedef enum cmap_status cmap_value_fn(struct cmap_key key, void *value,
+                                       void *ctx);
+/* Decides about an entry; may change the value. */
+typedef bool cmap_test_fn(struct cmap_key key, void *value, void *ctx);
+
+/* What a cmap_compute_fn wants done. */
+enum cmap_action {
+  CMAP_KEEP,  /* leave the entry, or its absence, as it is */
+  CMAP_PUT,   /* store *fresh */
+  CMAP_REMOVE /* remove the entry */
+};
+
+/*
+ * Computes the new value *fresh from *old (NULL: the key is absent). fresh
+ * starts as a copy of the old bytes, or zeroed if the key is absent or the map
+ * has value_destroy. *action starts as CMAP_KEEP.
+ */
+typedef enum cmap_status cmap_compute_fn(struct cmap_key key, const void *old,
+                                         void *fresh, enum cmap_action *action,
+                                         void *ctx);
+
+/* -------------------------------------------------------------------------
+ * 4. Options
+ * ------------------------------------------------------------------------- */
+
+enum cmap_key_kind {
+  CMAP_U32 = 1, /* uint32_t */
+  CMAP_U64,     /* uint64_t */
+  CMAP_FIXED,   /* key_size bytes, compared as bytes (mind padding) */
+  CMAP_STRING,  /* bytes without 0 */
+  CMAP_BYTES,   /* any bytes, of any length from 0 */
+  CMAP_CUSTOM   /* an object of key_size bytes with key_hash and key_equal */
+};
+
+/* Flags of struct cmap_options; they may be combined. */
+enum {
+  CMAP_HASH_IS_GOOD = 1, /* key_hash spreads over all 64 bits: do not mix it */
+  CMAP_HASH_FAST = 2,    /* a faster hash of strings and bytes, without
+                            protection from keys chosen to collide */
+  CMAP_FIXED_SEED = 4,   /* use `seed`: the same order in every run, and no
+                            protection from keys chosen to collide */
+  CMAP_HUGE_PAGES = 8    /* ask for huge pages; single inserts may take ms */
+};
+
+/*
+ * Where a map gets its memory. alloc returns at least `size` bytes aligned to
+ * `align` (a power of two), or NULL; free gets the same size and align again.
+ * Both may be called from any thread, with a lock of the map held; they must
+ * not call the library. Both NULL: jemalloc if built with it, else libc, and
+ * anonymous mappings for large parts.
+ */
+struct cmap_allocator {
+  void *(*alloc)(size_t size, size_t align, void *ctx);
+  void (*free)(void *memory, size_t size, size_t align, void *ctx);
+  void *ctx;
+};
+
+/*
+ * Options of cmap_create. Zero means the default wherever zero makes no sense
+ * as a value. Begin with
+ *     struct cmap_options options = CMAP_INIT;
+ *     options.size = sizeof options;
+ * or with cmap_options_init. A larger `size` is accepted if what this library
+ * does not know is zero.
+ */
+struct cmap_options {
+  size_t size;      /* sizeof(struct cmap_options) */
+  unsigned key_kind; /* enum cmap_key_kind; required */
+  unsigned flags;
+  size_t key_size;   /* FIXED, CUSTOM: 1 ... 256 bytes; else 0 or the size */
+  size_t value_size; /* bytes, from 0 (a set) */
+  size_t value_align;       /* power of two up to 64; default 8 */
+  size_t inline_key_size;   /* STRING, BYTES: longest key that lies in the
+                               slot, up to 63, rounded up to 8n - 1; def. 23 */
+  size_t inline_value_size; /* larger values lie behind a pointer and are read
+                               under the lock; up to 1024, default 256 */
+  size_t capacity;     /* entries to make room for at once (cmap_reserve) */
+  size_t shard_groups; /* upper size of a shard in groups of 11 entries: power
+                          of two up to 4096; default 64 */
+  size_t shard_bytes;  /* upper size of a shard in bytes; default 64 KiB */
+  uint64_t seed[2];    /* with CMAP_FIXED_SEED */
+
+  /* Hash of a key. CUSTOM needs it, other kinds may have it. Pure. Unless
+     CMAP_HASH_IS_GOOD its result goes through a keyed mixer. */
+  uint64_t (*key_hash)(struct cmap_key key, void *ctx);
+  /* CUSTOM, required: are two keys equal? Pure. Called under the lock. */
+  bool (*key_equal)(struct cmap_key stored, struct cmap_key key, void *ctx);
+  /* CUSTOM: makes the stored key (key_size bytes) from the caller's; NULL: the
+     bytes are copied. Called under the lock. A status other than CMAP_OK is
+     the result of the inserting call. */
+  enum cmap_status (*key_copy)(struct cmap_key key, void *stored, void *ctx);
+  /* CUSTOM: releases a stored key. Called without a lock. */
+  void (*key_destroy)(void *stored, void *ctx);
+  void *key_ctx;
+
+  /* Releases what a value owns. Called without a lock. */
+  void (*value_destroy)(void *value, void *ctx);
+  /* Makes *copy from *value. Called under the read or write lock. */
+  enum cmap_status (*value_clone)(const void *value, void *copy, void *ctx);
+  /* Are two values equal? NULL: compared as bytes. Called under the lock. */
+  bool (*value_equal)(const void *a, const void *b, void *ctx);
+  void *value_ctx;
+
+  struct cmap_allocator allocator;
+};
+
+static inline void cmap_options_init(struct cmap_options *options,
+                                     enum cmap_key_kind key_kind,
+                                     size_t value_size)
+{
+  memset(options, 0, sizeof *options);
+  options->size = sizeof *options;
+  options->key_kind = (unsigned)key_kind;
+  options->value_size = value_size;
+}
+
+/* -------------------------------------------------------------------------
+ * 5. Create and destroy
+ * ------------------------------------------------------------------------- */
+
+/*
+ * Makes an empty map into *map.
+ *   CMAP_EINVAL   an option is not valid, or two do not go together
+ *   CMAP_ENOMEM   out of memory, or the system gave no random seed
+ * Cost: about 4 KiB; storage for entries comes with the first of them.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_create(const struct cmap_options *options, struct cmap **map)
+    CMAP_SYMBOL(create);
+
+/*
+ * Destroys all entries and the map. No other thread may use the map, nor this
+ * one from a callback. NULL is allowed.
+ */
+CMAP_API void cmap_destroy(struct cmap *map) CMAP_SYMBOL(destroy);
+
+/*
+ * Writes the options in force, defaults filled in, the seed zeroed unless
+ * CMAP_FIXED_SEED. options->size must be set by the caller.
+ *   CMAP_EINVAL   a NULL, or options->size is not the library's
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_options(const struct cmap *map, struct cmap_options *options)
+    CMAP_SYMBOL(get_options);
+
+/*
+ * The hash of a key in this map, for CMAP_HASHED, and to compute it once for
+ * several calls. The same for the map's whole life; differs between maps.
+ *   CMAP_EINVAL   a NULL, or the key does not fit the map
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_hash(const struct cmap *map, struct cmap_key key, uint64_t *hash)
+    CMAP_SYMBOL(hash);
+
+/*
+ * Statuses of all calls below, not repeated there:
+ *   CMAP_EINVAL    checked misuse (section 1)
+ *   CMAP_BUSY      CMAP_TRY, and the lock is not free
+ *   CMAP_TIMEDOUT  CMAP_DEADLINE, and the lock was not free in time
+ *   CMAP_EDEADLK   the calling thread is inside a callback under the very lock
+ *                  that the call needs
+ *   > 0            a callback's own status
+ * and, of calls that may insert or copy a value:
+ *   CMAP_ENOMEM    out of memory
+ *   CMAP_ENOTSUP   the value would have to be copied (value_destroy without
+ *                  value_clone); nothing is done
+ */
+
+/* -------------------------------------------------------------------------
+ * 6. Reading
+ * ------------------------------------------------------------------------- */
+
+/*
+ * Copies the value of the key to *value (value_size bytes; NULL: only asks).
+ * For values beyond inline_value_size and with value_clone, *value is
+ * unspecified unless CMAP_OK.
+ *   CMAP_NOT_FOUND  the key is absent
+ * Lock: none where reads are lock-free (section 1), else read. O(1).
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get(struct cmap *map, struct cmap_key key, void *value,
+         const struct cmap_how *how) CMAP_SYMBOL(get);
+
+/* CMAP_OK if the key is present, else CMAP_NOT_FOUND. Lock: as cmap_get. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_contains(struct cmap *map, struct cmap_key key,
+              const struct cmap_how *how) CMAP_SYMBOL(contains);
+
+/*
+ * Calls view with the stored key and value; no copy is made.
+ *   CMAP_NOT_FOUND  the key is absent; view was not called
+ * Lock: read, while view runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_view(struct cmap *map, struct cmap_key key, cmap_view_fn *view, void *ctx,
+          const struct cmap_how *how) CMAP_SYMBOL(view);
+
+/* -------------------------------------------------------------------------
+ * 7. Writing
+ *
+ * `value` is value_size bytes (may be NULL if that is 0). `old` and `event`
+ * may be NULL.
+ * ------------------------------------------------------------------------- */
+
+/*
+ * Stores the value, whether the key is present or not. A present entry keeps
+ * its stored key; its old value is moved to *old.
+ * event: CMAP_INSERTED or CMAP_UPDATED. Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_insert(struct cmap *map, struct cmap_key key, const void *value,
+            void *old, enum cmap_event *event, const struct cmap_how *how)
+    CMAP_SYMBOL(insert);
+
+/*
+ * Stores the value if the key is absent ("try add").
+ *   CMAP_EXISTS  the key is present: nothing was stored, the caller keeps the
+ *                value, and the present value is copied to *present (NULL: not)
+ * Lock: write; a hit only as cmap_get.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_insert_new(struct cmap *map, struct cmap_key key, const void *value,
+                void *present, const struct cmap_how *how)
+    CMAP_SYMBOL(insert_new);
+
+/*
+ * Gets the value of the key, or inserts *value if the key is absent; either
+ * way *value is then a copy of what the map holds. With value_destroy, the
+ * caller's value is consumed on CMAP_OK, and what comes out is a clone.
+ * event: CMAP_FOUND or CMAP_INSERTED. Lock: write; a hit only as cmap_get.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_or_insert(struct cmap *map, struct cmap_key key, void *value,
+                   enum cmap_event *event, const struct cmap_how *how)
+    CMAP_SYMBOL(get_or_insert);
+
+/*
+ * Gets the value of the key, or inserts the one that make makes, and copies
+ * it to *value (NULL: not). make is called at most once, only if the key is
+ * absent, and no other call on the key comes between; a slow make holds up
+ * every key of the shard. A status from make: nothing is inserted.
+ * Lock: write, while make runs; a hit only as cmap_get.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_or_insert_with(struct cmap *map, struct cmap_key key, void *value,
+                        enum cmap_event *event, cmap_value_fn *make, void *ctx,
+                        const struct cmap_how *how)
+    CMAP_SYMBOL(get_or_insert_with);
+
+/*
+ * The same, but make runs outside every lock: it may take its time and use the
+ * map. Several threads may each make a value; one is inserted, the others'
+ * are destroyed, and all get the one that was inserted.
+ * Lock: none while make runs; write to insert.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_or_insert_with_unlocked(struct cmap *map, struct cmap_key key,
+                                 void *value, enum cmap_event *event,
+                                 cmap_value_fn *make, void *ctx,
+                                 const struct cmap_how *how)
+    CMAP_SYMBOL(get_or_insert_with_unlocked);
+
+/*
+ * Removes the entry and moves its value to *old.
+ *   CMAP_NOT_FOUND  the key is absent
+ * Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_remove(struct cmap *map, struct cmap_key key, void *old,
+            const struct cmap_how *how) CMAP_SYMBOL(remove);
+
+/*
+ * Removes the entry if test says true. test may change the value; a changed
+ * value stays changed if test says false.
+ *   CMAP_NOT_FOUND  the key is absent; test was not called
+ *   CMAP_MISMATCH   test said false
+ * Lock: write, while test runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_remove_if(struct cmap *map, struct cmap_key key, cmap_test_fn *test,
+               void *ctx, void *old, const struct cmap_how *how)
+    CMAP_SYMBOL(remove_if);
+
+/*
+ * Removes the entry if its value equals *expected (value_equal or bytes).
+ *   CMAP_NOT_FOUND, CMAP_MISMATCH
+ * Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_remove_if_equal(struct cmap *map, struct cmap_key key,
+                     const void *expected, const struct cmap_how *how)
+    CMAP_SYMBOL(remove_if_equal);
+
+/* -------------------------------------------------------------------------
+ * 8. Read-modify-write
+ * ------------------------------------------------------------------------- */
+
+/*
+ * Replaces the value by *value if it equals *expected ("try update"). The old
+ * value is destroyed.
+ *   CMAP_NOT_FOUND  the key is absent
+ *   CMAP_MISMATCH   the value is another; the caller keeps *value
+ * Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_compare_exchange(struct cmap *map, struct cmap_key key,
+                      const void *expected, const void *value,
+                      const struct cmap_how *how)
+    CMAP_SYMBOL(compare_exchange);
+
+/*
+ * Replaces the value by *value if test says true; the old one is moved to
+ * *old. Statuses as cmap_remove_if. Lock: write, while test runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_replace_if(struct cmap *map, struct cmap_key key, cmap_test_fn *test,
+                void *ctx, const void *value, void *old,
+                const struct cmap_how *how) CMAP_SYMBOL(replace_if);
+
+/*
+ * Exchanges the caller's value with the map's: on CMAP_UPDATED *value is the
+ * old value. On CMAP_INSERTED the key was absent, and *value is untouched (the
+ * map owns it). Nothing is copied or destroyed. Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_swap(struct cmap *map, struct cmap_key key, void *value,
+          enum cmap_event *event, const struct cmap_how *how)
+    CMAP_SYMBOL(swap);
+
+/*
+ * Calls compute once, whether the key is present or not, and does what it
+ * says. A status from compute: nothing is changed. The resulting value is
+ * copied to *value; on CMAP_REMOVED the removed value is moved there.
+ *   CMAP_NOT_FOUND  the key was absent and still is
+ * event: CMAP_FOUND (kept), CMAP_INSERTED, CMAP_UPDATED, CMAP_REMOVED.
+ * Lock: write, while compute runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_compute(struct cmap *map, struct cmap_key key, void *value,
+             enum cmap_event *event, cmap_compute_fn *compute, void *ctx,
+             const struct cmap_how *how) CMAP_SYMBOL(compute);
+
+/*
+ * Lets alter change the value in place. There is no roll-back: what alter has
+ * changed stays, whatever status it returns.
+ *   CMAP_NOT_FOUND  the key is absent; alter was not called
+ * Lock: write, while alter runs; lock-free readers of up to 10 other keys wait
+ * with it.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_alter(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
+           void *ctx, const struct cmap_how *how) CMAP_SYMBOL(alter);
+
+/*
+ * Combines an unsigned integer value of 4 or 8 bytes with operand, wrapping.
+ * An absent key counts as 0 and is inserted. The value before comes out in
+ * *before (NULL: not). The operand of a 4-byte value must fit into 4 bytes,
+ * except that cmap_fetch_add and cmap_fetch_sub take it modulo 2^32.
+ *   CMAP_ENOTSUP  value_size is neither 4 nor 8, or value_destroy is set
+ * Lock: write.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_add(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_add);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_sub(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_sub);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_and(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_and);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_or(struct cmap *map, struct cmap_key key, uint64_t operand,
+              uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_or);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_max(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_max);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
+    CMAP_SYMBOL(fetch_min);
+
+/* -------------------------------------------------------------------------
+ * 9. The whole map
+ *
+ * One shard is locked at a time unless a call says otherwise, so that these
+ * are not one moment: an entry that is there from begin to end is met exactly
+ * once, one that comes or goes meanwhile at most once. If a call ends early
+ * (CMAP_BUSY, CMAP_TIMEDOUT, CMAP_EDEADLK, CMAP_ENOMEM or a callback's
+ * status), what it had done stays done.
+ * ------------------------------------------------------------------------- */
+
+/*
+ * The number of entries: a sum over the shards without any lock. Exact when no
+ * thread writes; else somewhere near. Never waits. Cost: one cache line per
+ * shard (about one per 500 entries). 0 for NULL.
+ */
+CMAP_API size_t cmap_len(const struct cmap *map) CMAP_SYMBOL(len);
+
+/*
+ * The number of entries at one moment of the call. Lock: read, all shards at
+ * once.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_len_exact(struct cmap *map, size_t *len, const struct cmap_how *how)
+    CMAP_SYMBOL(len_exact);
+
+/*
+ * Was the map empty at some moment of the call? Exact in both directions;
+ * never waits. Cost: one shard if it has entries, else all.
+ */
+CMAP_API bool cmap_is_empty(const struct cmap *map) CMAP_SYMBOL(is_empty);
+
+/*
+ * The number of entries that the present shards hold before one of them
+ * grows, if keys are spread evenly. Never waits.
+ */
+CMAP_API size_t cmap_capacity(const struct cmap *map) CMAP_SYMBOL(capacity);
+
+/*
+ * The number of shards, and the index in hash order, below that number, of
+ * the shard where keys with this hash live: for metrics. Both may change
+ * whenever a thread writes. Cost: one cache line per 4 shards.
+ */
+CMAP_API size_t cmap_shard_count(const struct cmap *map)
+    CMAP_SYMBOL(shard_count);
+CMAP_API size_t cmap_shard_index(const struct cmap *map, uint64_t hash)
+    CMAP_SYMBOL(shard_index);
+
+/*
+ * Calls view for every entry; a status ends the walk and is returned.
+ * Lock: read, a shard at a time, while view runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_view_all(struct cmap *map, cmap_view_fn *view, void *ctx,
+              const struct cmap_how *how) CMAP_SYMBOL(view_all);
+
+/*
+ * Lets alter change every value in place, without roll-back.
+ * Lock: write, a shard at a time, while alter runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_alter_all(struct cmap *map, cmap_value_fn *alter, void *ctx,
+               const struct cmap_how *how) CMAP_SYMBOL(alter_all);
+
+/*
+ * Keeps the entries for which keep says true, and removes the others. keep may
+ * change the value. The number removed comes out in *removed (NULL: not), also
+ * when the call ends early. Removed entries are destroyed after each shard's
+ * lock is released. With value_destroy, key_destroy or keys beyond
+ * inline_key_size it needs memory: CMAP_ENOMEM before a shard is begun.
+ * Lock: write, a shard at a time, while keep runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx, size_t *removed,
+            const struct cmap_how *how) CMAP_SYMBOL(retain);
+
+/*
+ * Removes every entry that was there when the call reached its shard. Keeps
+ * the storage for new entries (cmap_shrink_to_fit gives it back). Never fails
+ * for want of memory. Lock: write, a shard at a time.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_clear(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(clear);
+
+/*
+ * Makes room for `entries` entries in all, if keys are spread evenly.
+ * Lock: write, a shard at a time.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_reserve(struct cmap *map, size_t entries, const struct cmap_how *how)
+    CMAP_SYMBOL(reserve);
+
+/*
+ * Merges and shrinks shards to what the entries need, and keeps the freed
+ * storage for this map. Shards that are in use are passed over.
+ *   CMAP_ENOMEM  no memory for a smaller copy of a shard; the map is usable
+ * Lock: write, two neighbouring shards at a time; waits for none but the
+ * first.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_shrink_to_fit(struct cmap *map, const struct cmap_how *how)
+    CMAP_SYMBOL(shrink_to_fit);
+
+/*
+ * Makes a new map into *copy with the same options (but a new seed unless
+ * CMAP_FIXED_SEED) and a copy of every entry. On failure there is no copy.
+ * Lock: read, a shard at a time.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_clone(struct cmap *map, struct cmap **copy, const struct cmap_how *how)
+    CMAP_SYMBOL(clone);
+
+/*
+ * Do two maps hold the same keys with equal values (value_equal of `a`)? Exact
+ * if nobody writes meanwhile. Keys must be of one kind and size, values of one
+ * size: else CMAP_EINVAL. For CMAP_CUSTOM keys both maps must have the same
+ * key_hash and key_equal.
+ * Lock: read, a shard of each map; the map of the lower address first.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
+           const struct cmap_how *how) CMAP_SYMBOL(equal);
+
+/*
+ * Inserts a copy of every entry of `from` into `into`. Where both have the
+ * key, the value is replaced, or, if conflict is not NULL, conflict is called
+ * with the value of `into` to change in place and ctx, and with the other value
+ * as *from_value. The same conditions as cmap_equal; the same map twice is
+ * CMAP_EINVAL. Lock: read, a shard of `from`, while its entries are copied;
+ * after that write on `into`, also while conflict runs. Never both.
+ */
+typedef enum cmap_status cmap_merge_fn(struct cmap_key key, void *value,
+                                       const void *from_value, void *ctx);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
+           void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -177,7 +177,7 @@ struct cmap_key {
   size_t size; /* bytes; of a string without its terminator */
 };
 
-static inline struct cmap_key cmap_key(const void *data, size_t size)
+static inline struct cmap_key cmap_key_bytes(const void *data, size_t size)
 {
   struct cmap_key key;
   key.data = data;
@@ -187,18 +187,18 @@ static inline struct cmap_key cmap_key(const void *data, size_t size)
 
 static inline struct cmap_key cmap_key_u32(const uint32_t *key)
 {
-  return cmap_key(key, sizeof *key);
+  return cmap_key_bytes(key, sizeof *key);
 }
 
 static inline struct cmap_key cmap_key_u64(const uint64_t *key)
 {
-  return cmap_key(key, sizeof *key);
+  return cmap_key_bytes(key, sizeof *key);
 }
 
 /* NULL gives the key (NULL, 0), which every call refuses. */
 static inline struct cmap_key cmap_key_string(const char *string)
 {
-  return cmap_key(string, string ? strlen(string) : 0);
+  return cmap_key_bytes(string, string ? strlen(string) : 0);
 }
 
 /* Flags of struct cmap_how; they may be combined. */

@@ -1,0 +1,137 @@
+/*
+ * Sequence counts of bucket groups: what lets a reader look without a lock.
+ *
+ * Every group has a 32-bit count in the upper half of its metadata word `hi`.
+ *
+ *   odd    stable: the group may be read
+ *   even   busy: it is being written, belongs to a block that was replaced, is
+ *          being filled, or is free. Zero is even, so that memory fresh from
+ *          the system, or given back to it, reads as free.
+ *
+ * Invariants
+ *   1. A count only grows (modulo 2^32), also over the lives of its block: a
+ *      reader that sees the same `hi` twice, odd, saw one life and one state.
+ *      What is left: 2^31 sections during one read.
+ *   2. Only the holder of the shard's exclusive lock, or the one thread that
+ *      fills an unpublished block, writes a count or what it protects.
+ *   3. Everything a lock-free reader may touch is accessed as atomic words.
+ *
+ * The protocol (no fences, so that ThreadSanitizer and C11 both follow it)
+ *
+ *   writer                            reader
+ *   even count    (relaxed)           hi          (acquire) [Q1]
+ *   data words    (release) [Q2]      data words  (acquire) [Q2]
+ *   odd count     (release) [Q1]      hi again    (relaxed): same and odd?
+ *
+ *   If the reader's data load sees a word of the section, it synchronises with
+ *   that store, hence sees the even count stored before it or a later one: the
+ *   second look differs. If hi was seen odd, all data of that state is seen.
+ *
+ * A section that is opened for user code needs more: the user's plain stores
+ * are no release stores. cmap__seq_open_for_user adds a release fence behind
+ * the even count; it is paired with the reader's acquire loads of the data.
+ *
+ * The count is one word with the tags and the overflow byte, so that a reader
+ * compares them all at once.
+ */
+#ifndef CMAP__SYNC_SEQCOUNT_H
+#define CMAP__SYNC_SEQCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+#define CMAP__SEQ_ONE (UINT64_C(1) << 32)
+
+/* Is this hi word, or its count, that of a stable group? */
+static inline bool cmap__seq_is_stable(uint64_t hi)
+{
+  return (hi & CMAP__SEQ_ONE) != 0;
+}
+
+/*
+ * Opens a section in which the library writes. Returns hi as it is now: the
+ * caller changes tags in it and passes it to cmap__seq_close.
+ * Relaxed: the data stores that follow are release stores [Q2].
+ */
+static inline uint64_t cmap__seq_open(_Atomic uint64_t *hi)
+{
+  uint64_t word = cmap__load_relaxed(hi) + CMAP__SEQ_ONE;
+  cmap__store_relaxed(hi, word);
+  return word;
+}
+
+/* Opens a section in which the user's plain stores may follow. */
+static inline uint64_t cmap__seq_open_for_user(_Atomic uint64_t *hi)
+{
+  uint64_t word = cmap__seq_open(hi);
+  cmap__fence_release();
+  return word;
+}
+
+/* Closes a section with the tags of `word` ([Q1], to the reader's look). */
+static inline void cmap__seq_close(_Atomic uint64_t *hi, uint64_t word)
+{
+  cmap__store_release(hi, word + CMAP__SEQ_ONE);
+}
+
+/*
+ * A payload word: part of a slot. The writer stores it inside a section, or
+ * alone if one word is all that changes.
+ */
+static inline void cmap__payload_store(_Atomic uint64_t *to, uint64_t word)
+{
+  cmap__store_release(to, word); /* [Q2] */
+}
+
+static inline uint64_t cmap__payload_load(const _Atomic uint64_t *from)
+{
+  return cmap__load_acquire(from); /* [Q2] */
+}
+
+/*
+ * Copies `words` payload words that another thread may be writing. The only
+ * function that ThreadSanitizer does not see: the writer may be user code that
+ * stores plainly through a pointer into the slot, inside a section, and what
+ * is read then is thrown away after the second look at the count.
+ */
+CMAP__UNINSTRUMENTED static void
+cmap__payload_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t words)
+{
+  for (size_t i = 0; i < words; i++)
+    to[i] = cmap__load_acquire(from + i); /* [Q2] */
+}
+
+/* Stores `size` bytes as payload words; the last word is filled with zero. */
+static inline void cmap__payload_store_bytes(_Atomic uint64_t *to,
+                                             const void *from, size_t size)
+{
+  const unsigned char *bytes = from;
+  uint64_t word;
+
+  for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
+    memcpy(&word, bytes, sizeof word);
+    cmap__payload_store(to++, word);
+  }
+  if (size > 0) {
+    word = 0;
+    memcpy(&word, bytes, size);
+    cmap__payload_store(to, word);
+  }
+}
+
+/* Copies payload words from one slot to another; the caller owns both. */
+static inline void cmap__payload_move(_Atomic uint64_t *to,
+                                      const _Atomic uint64_t *from,
+                                      size_t words)
+{
+  /* Relaxed load: under the lock nobody else writes it. */
+  for (size_t i = 0; i < words; i++)
+    cmap__payload_store(to + i, cmap__load_relaxed(from + i));
+}
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * A bucket group: 16 bytes of metadata for 11 slots.
+ *
+ *   lo   tags of slots 0 ... 7, slot 0 in the lowest byte
+ *   hi   bits 0-23   tags of slots 8, 9, 10
+ *        bits 24-31  overflow: a Bloom filter of one byte. Bit h % 8 says that
+ *                    some key with this bit found the group full and went on
+ *                    to the next one of its probe; a miss stops where the bit
+ *                    is clear. Never cleared in a block's life.
+ *        bits 32-63  sequence count (sync/seqcount.h)
+ *
+ * A tag of 0 is an empty slot, 1 ... 255 come from the hash (table/hash.h).
+ *
+ * The search has two forms, SSE2 and 64-bit arithmetic. Both give a mask with
+ * bit i for slot i; tests/unit/test_group.c holds them against each other.
+ */
+#ifndef CMAP__TABLE_GROUP_H
+#define CMAP__TABLE_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __SSE2__
+#  include <emmintrin.h>
+#endif
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+#define CMAP__GROUP_SLOTS 11
+#define CMAP__GROUP_MASK  0x7ffu /* one bit per slot */
+#define CMAP__OVERFLOW_SHIFT 24
+
+struct cmap__group {
+  _Atomic uint64_t lo; /* atomic, written under the shard's write lock */
+  _Atomic uint64_t hi; /* the same */
+};
+
+/* Bit 8i + 7 of each byte i that is zero becomes bit i; exact, no carries. */
+static inline unsigned cmap__zero_bytes(uint64_t word)
+{
+  const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+  uint64_t zero = ~(((word & low7) + low7) | word | low7);
+  return (unsigned)(((zero >> 7) * UINT64_C(0x0102040810204080)) >> 56);
+}
+
+static inline unsigned cmap__group_match_swar(uint64_t lo, uint64_t hi,
+                                              uint8_t tag)
+{
+  const uint64_t every = UINT64_C(0x0101010101010101) * tag;
+  return (cmap__zero_bytes(lo ^ every) |
+          (cmap__zero_bytes(hi ^ every) << 8)) &
+         CMAP__GROUP_MASK;
+}
+
+/* The slots whose tag is `tag`, as a mask. */
+static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, uint8_t tag)
+{
+#ifdef __SSE2__
+  __m128i tags = _mm_set_epi64x((long long)hi, (long long)lo);
+  __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag));
+  return (unsigned)_mm_movemask_epi8(same) & CMAP__GROUP_MASK;
+#else
+  return cmap__group_match_swar(lo, hi, tag);
+#endif
+}
+
+/* The empty slots, as a mask. */
+static inline unsigned cmap__group_empty(uint64_t lo, uint64_t hi)
+{
+  return cmap__group_match(lo, hi, 0);
+}
+
+/* The occupied slots, as a mask. */
+static inline unsigned cmap__group_full(uint64_t lo, uint64_t hi)
+{
+  return cmap__group_empty(lo, hi) ^ CMAP__GROUP_MASK;
+}
+
+/* The tag of a slot. */
+static inline uint8_t cmap__group_tag(uint64_t lo, uint64_t hi, unsigned slot)
+{
+  return (uint8_t)(slot < 8 ? lo >> (8 * slot) : hi >> (8 * (slot - 8)));
+}
+
+/* The word with the slot's tag replaced; for slots 0-7 lo, else hi. */
+static inline uint64_t cmap__group_with_tag(uint64_t word, unsigned slot,
+                                            uint8_t tag)
+{
+  unsigned shift = 8 * (slot & 7);
+  return (word & ~(UINT64_C(0xff) << shift)) | ((uint64_t)tag << shift);
+}
+
+/* Did a key with this overflow bit go on to the next group? */
+static inline bool cmap__group_overflowed(uint64_t hi, uint8_t bit)
+{
+  return ((hi >> CMAP__OVERFLOW_SHIFT) & bit) != 0;
+}
+
+#endif

@@ -102,18 +102,24 @@ extern "C" {
 #  define CMAP_API        __attribute__((visibility("default")))
 #  define CMAP_MUST_CHECK __attribute__((warn_unused_result))
 /* The linker's name: corosync's libcmap exports cmap_get and others. */
-#  define CMAP__STR2(x)      #x
-#  define CMAP__STR(x)       CMAP__STR2(x)
-#  define CMAP_SYMBOL(name)  __asm__(CMAP__STR(__USER_LABEL_PREFIX__) "libcmap_" #name)
+#  define CMAP__STR2(x)   #  x
+#  define CMAP__STR(x)    CMAP__STR2(x)
+#  define CMAP_SYMBOL(name)                                                    \
+    __asm__(CMAP__STR(__USER_LABEL_PREFIX__) "libcmap_" #name)
 #else
 #  error "libcmap needs gcc or clang"
 #endif
 
 /* The empty initialiser of C and of C++. */
 #ifdef __cplusplus
-#  define CMAP_INIT {}
+#  define CMAP_INIT                                                            \
+    {                                                                          \
+    }
 #else
-#  define CMAP_INIT {0}
+#  define CMAP_INIT                                                            \
+    {                                                                          \
+      0                                                                        \
+    }
 #endif
 
 /* -------------------------------------------------------------------------
@@ -140,7 +146,7 @@ enum cmap_status {
 #define CMAP__STATUS(name, value, text) name = value,
   CMAP_STATUS_MAP(CMAP__STATUS)
 #undef CMAP__STATUS
-  CMAP_STATUS_LAST = INT_MAX /* values above 0 are the user's own */
+      CMAP_STATUS_LAST = INT_MAX /* values above 0 are the user's own */
 };
 
 /*
@@ -328,16 +334,17 @@ struct cmap_allocator {
  * does not know is zero.
  */
 struct cmap_options {
-  size_t size;      /* sizeof(struct cmap_options) */
+  size_t size;       /* sizeof(struct cmap_options) */
   unsigned key_kind; /* enum cmap_key_kind; required */
   unsigned flags;
-  size_t key_size;   /* FIXED, CUSTOM: 1 ... 256 bytes; else 0 or the size */
-  size_t value_size; /* bytes, from 0 (a set) */
-  size_t value_align;       /* power of two up to 64; default 8 */
+  size_t key_size;    /* FIXED, CUSTOM: 1 ... 256 bytes; else 0 or the size */
+  size_t value_size;  /* bytes, from 0 (a set) */
+  size_t value_align; /* power of two up to 64; default 8 */
   size_t inline_key_size;   /* STRING, BYTES: longest key that lies in the
-                               slot, up to 63, rounded up to 8n - 1; def. 23 */
+                               slot, up to 63, rounded up to 23, 31, 39 ...;
+                               default 23 */
   size_t inline_value_size; /* larger values lie behind a pointer and are read
-                               under the lock; up to 1024, default 256 */
+                               under the lock; 8 to 1024, default 256 */
   size_t capacity;     /* entries to make room for at once (cmap_reserve) */
   size_t shard_groups; /* upper size of a shard in groups of 11 entries: power
                           of two up to 4096; default 64 */
@@ -351,7 +358,7 @@ struct cmap_options {
   bool (*key_equal)(struct cmap_key stored, struct cmap_key key, void *ctx);
   /* CUSTOM: makes the stored key (key_size bytes) from the caller's; NULL: the
      bytes are copied. Called under the lock. A status other than CMAP_OK is
-     the result of the inserting call. */
+     the result of the inserting call. Needs key_destroy. */
   enum cmap_status (*key_copy)(struct cmap_key key, void *stored, void *ctx);
   /* CUSTOM: releases a stored key. Called without a lock. */
   void (*key_destroy)(void *stored, void *ctx);
@@ -359,7 +366,8 @@ struct cmap_options {
 
   /* Releases what a value owns. Called without a lock. */
   void (*value_destroy)(void *value, void *ctx);
-  /* Makes *copy from *value. Called under the read or write lock. */
+  /* Makes *copy from *value; needs value_destroy. Called under the read or
+     the write lock. */
   enum cmap_status (*value_clone)(const void *value, void *copy, void *ctx);
   /* Are two values equal? NULL: compared as bytes. Called under the lock. */
   bool (*value_equal)(const void *a, const void *b, void *ctx);
@@ -447,8 +455,8 @@ cmap_get(struct cmap *map, struct cmap_key key, void *value,
 
 /* CMAP_OK if the key is present, else CMAP_NOT_FOUND. Lock: as cmap_get. */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_contains(struct cmap *map, struct cmap_key key,
-              const struct cmap_how *how) CMAP_SYMBOL(contains);
+cmap_contains(struct cmap *map, struct cmap_key key, const struct cmap_how *how)
+    CMAP_SYMBOL(contains);
 
 /*
  * Calls view with the stored key and value; no copy is made.
@@ -472,8 +480,8 @@ cmap_view(struct cmap *map, struct cmap_key key, cmap_view_fn *view, void *ctx,
  * event: CMAP_INSERTED or CMAP_UPDATED. Lock: write.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_insert(struct cmap *map, struct cmap_key key, const void *value,
-            void *old, enum cmap_event *event, const struct cmap_how *how)
+cmap_insert(struct cmap *map, struct cmap_key key, const void *value, void *old,
+            enum cmap_event *event, const struct cmap_how *how)
     CMAP_SYMBOL(insert);
 
 /*
@@ -517,11 +525,9 @@ cmap_get_or_insert_with(struct cmap *map, struct cmap_key key, void *value,
  * are destroyed, and all get the one that was inserted.
  * Lock: none while make runs; write to insert.
  */
-CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_get_or_insert_with_unlocked(struct cmap *map, struct cmap_key key,
-                                 void *value, enum cmap_event *event,
-                                 cmap_value_fn *make, void *ctx,
-                                 const struct cmap_how *how)
+CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_get_or_insert_with_unlocked(
+    struct cmap *map, struct cmap_key key, void *value, enum cmap_event *event,
+    cmap_value_fn *make, void *ctx, const struct cmap_how *how)
     CMAP_SYMBOL(get_or_insert_with_unlocked);
 
 /*
@@ -569,8 +575,7 @@ cmap_remove_if_equal(struct cmap *map, struct cmap_key key,
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_compare_exchange(struct cmap *map, struct cmap_key key,
                       const void *expected, const void *value,
-                      const struct cmap_how *how)
-    CMAP_SYMBOL(compare_exchange);
+                      const struct cmap_how *how) CMAP_SYMBOL(compare_exchange);
 
 /*
  * Replaces the value by *value if test says true; the old one is moved to
@@ -588,8 +593,7 @@ cmap_replace_if(struct cmap *map, struct cmap_key key, cmap_test_fn *test,
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_swap(struct cmap *map, struct cmap_key key, void *value,
-          enum cmap_event *event, const struct cmap_how *how)
-    CMAP_SYMBOL(swap);
+          enum cmap_event *event, const struct cmap_how *how) CMAP_SYMBOL(swap);
 
 /*
  * Calls compute once, whether the key is present or not, and does what it
@@ -674,8 +678,10 @@ cmap_len_exact(struct cmap *map, size_t *len, const struct cmap_how *how)
     CMAP_SYMBOL(len_exact);
 
 /*
- * Was the map empty at some moment of the call? Exact in both directions;
- * never waits. Cost: one shard if it has entries, else all.
+ * Was the map empty? true: at one moment of the call it had no entry. false:
+ * it had one, or one whose removal had not returned yet. true for NULL. Waits
+ * only if shards are being replaced during 100 looks in a row. Cost: a cache
+ * line per shard up to the first that has entries.
  */
 CMAP_API bool cmap_is_empty(const struct cmap *map) CMAP_SYMBOL(is_empty);
 
@@ -728,8 +734,9 @@ cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx, size_t *removed,
  * the storage for new entries (cmap_shrink_to_fit gives it back). Never fails
  * for want of memory. Lock: write, a shard at a time.
  */
-CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_clear(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(clear);
+CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_clear(struct cmap *map,
+                                                     const struct cmap_how *how)
+    CMAP_SYMBOL(clear);
 
 /*
  * Makes room for `entries` entries in all, if keys are spread evenly.

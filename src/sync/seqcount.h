@@ -106,6 +106,21 @@ cmap__payload_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t words)
     to[i] = cmap__load_acquire(from + i); /* [Q2] */
 }
 
+/*
+ * Payload words as plain memory, for those who hold the lock: user code, and
+ * copies. (Not by a cast from atomic to plain, which compilers warn of.)
+ */
+static inline void *cmap__payload_plain(const _Atomic uint64_t *words)
+{
+  return (void *)(uintptr_t)words;
+}
+
+/* Plain words of which the caller is the only owner, as payload words. */
+static inline _Atomic uint64_t *cmap__payload_of(uint64_t *words)
+{
+  return (_Atomic uint64_t *)(uintptr_t)words;
+}
+
 /* Stores `size` bytes as payload words; the last word is filled with zero. */
 static inline void cmap__payload_store_bytes(_Atomic uint64_t *to,
                                              const void *from, size_t size)

@@ -27,8 +27,8 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 
-#define CMAP__GROUP_SLOTS 11
-#define CMAP__GROUP_MASK  0x7ffu /* one bit per slot */
+#define CMAP__GROUP_SLOTS    11
+#define CMAP__GROUP_MASK     0x7ffu /* one bit per slot */
 #define CMAP__OVERFLOW_SHIFT 24
 
 struct cmap__group {
@@ -48,8 +48,7 @@ static inline unsigned cmap__group_match_swar(uint64_t lo, uint64_t hi,
                                               uint8_t tag)
 {
   const uint64_t every = UINT64_C(0x0101010101010101) * tag;
-  return (cmap__zero_bytes(lo ^ every) |
-          (cmap__zero_bytes(hi ^ every) << 8)) &
+  return (cmap__zero_bytes(lo ^ every) | (cmap__zero_bytes(hi ^ every) << 8)) &
          CMAP__GROUP_MASK;
 }
 

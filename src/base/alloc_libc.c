@@ -1,0 +1,38 @@
+/*
+ * The default allocator on malloc. The build compiles either this file or
+ * alloc_jemalloc.c.
+ */
+#include <stdalign.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+/*
+ * malloc aligns for every type that fits into the size, and for no more: an
+ * object of 8 bytes need not lie at a multiple of 16. So a small size is
+ * raised to the alignment, and malloc serves all alignments of basic types.
+ */
+static void *libc_alloc(size_t size, size_t align, void *ctx)
+{
+  void *memory;
+
+  (void)ctx;
+  if (align <= alignof(max_align_t))
+    return malloc(size < align ? align : size);
+
+  /* Not aligned_alloc: it would want the size rounded up to the alignment. */
+  return posix_memalign(&memory, align, size) == 0 ? memory : NULL;
+}
+
+static void libc_free(void *memory, size_t size, size_t align, void *ctx)
+{
+  (void)size;
+  (void)align;
+  (void)ctx;
+  free(memory);
+}
+
+const struct cmap_allocator cmap__allocator_default = {
+    .alloc = libc_alloc,
+    .free = libc_free,
+};

@@ -1,0 +1,77 @@
+/*
+ * Whole pages mapped from the system. Linux and systems with its madvise.
+ */
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+#include "base/pages.h"
+
+cmap__pages_fail *_Atomic cmap__pages_fail_hook;
+
+/* Relaxed everywhere: whoever finds 0 computes the same value again. */
+static _Atomic size_t page_size;
+
+size_t cmap__page_size(void)
+{
+  size_t size = cmap__load_relaxed(&page_size);
+
+  if (cmap__unlikely(size == 0)) {
+    size = (size_t)sysconf(_SC_PAGESIZE);
+    cmap__store_relaxed(&page_size, size);
+  }
+  return size;
+}
+
+void *cmap__pages_map(size_t size)
+{
+  cmap__pages_fail *refuse = cmap__load_relaxed(&cmap__pages_fail_hook);
+
+  if (cmap__unlikely(refuse != NULL) && refuse())
+    return NULL;
+
+  /* A size of 0 or beyond the address space is mmap's to refuse. */
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
+void cmap__pages_unmap(void *memory, size_t size)
+{
+  /* It fails only for what pages_map did not return, or when the process has
+   * too many mappings to split one; a whole mapping is never split. */
+  if (memory != NULL)
+    (void)munmap(memory, size);
+}
+
+bool cmap__pages_release(void *memory, size_t size)
+{
+  unsigned char *start = memory;
+  size_t page = cmap__page_size();
+  size_t before = (size_t)(-(uintptr_t)start & (page - 1));
+
+  if (size < before)
+    return true;
+
+  /* madvise would round the end up, into what is not ours. */
+  size_t whole = (size - before) & ~(page - 1);
+
+  if (whole == 0)
+    return true;
+  return madvise(start + before, whole, MADV_DONTNEED) == 0;
+}
+
+/* -1 where there are no huge pages: advice that madvise refuses. */
+#ifdef MADV_HUGEPAGE
+#  define ADVICE_HUGE MADV_HUGEPAGE
+#else
+#  define ADVICE_HUGE (-1)
+#endif
+
+void cmap__pages_huge(void *memory, size_t size)
+{
+  (void)madvise(memory, size, ADVICE_HUGE);
+}

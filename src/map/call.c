@@ -1,0 +1,151 @@
+/*
+ * The common steps of operations on one key.
+ */
+#include "map/map.h"
+
+#define KNOWN_HOW (CMAP_TRY | CMAP_DEADLINE | CMAP_HASHED)
+
+bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
+                    const uint64_t **hash)
+{
+  *hash = NULL;
+  patience->try_only = false;
+  patience->deadline_ns = CMAP__NO_DEADLINE;
+  if (how == NULL)
+    return true;
+  if (!cmap__struct_is_known(how, how->size, sizeof *how) ||
+      (how->flags & ~(unsigned)KNOWN_HOW) != 0)
+    return false;
+  patience->try_only = (how->flags & CMAP_TRY) != 0;
+  if (how->flags & CMAP_DEADLINE)
+    patience->deadline_ns = how->deadline_ns;
+  if (how->flags & CMAP_HASHED)
+    *hash = &how->hash;
+  return true;
+}
+
+enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
+                                  const struct cmap_how *how,
+                                  struct cmap__call *call)
+{
+  const uint64_t *hash;
+
+  if (cmap__unlikely(map == NULL) ||
+      cmap__unlikely(!cmap__how_read(how, &call->patience, &hash)))
+    return CMAP_EINVAL;
+  return cmap__probe_init(&map->table.layout, key, hash, &call->probe);
+}
+
+/* Asks for the lines that the search will read, while the lock is taken. */
+static void prefetch_home(const struct cmap__table *table, uint64_t hash)
+{
+  uintptr_t block = cmap__directory_block(&table->directory, hash);
+  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t slot = at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash);
+
+  cmap__prefetch_write(cmap__block_groups(block) + at);
+  cmap__prefetch_write(cmap__block_slots(block) +
+                       slot * table->layout.slot_words);
+}
+
+enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
+                                 enum cmap__mode mode)
+{
+  enum cmap_status status;
+
+  prefetch_home(&map->table, call->probe.hash);
+  status = cmap__table_lock(&map->table, call->probe.hash, mode,
+                            &call->patience, &call->locked);
+  if (status != CMAP_OK)
+    return status;
+  call->found = cmap__shard_find(&map->table.layout, call->locked.shard,
+                                 &call->probe, &call->place);
+  return CMAP_OK;
+}
+
+CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,
+                                                 unsigned kind,
+                                                 const struct cmap__call *call,
+                                                 uint64_t *words)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
+    switch (cmap__read_round(&map->table, kind, layout->slot_words,
+                             layout->value_word, layout->value_words,
+                             &call->probe, words)) {
+    case CMAP__READ_HIT:
+      return CMAP_OK;
+    case CMAP__READ_MISS:
+      return CMAP_NOT_FOUND;
+    default:
+      cmap__pause();
+    }
+  }
+  return CMAP_BUSY;
+}
+
+enum cmap_status cmap__call_read(const struct cmap *map,
+                                 const struct cmap__call *call, uint64_t *words)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (!layout->lock_free || call->probe.boxed)
+    return CMAP_BUSY;
+  switch (layout->kind) {
+  case CMAP_U32:
+  case CMAP_U64:
+    return read_rounds(map, CMAP_U64, call, words);
+  case CMAP_FIXED:
+    return read_rounds(map, CMAP_FIXED, call, words);
+  default:
+    return read_rounds(map, CMAP_BYTES, call, words);
+  }
+}
+
+enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
+                                      struct cmap__key_image *key)
+{
+  struct cmap__table *table = &map->table;
+  const struct cmap__layout *layout = &table->layout;
+  struct cmap__shard **shard = &call->locked.shard;
+  uint64_t hash = call->probe.hash;
+  enum cmap_status status;
+
+  /* Without memory for a rebuild, long probes do as well. */
+  if (cmap__unlikely(cmap__shard_is_worn(*shard, call->place.probes)))
+    (void)cmap__shard_resize(table, shard,
+                             (int)cmap__block_log2((*shard)->block));
+  status = cmap__make_room(table, shard, hash);
+  if (status != CMAP_OK)
+    return status;
+  if (!cmap__shard_vacancy(layout, *shard, hash, &call->place))
+    return CMAP_ENOMEM;
+  return cmap__key_image_init(layout, &call->probe, key);
+}
+
+enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
+                                const struct cmap_how *how,
+                                cmap__visit_shard *visit, void *ctx)
+{
+  struct cmap__patience patience;
+  struct cmap__locked locked;
+  const uint64_t *unused;
+  uint64_t hash = 0;
+
+  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  do {
+    enum cmap_status status =
+        cmap__table_lock(&map->table, hash, mode, &patience, &locked);
+    if (status != CMAP_OK)
+      return status;
+    hash = cmap__shard_next_hash(locked.shard);
+    status = visit(map, &locked, ctx);
+    cmap__table_unlock(&locked);
+    if (status != CMAP_OK)
+      return status;
+  } while (hash != 0);
+  return CMAP_OK;
+}

@@ -1,0 +1,340 @@
+/*
+ * Two maps at once: clone, merge, equal.
+ */
+#include "map/map.h"
+
+#include "base/alloc.h"
+
+/* Entries that were copied out of a shard: slots of the source's layout. */
+struct copies {
+  uint64_t *words;
+  size_t count;
+  size_t bytes; /* of the allocation */
+};
+
+/* A probe for the stored key of a slot. */
+static enum cmap_status probe_of_slot(const struct cmap__layout *layout,
+                                      const _Atomic uint64_t *slot,
+                                      struct cmap__probe *probe)
+{
+  uint64_t hash = cmap__slot_hash(layout, slot);
+
+  return cmap__probe_init(layout, cmap__slot_key(layout, slot), &hash, probe);
+}
+
+/* Copies an entry of a held shard: key and value, as the kinds need. */
+static enum cmap_status copy_entry(const struct cmap__layout *layout,
+                                   _Atomic uint64_t *slot, uint64_t *to)
+{
+  struct cmap__fresh fresh;
+  struct cmap__probe probe;
+  unsigned key_end = (unsigned)layout->key_word + layout->key_words;
+  enum cmap_status status = probe_of_slot(layout, slot, &probe);
+
+  if (status == CMAP_OK)
+    status = cmap__key_image_init(layout, &probe, &fresh.key);
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__value_image_copy(layout, cmap__slot_value(layout, slot),
+                                  &fresh.value);
+  if (status != CMAP_OK) {
+    cmap__key_words_destroy(layout, fresh.key.words);
+    return status;
+  }
+  for (unsigned i = 0; i < key_end; i++)
+    to[i] = fresh.key.words[i];
+  for (unsigned i = 0; i < layout->value_words; i++)
+    to[layout->value_word + i] = fresh.value.words[i];
+  return CMAP_OK;
+}
+
+/* Copies all entries of a held shard. On failure `copies` has some of them. */
+static enum cmap_status copies_take(const struct cmap__layout *layout,
+                                    const struct cmap__shard *shard,
+                                    struct copies *copies)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  struct cmap__place place;
+  enum cmap_status status = CMAP_OK;
+
+  copies->count = 0;
+  copies->bytes = cmap__shard_count(shard) * cmap__layout_slot_bytes(layout);
+  copies->words = NULL;
+  if (copies->bytes == 0)
+    return CMAP_OK;
+  copies->words =
+      cmap__alloc(&layout->options.allocator, copies->bytes, CMAP__CACHE_LINE);
+  if (copies->words == NULL)
+    return CMAP_ENOMEM;
+  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
+    status = copy_entry(layout, place.slot,
+                        copies->words + copies->count * layout->slot_words);
+    if (status == CMAP_OK)
+      copies->count++;
+  }
+  return status;
+}
+
+/* Releases the copies from the `first` on; those before were moved. */
+static void copies_free(const struct cmap__layout *layout,
+                        struct copies *copies, size_t first)
+{
+  for (size_t i = first; i < copies->count; i++)
+    cmap__slot_words_release(layout, copies->words + i * layout->slot_words,
+                             NULL);
+  cmap__free(&layout->options.allocator, copies->words, copies->bytes,
+             CMAP__CACHE_LINE);
+}
+
+/* What merge and clone do with each entry. */
+struct merge {
+  struct cmap *into;
+  cmap_merge_fn *conflict;
+  void *ctx;
+  struct cmap_how how; /* the caller's, without a hash */
+};
+
+/* What `how` says about waiting. False if it is not valid. */
+static bool how_without_hash(const struct cmap_how *how, struct cmap_how *to)
+{
+  struct cmap__patience patience;
+  const uint64_t *unused;
+
+  if (!cmap__how_read(how, &patience, &unused))
+    return false;
+  memset(to, 0, sizeof *to);
+  if (how != NULL)
+    *to = *how;
+  to->size = sizeof *to;
+  to->flags &= ~(unsigned)CMAP_HASHED;
+  return true;
+}
+
+/* The conflict callback in the shape of cmap_value_fn. */
+struct conflict {
+  const struct merge *merge;
+  const void *from_value;
+};
+
+static enum cmap_status alter_by_conflict(struct cmap_key key, void *value,
+                                          void *ctx)
+{
+  const struct conflict *conflict = ctx;
+
+  return conflict->merge->conflict(key, value, conflict->from_value,
+                                   conflict->merge->ctx);
+}
+
+/*
+ * Inserts one copy. *moved: its value now belongs to the other map.
+ */
+static enum cmap_status merge_entry(const struct merge *merge,
+                                    struct cmap_key key, const void *value,
+                                    bool *moved)
+{
+  struct conflict conflict = {merge, value};
+  enum cmap_status status;
+
+  *moved = false;
+  if (merge->conflict == NULL) {
+    status = cmap_insert(merge->into, key, value, NULL, NULL, &merge->how);
+    *moved = status == CMAP_OK;
+    return status;
+  }
+  /* Ends when no other thread comes between two calls on this key. */
+  for (;;) {
+    status =
+        cmap_alter(merge->into, key, alter_by_conflict, &conflict, &merge->how);
+    if (status != CMAP_NOT_FOUND)
+      return status;
+    status = cmap_insert_new(merge->into, key, value, NULL, &merge->how);
+    if (status != CMAP_EXISTS) {
+      *moved = status == CMAP_OK;
+      return status;
+    }
+  }
+}
+
+/* Inserts the copies, and releases them all. */
+static enum cmap_status merge_copies(const struct cmap__layout *layout,
+                                     struct copies *copies,
+                                     const struct merge *merge)
+{
+  enum cmap_status status = CMAP_OK;
+  size_t i;
+
+  for (i = 0; i < copies->count && status == CMAP_OK; i++) {
+    uint64_t *words = copies->words + i * layout->slot_words;
+    _Atomic uint64_t *slot = cmap__payload_of(words);
+    void *value = cmap__slot_value(layout, slot);
+    bool moved;
+    status = merge_entry(merge, cmap__slot_key(layout, slot), value, &moved);
+    if (!moved) {
+      cmap__slot_words_release(layout, words, NULL);
+      continue;
+    }
+    /* The value's bytes are in the other map; its box and the key are ours. */
+    cmap__slot_words_forget(layout, words);
+  }
+  copies_free(layout, copies, i);
+  return status;
+}
+
+static enum cmap_status merge_shard(struct cmap *from,
+                                    struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &from->table.layout;
+  struct copies copies;
+  enum cmap_status status = copies_take(layout, locked->shard, &copies);
+
+  cmap__locked_release(locked);
+  if (status == CMAP_OK)
+    return merge_copies(layout, &copies, ctx);
+  copies_free(layout, &copies, 0);
+  return status;
+}
+
+/* Can entries of one map be compared with, and stored in, the other? */
+static bool are_compatible(const struct cmap *a, const struct cmap *b)
+{
+  const struct cmap_options *p = &a->table.layout.options;
+  const struct cmap_options *q = &b->table.layout.options;
+
+  return p->key_kind == q->key_kind && p->key_size == q->key_size &&
+         p->value_size == q->value_size &&
+         (p->key_kind != CMAP_CUSTOM ||
+          (p->key_hash == q->key_hash && p->key_equal == q->key_equal));
+}
+
+/* May keys be copied? Not if they own something that nobody can copy. */
+static bool keys_can_be_copied(const struct cmap *map)
+{
+  const struct cmap_options *o = &map->table.layout.options;
+
+  return o->key_destroy == NULL || o->key_copy != NULL;
+}
+
+enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
+                            cmap_merge_fn *conflict, void *ctx,
+                            const struct cmap_how *how)
+{
+  struct merge merge = {.into = into, .conflict = conflict, .ctx = ctx};
+
+  if (!how_without_hash(how, &merge.how) || into == NULL || from == NULL ||
+      into == from || !are_compatible(into, from) ||
+      into->table.layout.options.value_destroy !=
+          from->table.layout.options.value_destroy)
+    return CMAP_EINVAL;
+  if (!from->copies_values || !keys_can_be_copied(from))
+    return CMAP_ENOTSUP;
+  return cmap__map_walk(from, CMAP__READ, how, merge_shard, &merge);
+}
+
+enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
+                            const struct cmap_how *how)
+{
+  struct merge merge = {.how = {.size = sizeof merge.how}};
+  struct cmap_options options;
+  enum cmap_status status;
+
+  if (map == NULL || copy == NULL)
+    return CMAP_EINVAL;
+  if (!map->copies_values || !keys_can_be_copied(map))
+    return CMAP_ENOTSUP;
+  options = map->table.layout.options;
+  options.capacity = 0; /* it grows as it needs */
+  status = cmap_create(&options, &merge.into);
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__map_walk(map, CMAP__READ, how, merge_shard, &merge);
+  if (status != CMAP_OK) {
+    cmap_destroy(merge.into);
+    return status;
+  }
+  merge.into->table.layout.options.capacity =
+      map->table.layout.options.capacity;
+  *copy = merge.into;
+  return CMAP_OK;
+}
+
+/* A comparison under way: `outer` is walked, `inner` is asked. */
+struct comparison {
+  struct cmap *a; /* whose value_equal decides, with its value first */
+  struct cmap *inner;
+  struct cmap__patience patience;
+  bool equal;
+};
+
+/* Looks one entry of the outer map up in the inner one. */
+static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
+                                      _Atomic uint64_t *slot)
+{
+  const struct cmap__layout *layout = &c->a->table.layout;
+  const void *value = cmap__slot_value(&outer->table.layout, slot);
+  struct cmap__call call;
+  enum cmap_status status = cmap__probe_init(
+      &c->inner->table.layout, cmap__slot_key(&outer->table.layout, slot), NULL,
+      &call.probe);
+
+  if (status != CMAP_OK)
+    return status;
+  call.patience = c->patience;
+  status = cmap__call_lock(c->inner, &call, CMAP__READ);
+  if (status != CMAP_OK)
+    return status;
+  if (!call.found) {
+    c->equal = false;
+  } else {
+    const void *other = cmap__call_value(c->inner, &call);
+    c->equal = outer == c->a ? cmap__value_equal(layout, value, other)
+                             : cmap__value_equal(layout, other, value);
+  }
+  cmap__call_unlock(&call);
+  return CMAP_OK;
+}
+
+/* The walk is ended early by this status, which nobody sees. */
+#define DIFFERENT CMAP_MISMATCH
+
+static enum cmap_status compare_shard(struct cmap *outer,
+                                      struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &outer->table.layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct comparison *c = ctx;
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place)) {
+    enum cmap_status status = compare_entry(outer, c, place.slot);
+    if (status != CMAP_OK)
+      return status;
+    if (!c->equal)
+      return DIFFERENT;
+  }
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
+                            const struct cmap_how *how)
+{
+  struct comparison c = {.a = a, .equal = true};
+  enum cmap_status status = CMAP_OK;
+  const uint64_t *unused;
+  struct cmap *outer;
+
+  if (a == NULL || b == NULL || equal == NULL || !are_compatible(a, b) ||
+      !cmap__how_read(how, &c.patience, &unused))
+    return CMAP_EINVAL;
+  if (a != b) {
+    /* One order for all threads: the lower address first. */
+    outer = (uintptr_t)a < (uintptr_t)b ? a : b;
+    c.inner = outer == a ? b : a;
+    c.equal = cmap_len(a) == cmap_len(b);
+    if (c.equal)
+      status = cmap__map_walk(outer, CMAP__READ, how, compare_shard, &c);
+  }
+  if (status != CMAP_OK && status != DIFFERENT)
+    return status;
+  *equal = c.equal;
+  return CMAP_OK;
+}

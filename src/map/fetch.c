@@ -1,0 +1,133 @@
+/*
+ * Counters: one integer combined with an operand under the write lock.
+ *
+ * The value is one word of the slot, so that one store changes it: readers
+ * need no section.
+ */
+#include "map/map.h"
+
+enum operation { ADD, SUB, AND, OR, MAX, MIN };
+
+CMAP__ALWAYS_INLINE uint64_t combine(enum operation operation, uint64_t a,
+                                     uint64_t b)
+{
+  switch (operation) {
+  case ADD:
+    return a + b;
+  case SUB:
+    return a - b;
+  case AND:
+    return a & b;
+  case OR:
+    return a | b;
+  case MAX:
+    return a > b ? a : b;
+  default:
+    return a < b ? a : b;
+  }
+}
+
+/* The integer in a value word, and the word with another integer. */
+CMAP__ALWAYS_INLINE uint64_t word_to_integer(uint64_t word, bool small)
+{
+  uint32_t half;
+
+  if (!small)
+    return word;
+  memcpy(&half, &word, sizeof half);
+  return half;
+}
+
+CMAP__ALWAYS_INLINE uint64_t integer_to_word(uint64_t integer, bool small)
+{
+  uint32_t half = (uint32_t)integer;
+  uint64_t word = 0;
+
+  if (!small)
+    return integer;
+  memcpy(&word, &half, sizeof half);
+  return word;
+}
+
+CMAP__ALWAYS_INLINE enum cmap_status
+fetch(struct cmap *map, struct cmap_key key, enum operation operation,
+      uint64_t operand, uint64_t *before, const struct cmap_how *how)
+{
+  const struct cmap__layout *layout;
+  struct cmap__call call;
+  uint64_t old = 0;
+  bool small;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  layout = &map->table.layout;
+  small = layout->options.value_size == 4;
+  if ((!small && layout->options.value_size != 8) || layout->owns_values ||
+      layout->value_boxed)
+    return CMAP_ENOTSUP;
+  if (small && operand > UINT32_MAX && operation != ADD && operation != SUB)
+    return CMAP_EINVAL;
+  status = cmap__call_lock(map, &call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__likely(call.found)) {
+    _Atomic uint64_t *word = call.place.slot + layout->value_word;
+    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
+    cmap__payload_store(
+        word, integer_to_word(combine(operation, old, operand), small));
+  } else {
+    struct cmap__fresh fresh;
+    fresh.value.words[0] =
+        integer_to_word(combine(operation, 0, operand), small);
+    status = cmap__call_make_room(map, &call, &fresh.key);
+    if (status == CMAP_OK)
+      cmap__call_put(map, &call, &fresh.key, &fresh.value);
+  }
+  cmap__call_unlock(&call);
+  if (status == CMAP_OK && before != NULL)
+    *before = old;
+  return status;
+}
+
+enum cmap_status cmap_fetch_add(struct cmap *map, struct cmap_key key,
+                                uint64_t operand, uint64_t *before,
+                                const struct cmap_how *how)
+{
+  return fetch(map, key, ADD, operand, before, how);
+}
+
+enum cmap_status cmap_fetch_sub(struct cmap *map, struct cmap_key key,
+                                uint64_t operand, uint64_t *before,
+                                const struct cmap_how *how)
+{
+  return fetch(map, key, SUB, operand, before, how);
+}
+
+enum cmap_status cmap_fetch_and(struct cmap *map, struct cmap_key key,
+                                uint64_t operand, uint64_t *before,
+                                const struct cmap_how *how)
+{
+  return fetch(map, key, AND, operand, before, how);
+}
+
+enum cmap_status cmap_fetch_or(struct cmap *map, struct cmap_key key,
+                               uint64_t operand, uint64_t *before,
+                               const struct cmap_how *how)
+{
+  return fetch(map, key, OR, operand, before, how);
+}
+
+enum cmap_status cmap_fetch_max(struct cmap *map, struct cmap_key key,
+                                uint64_t operand, uint64_t *before,
+                                const struct cmap_how *how)
+{
+  return fetch(map, key, MAX, operand, before, how);
+}
+
+enum cmap_status cmap_fetch_min(struct cmap *map, struct cmap_key key,
+                                uint64_t operand, uint64_t *before,
+                                const struct cmap_how *how)
+{
+  return fetch(map, key, MIN, operand, before, how);
+}

@@ -1,0 +1,197 @@
+/*
+ * Counting entries, room and shards.
+ *
+ * Without a lock the walk goes over the current directory. A shard is named by
+ * neighbouring entries, so that a change of the header tells it from the last.
+ * Headers are never freed: a stale one gives a stale number, no more.
+ */
+#include "map/map.h"
+
+/* Walks the shards named by the directory array `word`. */
+struct shard_walk {
+  uintptr_t word;
+  size_t next; /* entry */
+  size_t end;
+  struct cmap__shard *shard;
+};
+
+static struct shard_walk shard_walk_begin(const struct cmap *map)
+{
+  struct shard_walk walk;
+
+  walk.word = cmap__directory_word(&map->table.directory);
+  walk.next = 0;
+  walk.end = (size_t)1 << cmap__directory_depth_of(walk.word);
+  walk.shard = NULL;
+  return walk;
+}
+
+static bool shard_walk_next(struct shard_walk *walk)
+{
+  const struct cmap__directory_entry *entries =
+      cmap__directory_at(walk->word, 0);
+
+  while (walk->next < walk->end) {
+    struct cmap__shard *shard =
+        cmap__load_acquire(&entries[walk->next++].shard); /* [D2] */
+    if (shard != walk->shard) {
+      walk->shard = shard;
+      return true;
+    }
+  }
+  return false;
+}
+
+size_t cmap_len(const struct cmap *map)
+{
+  struct shard_walk walk;
+  size_t len = 0;
+
+  if (map == NULL)
+    return 0;
+  walk = shard_walk_begin(map);
+  while (shard_walk_next(&walk)) {
+    /* Wraps below zero only while a writer is between its two numbers. */
+    int32_t count = (int32_t)cmap__shard_count(walk.shard);
+    len += count > 0 ? (size_t)count : 0;
+  }
+  return len;
+}
+
+size_t cmap_shard_count(const struct cmap *map)
+{
+  struct shard_walk walk;
+  size_t count = 0;
+
+  if (map == NULL)
+    return 0;
+  walk = shard_walk_begin(map);
+  while (shard_walk_next(&walk))
+    count++;
+  return count;
+}
+
+size_t cmap_shard_index(const struct cmap *map, uint64_t hash)
+{
+  const struct cmap__shard *home;
+  struct shard_walk walk;
+  size_t index = 0;
+
+  if (map == NULL)
+    return 0;
+  walk = shard_walk_begin(map);
+  home = cmap__load_acquire(&cmap__directory_at(walk.word, hash)->shard);
+  while (shard_walk_next(&walk) && walk.shard != home)
+    index++;
+  return index;
+}
+
+size_t cmap_capacity(const struct cmap *map)
+{
+  struct shard_walk walk;
+  size_t capacity = 0;
+
+  if (map == NULL)
+    return 0;
+  walk = shard_walk_begin(map);
+  while (shard_walk_next(&walk)) {
+    size_t slots = cmap__block_slot_count(walk.shard->block);
+    capacity += slots - (slots + 15) / 16;
+  }
+  return capacity;
+}
+
+/*
+ * Sums up `inserted` over all shards; false if one has entries. While the
+ * directory does not change, the sum grows with every insert.
+ */
+static bool all_are_empty(const struct cmap *map, uint64_t *inserted)
+{
+  struct shard_walk walk = shard_walk_begin(map);
+
+  *inserted = 0;
+  while (shard_walk_next(&walk)) {
+    /* In this order: equal numbers mean that it was empty at the first look.
+     * Acquire, so that all loads are done in the order written. */
+    uint32_t removed = cmap__load_acquire(&walk.shard->removed);
+    uint32_t in = cmap__load_acquire(&walk.shard->inserted);
+    if (in != removed)
+      return false;
+    *inserted += in;
+  }
+  return true;
+}
+
+/* Looks at a directory that keeps changing, before it takes the locks. */
+#define EMPTY_LOOKS 100
+
+bool cmap_is_empty(const struct cmap *map)
+{
+  size_t len = 0;
+
+  if (map == NULL)
+    return true;
+  /*
+   * Two walks that find all shards empty, and nothing inserted between them:
+   * at the moment between the walks all of them were empty. If something was
+   * inserted meanwhile, "not empty" is right as of that moment.
+   */
+  for (unsigned look = 0; look < EMPTY_LOOKS; look++) {
+    uint64_t changes = cmap__load_seq_cst(&map->table.directory.changes);
+    uint64_t inserted, again;
+    if (!all_are_empty(map, &inserted) || !all_are_empty(map, &again))
+      return false;
+    if ((changes & 1) == 0 &&
+        cmap__load_seq_cst(&map->table.directory.changes) == changes) /* [D3] */
+      return inserted == again;
+    cmap__pause();
+  }
+  /* Locks change nothing that a user can see: the map is const to him. */
+  if (cmap_len_exact((struct cmap *)(uintptr_t)map, &len, NULL) != CMAP_OK)
+    return false; /* cannot be: nothing but a try or a deadline fails */
+  return len == 0;
+}
+
+/* Lets go of all shards below the hash `end` that len_exact has locked. */
+static void unlock_below(struct cmap *map, uint64_t end, bool all)
+{
+  uint64_t hash = 0;
+
+  while (all || hash != end) {
+    /* What we hold cannot be replaced: the directory still names it. */
+    struct cmap__shard *shard =
+        cmap__directory_shard(&map->table.directory, hash);
+    const struct cmap__hold *own = cmap__hold_find(&shard->lock);
+    hash = cmap__shard_next_hash(shard);
+    if (own == NULL || own->mode != CMAP__WRITE)
+      cmap__shardlock_read_unlock(&shard->lock);
+    if (hash == 0)
+      return;
+  }
+}
+
+enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
+                                const struct cmap_how *how)
+{
+  struct cmap__patience patience;
+  struct cmap__locked locked;
+  const uint64_t *unused;
+  uint64_t hash = 0;
+  size_t sum = 0;
+
+  if (map == NULL || len == NULL || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  do {
+    enum cmap_status status =
+        cmap__table_lock(&map->table, hash, CMAP__READ, &patience, &locked);
+    if (status != CMAP_OK) {
+      unlock_below(map, hash, false);
+      return status;
+    }
+    sum += cmap__shard_count(locked.shard);
+    hash = cmap__shard_next_hash(locked.shard);
+  } while (hash != 0);
+  unlock_below(map, 0, true);
+  *len = sum;
+  return CMAP_OK;
+}

@@ -1,0 +1,113 @@
+/*
+ * Creating and destroying maps, their options, the hash of a key.
+ */
+#include "map/map.h"
+
+#include "base/alloc.h"
+
+static bool is_plain_u64(const struct cmap__layout *layout)
+{
+  return layout->kind == CMAP_U64 && layout->options.key_hash == NULL &&
+         layout->options.value_size == 8 && layout->lock_free &&
+         !layout->owns_values && layout->slot_words == 2;
+}
+
+enum cmap_status cmap_create(const struct cmap_options *options,
+                             struct cmap **map)
+{
+  struct cmap_options given;
+  struct cmap *fresh;
+  enum cmap_status status;
+
+  if (options == NULL || map == NULL ||
+      !cmap__struct_is_known(options, options->size, sizeof *options))
+    return CMAP_EINVAL;
+  given = *options;
+  given.size = sizeof given;
+  if (given.allocator.alloc == NULL && given.allocator.free == NULL)
+    given.allocator = cmap__allocator_default;
+  if (given.allocator.alloc == NULL || given.allocator.free == NULL)
+    return CMAP_EINVAL;
+  fresh = cmap__alloc(&given.allocator, sizeof *fresh, CMAP__CACHE_LINE);
+  if (fresh == NULL)
+    return CMAP_ENOMEM;
+  status = cmap__table_init(&fresh->table, &given);
+  if (status != CMAP_OK) {
+    cmap__free(&given.allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
+    return status;
+  }
+  fresh->copies_values =
+      given.value_destroy == NULL || given.value_clone != NULL;
+  fresh->plain_u64 = is_plain_u64(&fresh->table.layout);
+  if (given.capacity > 0)
+    status = cmap_reserve(fresh, given.capacity, NULL);
+  if (status != CMAP_OK) {
+    cmap_destroy(fresh);
+    return status;
+  }
+  *map = fresh;
+  return CMAP_OK;
+}
+
+/* Nobody else sees the map any more: entries are released where they are. */
+static enum cmap_status destroy_entries(struct cmap *map,
+                                        struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__place place;
+  struct cmap__slot_image image;
+
+  (void)ctx;
+  while (cmap__cursor_next(layout, &cursor, &place)) {
+    cmap__shard_take(layout, locked->shard, &place, false, image.words);
+    cmap__slot_words_release(layout, image.words, NULL);
+  }
+  return CMAP_OK;
+}
+
+void cmap_destroy(struct cmap *map)
+{
+  struct cmap_allocator allocator;
+
+  if (map == NULL)
+    return;
+  allocator = map->table.layout.options.allocator;
+  if (map->table.layout.owns_anything)
+    (void)cmap__map_walk(map, CMAP__WRITE, NULL, destroy_entries, NULL);
+  cmap__table_destroy(&map->table);
+  cmap__free(&allocator, map, sizeof *map, CMAP__CACHE_LINE);
+}
+
+enum cmap_status cmap_get_options(const struct cmap *map,
+                                  struct cmap_options *options)
+{
+  if (map == NULL || options == NULL || options->size != sizeof *options)
+    return CMAP_EINVAL;
+  *options = map->table.layout.options;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_hash(const struct cmap *map, struct cmap_key key,
+                           uint64_t *hash)
+{
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (hash == NULL)
+    return CMAP_EINVAL;
+  status = cmap__call_begin(map, key, NULL, &call);
+  if (status == CMAP_OK)
+    *hash = call.probe.hash;
+  return status;
+}
+
+struct cmap_how cmap_how_within(uint64_t timeout_ns)
+{
+  uint64_t now = cmap__now_ns();
+
+  /* The largest deadline is kept for "none". */
+  if (timeout_ns > UINT64_MAX - 1 - now)
+    return cmap_how_until(UINT64_MAX - 1);
+  return cmap_how_until(now + timeout_ns);
+}

@@ -1,0 +1,135 @@
+/*
+ * A map, and what all of its operations begin with: a call.
+ *
+ * A call checks its arguments, prepares the key, locks the key's shard, and
+ * looks for the key. Each operation then does its own work on the place and
+ * unlocks; what it removed is released after that.
+ */
+#ifndef CMAP__MAP_MAP_H
+#define CMAP__MAP_MAP_H
+
+#include "cmap.h"
+#include "table/read.h"
+#include "table/replace.h"
+#include "table/value.h"
+
+struct cmap {
+  struct cmap__table table;
+  bool copies_values; /* const: values may be copied out */
+  bool plain_u64;     /* const: u64 keys with our hash, 8-byte plain values */
+};
+
+/* One call on one key. Lives on the stack. */
+struct cmap__call {
+  struct cmap__probe probe;
+  struct cmap__patience patience;
+  struct cmap__locked locked; /* valid while locked */
+  struct cmap__place place;   /* where the key is, or a free slot */
+  bool found;
+};
+
+/* A new entry, ready to be stored: its memory is there. */
+struct cmap__fresh {
+  struct cmap__key_image key;
+  struct cmap__value_image value;
+};
+
+/* Reads `how`; false if it is not valid. */
+bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
+                    const uint64_t **hash);
+
+/* Checks map, key and how, and prepares the key. CMAP_EINVAL. */
+enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
+                                  const struct cmap_how *how,
+                                  struct cmap__call *call);
+
+/*
+ * Locks the key's shard and looks for the key: call->found. What
+ * cmap__table_lock returns; on success the caller unlocks.
+ */
+enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
+                                 enum cmap__mode mode);
+
+static inline void cmap__call_unlock(const struct cmap__call *call)
+{
+  cmap__table_unlock(&call->locked);
+}
+
+/*
+ * Reads the key without a lock where the map and the key allow it: CMAP_OK with
+ * the value words in `words`, or CMAP_NOT_FOUND. CMAP_BUSY: it takes the lock
+ * to know.
+ */
+enum cmap_status cmap__call_read(const struct cmap *map,
+                                 const struct cmap__call *call,
+                                 uint64_t *words);
+
+/*
+ * For an absent key, under the write lock: makes room (which may replace the
+ * shard) and the stored key. Afterwards nothing can fail for want of memory.
+ * CMAP_ENOMEM, or key_copy's status: nothing is left to release.
+ */
+enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
+                                      struct cmap__key_image *key);
+
+/* Stores a new entry in the room that was made. */
+static inline void cmap__call_put(struct cmap *map, struct cmap__call *call,
+                                  const struct cmap__key_image *key,
+                                  const struct cmap__value_image *value)
+{
+  cmap__shard_put(&map->table.layout, call->locked.shard, &call->place, key,
+                  value->words);
+}
+
+/* The stored key, for callbacks. */
+static inline struct cmap_key cmap__call_key(const struct cmap *map,
+                                             const struct cmap__call *call)
+{
+  return cmap__slot_key(&map->table.layout, call->place.slot);
+}
+
+/* The value in place, for callbacks. */
+static inline void *cmap__call_value(const struct cmap *map,
+                                     const struct cmap__call *call)
+{
+  return cmap__slot_value(&map->table.layout, call->place.slot);
+}
+
+/* Would a call that copies a value to `out` have to copy the uncopyable? */
+static inline bool cmap__cannot_copy(const struct cmap *map, const void *out)
+{
+  return out != NULL && !map->copies_values;
+}
+
+static inline void cmap__set_event(enum cmap_event *event, enum cmap_event what)
+{
+  if (event != NULL)
+    *event = what;
+}
+
+/* Is a value missing that the map's values need? */
+static inline bool cmap__value_is_missing(const struct cmap *map,
+                                          const void *value)
+{
+  return value == NULL && map->table.layout.options.value_size > 0;
+}
+
+/*
+ * Calls `visit` for every shard, in hash order, each locked in `mode`: a status
+ * ends the walk and is returned. visit unlocks with cmap__locked_release when
+ * it is done with the shard, so that it can release what it removed after that;
+ * what it has not unlocked, the walk does.
+ */
+static inline void cmap__locked_release(struct cmap__locked *locked)
+{
+  cmap__table_unlock(locked);
+  locked->borrowed = true; /* not ours to unlock any more */
+}
+
+typedef enum cmap_status
+cmap__visit_shard(struct cmap *map, struct cmap__locked *locked, void *ctx);
+enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
+                                const struct cmap_how *how,
+                                cmap__visit_shard *visit, void *ctx);
+
+#endif

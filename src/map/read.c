@@ -1,0 +1,100 @@
+/*
+ * Reading one key: get, contains, view.
+ */
+#include "map/map.h"
+
+/* Under the read lock: copies the value out (NULL: not). */
+static CMAP__NOINLINE enum cmap_status
+get_locked(struct cmap *map, struct cmap__call *call, void *value)
+{
+  enum cmap_status status = cmap__call_lock(map, call, CMAP__READ);
+
+  if (status != CMAP_OK)
+    return status;
+  status = call->found ? CMAP_OK : CMAP_NOT_FOUND;
+  if (call->found && value != NULL)
+    status = cmap__value_copy_out(&map->table.layout,
+                                  cmap__call_value(map, call), value);
+  cmap__call_unlock(call);
+  return status;
+}
+
+/* Any map, any `how`. */
+static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
+                                               struct cmap_key key, void *value,
+                                               const struct cmap_how *how)
+{
+  uint64_t words[CMAP__VALUE_WORDS_MAX];
+  struct cmap__call call;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__cannot_copy(map, value))
+    return CMAP_ENOTSUP;
+  status = cmap__call_read(map, &call, words);
+  if (status == CMAP_BUSY)
+    return get_locked(map, &call, value);
+  if (status == CMAP_OK && value != NULL)
+    memcpy(value, words, map->table.layout.options.value_size);
+  return status;
+}
+
+/*
+ * The commonest map, u64 -> 8 bytes hashed by us, in one function without
+ * calls: all sizes are constants, and the key and the value stay in registers.
+ */
+enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
+                          const struct cmap_how *how)
+{
+  struct cmap__probe probe;
+  uint64_t word;
+
+  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+                     key.size != sizeof word || key.data == NULL))
+    return get_any(map, key, value, how);
+  memcpy(probe.words, key.data, sizeof word);
+  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
+  switch (cmap__read_round(&map->table, CMAP_U64, 2, 1, 1, &probe, &word)) {
+  case CMAP__READ_HIT:
+    if (value != NULL)
+      memcpy(value, &word, sizeof word);
+    return CMAP_OK;
+  case CMAP__READ_MISS:
+    return CMAP_NOT_FOUND;
+  default:
+    return get_any(map, key, value, how);
+  }
+}
+
+enum cmap_status cmap_contains(struct cmap *map, struct cmap_key key,
+                               const struct cmap_how *how)
+{
+  return cmap_get(map, key, NULL, how);
+}
+
+enum cmap_status cmap_view(struct cmap *map, struct cmap_key key,
+                           cmap_view_fn *view, void *ctx,
+                           const struct cmap_how *how)
+{
+  struct cmap__hold hold;
+  struct cmap__call call;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (view == NULL)
+    return CMAP_EINVAL;
+  status = cmap__call_lock(map, &call, CMAP__READ);
+  if (status != CMAP_OK)
+    return status;
+  status = CMAP_NOT_FOUND;
+  if (call.found) {
+    cmap__hold_begin(&hold, &call.locked.shard->lock, CMAP__READ);
+    status =
+        view(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
+    cmap__hold_end(&hold);
+  }
+  cmap__call_unlock(&call);
+  return status;
+}

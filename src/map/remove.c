@@ -1,0 +1,101 @@
+/*
+ * Removing one key: remove, remove_if, remove_if_equal.
+ */
+#include "map/map.h"
+
+/*
+ * Runs `test` on a present entry whose shard is write-locked, in a section
+ * opened for user code, which stays open: the caller closes it.
+ */
+static bool run_test(struct cmap *map, const struct cmap__call *call,
+                     cmap_test_fn *test, void *ctx)
+{
+  struct cmap__hold hold;
+  bool yes;
+
+  (void)cmap__seq_open_for_user(&call->place.group->hi);
+  cmap__hold_begin(&hold, &call->locked.shard->lock, CMAP__WRITE);
+  yes = test(cmap__call_key(map, call), cmap__call_value(map, call), ctx);
+  cmap__hold_end(&hold);
+  return yes;
+}
+
+static void close_section(const struct cmap__call *call)
+{
+  _Atomic uint64_t *hi = &call->place.group->hi;
+
+  cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
+}
+
+/* What decides whether a present entry is removed; neither: it is. */
+struct condition {
+  cmap_test_fn *test;
+  void *ctx;
+  const void *expected;
+};
+
+static enum cmap_status remove_when(struct cmap *map, struct cmap_key key,
+                                    const struct condition *when, void *old,
+                                    const struct cmap_how *how)
+{
+  const struct cmap__layout *layout;
+  struct cmap__slot_image image;
+  struct cmap__call call;
+  bool yes = true;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  layout = &map->table.layout;
+  status = cmap__call_lock(map, &call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    return status;
+  if (call.found) {
+    if (when->test != NULL)
+      yes = run_test(map, &call, when->test, when->ctx);
+    else if (when->expected != NULL)
+      yes = cmap__value_equal(layout, cmap__call_value(map, &call),
+                              when->expected);
+    if (yes)
+      cmap__shard_take(layout, call.locked.shard, &call.place,
+                       when->test != NULL, image.words);
+    if (when->test != NULL)
+      close_section(&call);
+  }
+  cmap__call_unlock(&call);
+  if (!call.found)
+    return CMAP_NOT_FOUND;
+  if (!yes)
+    return CMAP_MISMATCH;
+  if (layout->owns_anything || old != NULL)
+    cmap__slot_words_release(layout, image.words, old);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
+                             const struct cmap_how *how)
+{
+  const struct condition when = {NULL, NULL, NULL};
+
+  return remove_when(map, key, &when, old, how);
+}
+
+enum cmap_status cmap_remove_if(struct cmap *map, struct cmap_key key,
+                                cmap_test_fn *test, void *ctx, void *old,
+                                const struct cmap_how *how)
+{
+  const struct condition when = {test, ctx, NULL};
+
+  return test == NULL ? CMAP_EINVAL : remove_when(map, key, &when, old, how);
+}
+
+enum cmap_status cmap_remove_if_equal(struct cmap *map, struct cmap_key key,
+                                      const void *expected,
+                                      const struct cmap_how *how)
+{
+  const struct condition when = {NULL, NULL, expected};
+
+  if (map == NULL || cmap__value_is_missing(map, expected))
+    return CMAP_EINVAL;
+  return remove_when(map, key, &when, NULL, how);
+}

@@ -1,0 +1,281 @@
+/*
+ * Read-modify-write of one key: compare_exchange, replace_if, alter, compute.
+ */
+#include "map/map.h"
+
+/* Opens a section for user code, and closes it. */
+static void open_for_user(const struct cmap__call *call,
+                          struct cmap__hold *hold)
+{
+  (void)cmap__seq_open_for_user(&call->place.group->hi);
+  cmap__hold_begin(hold, &call->locked.shard->lock, CMAP__WRITE);
+}
+
+static void close_for_user(const struct cmap__call *call,
+                           struct cmap__hold *hold)
+{
+  _Atomic uint64_t *hi = &call->place.group->hi;
+
+  cmap__hold_end(hold);
+  cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
+}
+
+/* Checks a call that replaces a value, and locks its key for writing. */
+static enum cmap_status replace_begin(struct cmap *map, struct cmap_key key,
+                                      const void *value,
+                                      const struct cmap_how *how,
+                                      struct cmap__call *call,
+                                      struct cmap__value_image *fresh)
+{
+  enum cmap_status status = cmap__call_begin(map, key, how, call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__value_is_missing(map, value))
+    return CMAP_EINVAL;
+  status = cmap__value_image_move(&map->table.layout, value, fresh);
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__call_lock(map, call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    cmap__value_image_drop(&map->table.layout, fresh);
+  return status;
+}
+
+/* Ends it: unlocked; `replaced` tells whether `fresh` went in. */
+static enum cmap_status replace_end(struct cmap *map,
+                                    const struct cmap__call *call,
+                                    bool replaced,
+                                    struct cmap__value_image *fresh,
+                                    struct cmap__value_image *before, void *old)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (replaced) {
+    cmap__value_words_release(layout, before->words, old);
+    return CMAP_OK;
+  }
+  cmap__value_image_drop(layout, fresh);
+  return call->found ? CMAP_MISMATCH : CMAP_NOT_FOUND;
+}
+
+enum cmap_status cmap_compare_exchange(struct cmap *map, struct cmap_key key,
+                                       const void *expected, const void *value,
+                                       const struct cmap_how *how)
+{
+  struct cmap__value_image fresh, before;
+  struct cmap__call call;
+  bool equal = false;
+  enum cmap_status status;
+
+  if (map == NULL || cmap__value_is_missing(map, expected))
+    return CMAP_EINVAL;
+  status = replace_begin(map, key, value, how, &call, &fresh);
+  if (status != CMAP_OK)
+    return status;
+  if (call.found) {
+    equal = cmap__value_equal(&map->table.layout, cmap__call_value(map, &call),
+                              expected);
+    if (equal)
+      cmap__slot_exchange(&map->table.layout, &call.place, false, fresh.words,
+                          before.words);
+  }
+  cmap__call_unlock(&call);
+  return replace_end(map, &call, equal, &fresh, &before, NULL);
+}
+
+enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
+                                 cmap_test_fn *test, void *ctx,
+                                 const void *value, void *old,
+                                 const struct cmap_how *how)
+{
+  struct cmap__value_image fresh, before;
+  struct cmap__call call;
+  struct cmap__hold hold;
+  bool yes = false;
+  enum cmap_status status;
+
+  if (test == NULL)
+    return CMAP_EINVAL;
+  status = replace_begin(map, key, value, how, &call, &fresh);
+  if (status != CMAP_OK)
+    return status;
+  if (call.found) {
+    open_for_user(&call, &hold);
+    yes = test(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
+    if (yes)
+      cmap__slot_exchange(&map->table.layout, &call.place, true, fresh.words,
+                          before.words);
+    close_for_user(&call, &hold);
+  }
+  cmap__call_unlock(&call);
+  return replace_end(map, &call, yes, &fresh, &before, old);
+}
+
+enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
+                            cmap_value_fn *alter, void *ctx,
+                            const struct cmap_how *how)
+{
+  struct cmap__call call;
+  struct cmap__hold hold;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (alter == NULL)
+    return CMAP_EINVAL;
+  status = cmap__call_lock(map, &call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    return status;
+  status = CMAP_NOT_FOUND;
+  if (call.found) {
+    open_for_user(&call, &hold);
+    status =
+        alter(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
+    close_for_user(&call, &hold);
+  }
+  cmap__call_unlock(&call);
+  return status;
+}
+
+/* A compute under way. */
+struct computation {
+  struct cmap__call call;
+  struct cmap__fresh fresh; /* fresh.key: only if the key is absent */
+  struct cmap__slot_image removed;
+  enum cmap_action action;
+  bool computed; /* fresh.value was made by the callback and must go in */
+  bool stored;
+};
+
+/*
+ * Under the write lock: room and memory first, so that what the callback
+ * computed cannot be lost. CMAP_OK: fresh.value, and fresh.key if absent.
+ */
+static enum cmap_status compute_prepare(struct cmap *map, struct computation *c)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  bool copy = c->call.found && !layout->owns_values;
+  enum cmap_status status =
+      copy ? cmap__value_image_copy(layout, cmap__call_value(map, &c->call),
+                                    &c->fresh.value)
+           : cmap__value_image_init(layout, &c->fresh.value);
+
+  if (status != CMAP_OK || c->call.found)
+    return status;
+  status = cmap__call_make_room(map, &c->call, &c->fresh.key);
+  if (status != CMAP_OK)
+    cmap__value_image_drop(layout, &c->fresh.value);
+  return status;
+}
+
+/* Calls the callback, and copies the result out before anything changes. */
+static enum cmap_status compute_run(struct cmap *map, struct computation *c,
+                                    cmap_compute_fn *compute, void *ctx,
+                                    void *value)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  bool found = c->call.found;
+  const void *present = found ? cmap__call_value(map, &c->call) : NULL;
+  struct cmap_key key =
+      found ? cmap__call_key(map, &c->call) : c->call.probe.key;
+  struct cmap__hold hold;
+  enum cmap_status status;
+
+  c->action = CMAP_KEEP;
+  cmap__hold_begin(&hold, &c->call.locked.shard->lock, CMAP__WRITE);
+  status = compute(key, present, c->fresh.value.data, &c->action, ctx);
+  cmap__hold_end(&hold);
+  if (status != CMAP_OK)
+    return status;
+  if (c->action != CMAP_KEEP && c->action != CMAP_PUT &&
+      c->action != CMAP_REMOVE)
+    return CMAP_EINVAL;
+  c->computed = c->action == CMAP_PUT;
+  if (!c->computed && !found)
+    return CMAP_NOT_FOUND;
+  if (value == NULL || c->action == CMAP_REMOVE)
+    return CMAP_OK;
+  return cmap__value_copy_out(
+      layout, c->computed ? c->fresh.value.data : present, value);
+}
+
+/* Does what the callback said. */
+static enum cmap_event compute_apply(struct cmap *map, struct computation *c)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  switch (c->action) {
+  case CMAP_PUT:
+    c->stored = true;
+    if (!c->call.found) {
+      cmap__call_put(map, &c->call, &c->fresh.key, &c->fresh.value);
+      return CMAP_INSERTED;
+    }
+    cmap__slot_exchange(layout, &c->call.place, false, c->fresh.value.words,
+                        c->removed.words + layout->value_word);
+    return CMAP_UPDATED;
+  case CMAP_REMOVE:
+    cmap__shard_take(layout, c->call.locked.shard, &c->call.place, false,
+                     c->removed.words);
+    return CMAP_REMOVED;
+  default:
+    return CMAP_FOUND;
+  }
+}
+
+/* Unlocked: releases what did not go in, and what came out. */
+static void compute_release(struct cmap *map, struct computation *c,
+                            enum cmap_status status, enum cmap_event event,
+                            void *value)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (!c->call.found && !c->stored)
+    cmap__key_words_destroy(layout, c->fresh.key.words);
+  if (c->computed && !c->stored)
+    cmap__value_words_release(layout, c->fresh.value.words, NULL);
+  else if (!c->stored)
+    cmap__value_image_drop(layout, &c->fresh.value);
+  if (status != CMAP_OK)
+    return;
+  if (event == CMAP_UPDATED)
+    cmap__value_words_release(layout, c->removed.words + layout->value_word,
+                              NULL);
+  else if (event == CMAP_REMOVED)
+    cmap__slot_words_release(layout, c->removed.words, value);
+}
+
+enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
+                              void *value, enum cmap_event *event,
+                              cmap_compute_fn *compute, void *ctx,
+                              const struct cmap_how *how)
+{
+  struct computation c;
+  enum cmap_event what = CMAP_FOUND;
+  enum cmap_status status = cmap__call_begin(map, key, how, &c.call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (compute == NULL)
+    return CMAP_EINVAL;
+  if (cmap__cannot_copy(map, value))
+    return CMAP_ENOTSUP;
+  status = cmap__call_lock(map, &c.call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    return status;
+  c.computed = c.stored = false;
+  status = compute_prepare(map, &c);
+  if (status != CMAP_OK) {
+    cmap__call_unlock(&c.call);
+    return status;
+  }
+  status = compute_run(map, &c, compute, ctx, value);
+  if (status == CMAP_OK)
+    what = compute_apply(map, &c);
+  cmap__call_unlock(&c.call);
+  compute_release(map, &c, status, what, value);
+  if (status == CMAP_OK)
+    cmap__set_event(event, what);
+  return status;
+}

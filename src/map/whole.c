@@ -1,0 +1,249 @@
+/*
+ * Walks over all entries: view_all, alter_all, retain, clear.
+ */
+#include "map/map.h"
+
+#include "base/alloc.h"
+
+/* Entries that were taken out of a shard, to be released after its unlock. */
+struct removed_list {
+  uint64_t *words; /* slot_words each */
+  size_t count;
+  size_t capacity;
+};
+
+static size_t list_bytes(const struct cmap__layout *layout, size_t capacity)
+{
+  return capacity * cmap__layout_slot_bytes(layout);
+}
+
+/* Room for `capacity` entries; nothing is needed if entries own nothing. */
+static bool list_init(const struct cmap__layout *layout,
+                      struct removed_list *list, size_t capacity)
+{
+  list->words = NULL;
+  list->count = 0;
+  list->capacity = capacity;
+  if (!layout->owns_anything || capacity == 0)
+    return true;
+  list->words = cmap__alloc(&layout->options.allocator,
+                            list_bytes(layout, capacity), CMAP__CACHE_LINE);
+  return list->words != NULL;
+}
+
+/* Takes an entry out of its shard into the list. */
+static void list_take(const struct cmap__layout *layout,
+                      struct removed_list *list, struct cmap__shard *shard,
+                      const struct cmap__place *place, bool open)
+{
+  struct cmap__slot_image image;
+  uint64_t *to = image.words;
+
+  if (list->words != NULL)
+    to = list->words + list->count * layout->slot_words;
+  cmap__shard_take(layout, shard, place, open, to);
+  list->count++;
+}
+
+/* Releases what is in the list; no lock of this thread's is held for it. */
+static void list_release(const struct cmap__layout *layout,
+                         struct removed_list *list)
+{
+  for (size_t i = 0; list->words != NULL && i < list->count; i++)
+    cmap__slot_words_release(layout, list->words + i * layout->slot_words,
+                             NULL);
+}
+
+static void list_free(const struct cmap__layout *layout,
+                      struct removed_list *list)
+{
+  cmap__free(&layout->options.allocator, list->words,
+             list_bytes(layout, list->capacity), CMAP__CACHE_LINE);
+}
+
+struct view_all {
+  cmap_view_fn *view;
+  void *ctx;
+};
+
+static enum cmap_status view_shard(struct cmap *map,
+                                   struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  const struct view_all *all = ctx;
+  enum cmap_status status = CMAP_OK;
+  struct cmap__place place;
+  struct cmap__hold hold;
+
+  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__READ);
+  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place))
+    status = all->view(cmap__slot_key(layout, place.slot),
+                       cmap__slot_value(layout, place.slot), all->ctx);
+  cmap__hold_end(&hold);
+  return status;
+}
+
+enum cmap_status cmap_view_all(struct cmap *map, cmap_view_fn *view, void *ctx,
+                               const struct cmap_how *how)
+{
+  struct view_all all = {view, ctx};
+
+  if (view == NULL)
+    return CMAP_EINVAL;
+  return cmap__map_walk(map, CMAP__READ, how, view_shard, &all);
+}
+
+struct alter_all {
+  cmap_value_fn *alter;
+  void *ctx;
+};
+
+static enum cmap_status alter_shard(struct cmap *map,
+                                    struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  const struct alter_all *all = ctx;
+  enum cmap_status status = CMAP_OK;
+  struct cmap__place place;
+  struct cmap__hold hold;
+
+  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__WRITE);
+  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
+    uint64_t hi = cmap__seq_open_for_user(&place.group->hi);
+    status = all->alter(cmap__slot_key(layout, place.slot),
+                        cmap__slot_value(layout, place.slot), all->ctx);
+    cmap__seq_close(&place.group->hi, hi);
+  }
+  cmap__hold_end(&hold);
+  return status;
+}
+
+enum cmap_status cmap_alter_all(struct cmap *map, cmap_value_fn *alter,
+                                void *ctx, const struct cmap_how *how)
+{
+  struct alter_all all = {alter, ctx};
+
+  if (alter == NULL)
+    return CMAP_EINVAL;
+  return cmap__map_walk(map, CMAP__WRITE, how, alter_shard, &all);
+}
+
+struct retain {
+  cmap_test_fn *keep;
+  void *ctx;
+  size_t removed;
+};
+
+/* Unlocks the shard before the destructors run. */
+static enum cmap_status retain_shard(struct cmap *map,
+                                     struct cmap__locked *locked, void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct retain *retain = ctx;
+  struct removed_list list;
+  struct cmap__place place;
+  struct cmap__hold hold;
+
+  if (!list_init(layout, &list, cmap__shard_count(locked->shard)))
+    return CMAP_ENOMEM;
+  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__WRITE);
+  while (cmap__cursor_next(layout, &cursor, &place)) {
+    _Atomic uint64_t *hi = &place.group->hi;
+    (void)cmap__seq_open_for_user(hi);
+    if (!retain->keep(cmap__slot_key(layout, place.slot),
+                      cmap__slot_value(layout, place.slot), retain->ctx))
+      list_take(layout, &list, locked->shard, &place, true);
+    cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
+  }
+  cmap__hold_end(&hold);
+  cmap__locked_release(locked);
+  retain->removed += list.count;
+  list_release(layout, &list);
+  list_free(layout, &list);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
+                             size_t *removed, const struct cmap_how *how)
+{
+  struct retain retain = {keep, ctx, 0};
+  enum cmap_status status;
+
+  if (keep == NULL)
+    return CMAP_EINVAL;
+  status = cmap__map_walk(map, CMAP__WRITE, how, retain_shard, &retain);
+  if (removed != NULL && status != CMAP_EINVAL)
+    *removed = retain.removed;
+  return status;
+}
+
+/* How much of a shard is cleared at a time when there is no memory. */
+#define CLEAR_AT_ONCE 2
+
+/* Takes out up to list->capacity entries; true if there may be more. */
+static bool take_some(const struct cmap__layout *layout,
+                      struct cmap__shard *shard, struct removed_list *list)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  struct cmap__place place;
+
+  while (list->count < list->capacity) {
+    if (!cmap__cursor_next(layout, &cursor, &place))
+      return false;
+    list_take(layout, list, shard, &place, false);
+  }
+  return cmap__shard_count(shard) > 0;
+}
+
+/* Clears the shard that is locked, or a part of it; unlocks it. */
+static bool clear_shard(struct cmap *map, struct cmap__locked *locked)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__slot_image few[CLEAR_AT_ONCE];
+  struct removed_list list;
+  bool memory, more;
+
+  if (!layout->owns_anything) {
+    cmap__shard_wipe(locked->shard);
+    cmap__table_unlock(locked);
+    return false;
+  }
+  memory = list_init(layout, &list, cmap__shard_count(locked->shard));
+  if (!memory) {
+    list.words = few[0].words;
+    list.capacity = CLEAR_AT_ONCE;
+  }
+  more = take_some(layout, locked->shard, &list);
+  cmap__table_unlock(locked);
+  list_release(layout, &list);
+  if (memory)
+    list_free(layout, &list);
+  return more;
+}
+
+enum cmap_status cmap_clear(struct cmap *map, const struct cmap_how *how)
+{
+  struct cmap__patience patience;
+  struct cmap__locked locked;
+  const uint64_t *unused;
+  uint64_t hash = 0;
+  bool more;
+
+  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  do {
+    uint64_t next;
+    enum cmap_status status =
+        cmap__table_lock(&map->table, hash, CMAP__WRITE, &patience, &locked);
+    if (status != CMAP_OK)
+      return status;
+    next = cmap__shard_next_hash(locked.shard);
+    more = clear_shard(map, &locked);
+    if (!more)
+      hash = next;
+  } while (more || hash != 0);
+  return CMAP_OK;
+}

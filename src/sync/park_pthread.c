@@ -1,0 +1,99 @@
+/*
+ * Parking on POSIX mutexes and condition variables: the portable build, and
+ * the reference that the futex build is compared with.
+ *
+ * A static table of buckets, found by the address of the word. Words that
+ * share a bucket wake each other for nothing, which callers bear.
+ *
+ * Invariants
+ *   1. A word is compared, and the thread put to sleep, under the mutex of its
+ *      bucket; a wake-up takes that mutex. That is invariant 1 of park.h.
+ *   2. A wake-up is a broadcast, whatever the number asked for, and with the
+ *      mutex held: pthread_cond_signal may lose a wake-up (glibc bug 25847,
+ *      mended in 2.41), and one sleeper of a shared bucket might be the wrong
+ *      one.
+ *
+ * Lock order: the mutex of a bucket is innermost; nothing is called under it.
+ */
+#include "sync/park.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+/* Enough that busy locks rarely meet; the table takes 6 KiB. */
+#define BUCKET_BITS 6
+#define BUCKETS     (1 << BUCKET_BITS)
+
+/* 2^32 divided by the golden ratio: spreads addresses (Knuth, TAOCP 6.4). */
+#define SPREAD UINT32_C(2654435769)
+
+struct bucket {
+  pthread_mutex_t mutex;
+  pthread_cond_t woken; /* broadcast under the mutex */
+} CMAP__ALIGNED(CMAP__CACHE_LINE);
+
+static struct bucket buckets[BUCKETS];
+static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
+
+static void buckets_init(void)
+{
+  pthread_condattr_t attributes;
+
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  for (int i = 0; i < BUCKETS; i++) {
+    pthread_mutex_init(&buckets[i].mutex, NULL);
+    pthread_cond_init(&buckets[i].woken, &attributes);
+  }
+  pthread_condattr_destroy(&attributes);
+}
+
+static struct bucket *bucket_of(_Atomic uint32_t *word)
+{
+  uint32_t line = (uint32_t)((uintptr_t)word / sizeof *word);
+
+  pthread_once(&buckets_once, buckets_init);
+  return &buckets[(line * SPREAD) >> (32 - BUCKET_BITS)];
+}
+
+enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
+                                       uint32_t expected, uint32_t class_mask,
+                                       uint64_t deadline_ns)
+{
+  uint64_t ns =
+      deadline_ns < CMAP__PARK_LATEST ? deadline_ns : CMAP__PARK_LATEST;
+  struct timespec until = {.tv_sec = (time_t)(ns / CMAP__NS_PER_S),
+                           .tv_nsec = (long)(ns % CMAP__NS_PER_S)};
+  struct bucket *bucket = bucket_of(word);
+  enum cmap__park_result result = CMAP__PARK_WOKEN;
+
+  (void)class_mask; /* every wake-up reaches every class */
+  pthread_mutex_lock(&bucket->mutex);
+  /*
+   * Relaxed: a waker changes the word before it takes the mutex. If it comes
+   * before us the mutex shows us its change, if after it finds us asleep.
+   */
+  if (cmap__load_relaxed(word) != expected)
+    result = CMAP__PARK_CHANGED;
+  else if (deadline_ns == CMAP__NO_DEADLINE)
+    pthread_cond_wait(&bucket->woken, &bucket->mutex);
+  else if (pthread_cond_timedwait(&bucket->woken, &bucket->mutex, &until) ==
+           ETIMEDOUT)
+    result = CMAP__PARK_TIMEDOUT;
+  pthread_mutex_unlock(&bucket->mutex);
+  return result;
+}
+
+void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many)
+{
+  struct bucket *bucket = bucket_of(word);
+
+  (void)class_mask;
+  (void)how_many;
+  pthread_mutex_lock(&bucket->mutex);
+  pthread_cond_broadcast(&bucket->woken);
+  pthread_mutex_unlock(&bucket->mutex);
+}

@@ -1,0 +1,291 @@
+/*
+ * The waiting half of the shard lock; shardlock.h describes the word.
+ *
+ * Why no wake-up is lost
+ *   1. A waiter "announces" itself: it sets its waiting bit in a word that
+ *      keeps it out, and parks only on a word with that bit set and that still
+ *      keeps it out. So parking needs no other memory than the word.
+ *   2. While a writer holds the lock, its unlock or downgrade sees the bits.
+ *   3. While readers hold it, READERS_WAIT implies WRITERS_WAIT, and the last
+ *      reader sees that bit and wakes a writer.
+ *   4. While it is free with WRITERS_WAIT and without READERS_NEXT, an
+ *      announced writer is awake or being woken. Writers may enter, so that
+ *      it will not park again before one of them had the lock (2).
+ *   5. While it is free with READERS_NEXT, an announced reader is awake or
+ *      being woken. It enters, and unlocks (3), or gives up and repairs.
+ *   6. After WRITERS_WAIT was cleared with other writers still parked, an
+ *      announced writer is awake or being woken that answers for them: it
+ *      takes the lock with WRITERS_WAIT set (2), or parks with it set, or
+ *      gives up and repairs. Every announced writer takes itself for that one.
+ *   Readers need no such heir: they are always woken all together.
+ *
+ * And why nothing stale stays: READERS_WAIT in a word without WRITER implies
+ * WRITERS_WAIT, and what lifts either obstacle clears READERS_WAIT as well.
+ * So a reader that set it cannot take the lock before it was cleared.
+ */
+#include "sync/shardlock.h"
+
+#include <sched.h>
+#include <stddef.h>
+
+#define WRITER       CMAP__LOCK_WRITER
+#define WRITERS_WAIT CMAP__LOCK_WRITERS_WAIT
+#define READERS_WAIT CMAP__LOCK_READERS_WAIT
+#define READERS_NEXT CMAP__LOCK_READERS_NEXT
+#define ONE_READER   CMAP__LOCK_ONE_READER
+#define READERS      CMAP__LOCK_READERS
+#define FULL         CMAP__LOCK_FULL
+
+/* Classes of sleepers for cmap__park_wait. */
+#define CLASS_WRITER 1u
+#define CLASS_READER 2u
+
+/*
+ * Before parking: rounds of 1, 2, 4, ... pauses, then yields. Sections are
+ * tens of nanoseconds long and a pause 5 to 50, so that the pauses outlast a
+ * holder that runs; a yield lets one run that does not. With 64 threads on
+ * 2 processors, parking without yields halved the throughput; 2 to 8 yields
+ * after 3 to 7 rounds were alike.
+ */
+#define PAUSE_ROUNDS 5
+#define YIELD_ROUNDS 4
+
+/* How long a full lock is left alone before it is looked at again. */
+#define FULL_NAP_NS UINT64_C(1000000)
+
+/* What the two modes differ in, so that they share one way of waiting. */
+struct mode {
+  uint32_t add;        /* to the word on taking the lock */
+  uint32_t announce;   /* the waiting bit */
+  uint32_t inherit;    /* set on taking the lock after an announcement */
+  uint32_t take_turn;  /* cleared then */
+  uint32_t class_mask; /* to park in */
+};
+
+static const struct mode write_mode = {.add = WRITER,
+                                       .announce = WRITERS_WAIT,
+                                       .inherit = WRITERS_WAIT,
+                                       .class_mask = CLASS_WRITER};
+
+static const struct mode read_mode = {.add = ONE_READER,
+                                      .announce = READERS_WAIT,
+                                      .take_turn = READERS_NEXT,
+                                      .class_mask = CLASS_READER};
+
+/* The bits of `word` that keep a thread out that wants to read or write. */
+static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
+                                bool already_reads)
+{
+  if (mode == &write_mode)
+    return word & (WRITER | READERS | READERS_NEXT);
+  if (already_reads || (word & READERS_NEXT) != 0)
+    return word & (WRITER | FULL);
+  return word & (WRITER | FULL | WRITERS_WAIT);
+}
+
+static void wake_readers(struct cmap__shardlock *lock)
+{
+  cmap__park_wake(&lock->word, CLASS_READER, CMAP__PARK_ALL);
+}
+
+static void wake_writer(struct cmap__shardlock *lock)
+{
+  cmap__park_wake(&lock->word, CLASS_WRITER, 1);
+}
+
+/* Readers first: the writer would only wait for them. */
+static void wake_both(struct cmap__shardlock *lock, uint32_t waiting)
+{
+  if ((waiting & READERS_WAIT) != 0)
+    wake_readers(lock);
+  if ((waiting & WRITERS_WAIT) != 0)
+    wake_writer(lock);
+}
+
+/*
+ * An announced writer gives up. It may be the one that answers for other
+ * writers, or the only one that WRITERS_WAIT stands for; it cannot know.
+ * Under a writer it sets the bit, which is always legal there. Else it clears
+ * it and wakes one writer to answer for the rest, whether the bit was set or
+ * not. The readers that waited because of the bit try again.
+ */
+static void writer_gives_up(struct cmap__shardlock *lock)
+{
+  /* Relaxed, here and below: waiting bits guard no data. */
+  uint32_t word = cmap__load_relaxed(&lock->word);
+  uint32_t next;
+
+  /* Ends: a failure means that another thread got on. */
+  do {
+    next = (word & WRITER) != 0 ? word | WRITERS_WAIT
+                                : word & ~(WRITERS_WAIT | READERS_WAIT);
+  } while (!cmap__cas_weak_relaxed(&lock->word, &word, next));
+
+  if ((word & WRITER) != 0)
+    return;
+  wake_both(lock, word | WRITERS_WAIT);
+}
+
+/*
+ * An announced reader gives up. It may be the only one that READERS_WAIT or
+ * READERS_NEXT stands for. Clearing READERS_NEXT opens the lock to the writers
+ * that parked because of it.
+ */
+static void reader_gives_up(struct cmap__shardlock *lock)
+{
+  uint32_t word = cmap__load_relaxed(&lock->word);
+
+  /* Ends: a failure means that another thread got on. */
+  do {
+    if ((word & (READERS_WAIT | READERS_NEXT)) == 0)
+      return;
+  } while (!cmap__cas_weak_relaxed(&lock->word, &word,
+                                   word & ~(READERS_WAIT | READERS_NEXT)));
+
+  if ((word & READERS_WAIT) != 0)
+    wake_readers(lock);
+  if ((word & (READERS_NEXT | WRITERS_WAIT)) == (READERS_NEXT | WRITERS_WAIT))
+    wake_writer(lock);
+}
+
+/* One round of waiting awake; false when it is time to park. */
+static bool spin(unsigned *rounds)
+{
+  if (*rounds >= PAUSE_ROUNDS + YIELD_ROUNDS)
+    return false;
+  if (*rounds < PAUSE_ROUNDS) {
+    for (unsigned i = 0; i < 1u << *rounds; i++)
+      cmap__pause();
+  } else {
+    sched_yield();
+  }
+  ++*rounds;
+  return true;
+}
+
+/* Sleeps a little: the readers that leave a full lock wake nobody. */
+static void nap(struct cmap__shardlock *lock, uint32_t word, uint64_t deadline)
+{
+  uint64_t until = cmap__now_ns() + FULL_NAP_NS;
+
+  cmap__park_wait(&lock->word, word, CLASS_READER,
+                  until < deadline ? until : deadline);
+}
+
+/*
+ * Announces the caller in `word` and parks. Returns true if the announcement
+ * was made; false if the word had changed before, which is no harm.
+ */
+static bool park(struct cmap__shardlock *lock, const struct mode *mode,
+                 uint32_t word, uint64_t deadline)
+{
+  uint32_t announced = word | mode->announce;
+
+  if (word != announced &&
+      !cmap__cas_weak_relaxed(&lock->word, &word, announced))
+    return false;
+  cmap__park_wait(&lock->word, announced, mode->class_mask, deadline);
+  return true;
+}
+
+/* Why the caller may not wait any more; CMAP__LOCK_OK if it may. */
+static enum cmap__lock_result refusal(const struct cmap__lock_wait *wait,
+                                      uint32_t obstacles)
+{
+  if (wait->try_only)
+    return CMAP__LOCK_BUSY;
+  if (obstacles == FULL && wait->already_reads)
+    return CMAP__LOCK_BUSY; /* the holds it waits for may be its own */
+  if (wait->deadline_ns != CMAP__NO_DEADLINE &&
+      cmap__now_ns() >= wait->deadline_ns)
+    return CMAP__LOCK_TIMEDOUT;
+  return CMAP__LOCK_OK;
+}
+
+static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
+                                               const struct mode *mode,
+                                               struct cmap__lock_wait *wait)
+{
+  struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
+  bool announced = false;
+  unsigned rounds = 0;
+
+  if (wait == NULL)
+    wait = &forever;
+  /* Ends: see "Policy"; with a deadline, refusal() ends it. */
+  for (;;) {
+    /* Relaxed: the compare-and-swap acquires. */
+    uint32_t word = cmap__load_relaxed(&lock->word);
+    uint32_t obstacles = obstacle(mode, word, wait->already_reads);
+    enum cmap__lock_result result;
+
+    if (obstacles == 0) {
+      uint32_t next = word + mode->add;
+
+      if (announced)
+        next = (next & ~mode->take_turn) | mode->inherit;
+      if (cmap__cas_weak_acquire(&lock->word, &word, next)) /* [L1] [L2] */
+        return CMAP__LOCK_OK;
+      continue;
+    }
+    result = refusal(wait, obstacles);
+    if (result != CMAP__LOCK_OK) {
+      if (announced && mode == &write_mode)
+        writer_gives_up(lock);
+      else if (announced)
+        reader_gives_up(lock);
+      return result;
+    }
+    wait->waited = true;
+    if (spin(&rounds))
+      continue;
+    if (obstacles == FULL) {
+      nap(lock, word, wait->deadline_ns);
+    } else if (park(lock, mode, word, wait->deadline_ns)) {
+      announced = true;
+      rounds = 0;
+    }
+  }
+}
+
+CMAP__COLD enum cmap__lock_result
+cmap__shardlock_write_slow(struct cmap__shardlock *lock,
+                           struct cmap__lock_wait *wait)
+{
+  return lock_slow(lock, &write_mode, wait);
+}
+
+CMAP__COLD enum cmap__lock_result
+cmap__shardlock_read_slow(struct cmap__shardlock *lock,
+                          struct cmap__lock_wait *wait)
+{
+  return lock_slow(lock, &read_mode, wait);
+}
+
+CMAP__COLD void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock)
+{
+  uint32_t word = cmap__load_relaxed(&lock->word);
+  uint32_t next;
+
+  /* Ends: only a waiter's announcement or repair can make it fail. */
+  do {
+    next = (word & READERS_WAIT) != 0 ? READERS_NEXT : 0;
+  } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */
+  wake_both(lock, word);
+}
+
+CMAP__COLD void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock)
+{
+  /* WRITERS_WAIT stays: the writer that was woken finds no new readers. */
+  wake_writer(lock);
+}
+
+CMAP__COLD void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
+{
+  uint32_t word = cmap__load_relaxed(&lock->word);
+
+  /* Ends: only a waiter's announcement or repair can make it fail. */
+  while (!cmap__cas_strong_acq_rel(&lock->word, &word, ONE_READER)) /* [L1] */
+    continue;
+  wake_both(lock, word);
+}

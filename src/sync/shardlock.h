@@ -1,0 +1,245 @@
+/*
+ * The reader/writer lock of a shard: one 32-bit word.
+ *
+ * Many readers or one writer. Threads that cannot have the lock spin for a
+ * moment, yield a few times, then park on the word. There is no queue and no
+ * hand-over: whoever comes at the right moment takes the lock, because to wait
+ * for a thread that is not running costs a time slice.
+ *
+ * Invariants
+ *   1. Zeroed memory is an unlocked lock. A lock is never re-initialised and
+ *      needs no destruction; its memory outlives every call on it.
+ *   2. The word alone decides: a thread parks only on a word whose bits make
+ *      somebody wake it.
+ *   3. No lost wake-up: whoever clears a bit that says "somebody is parked"
+ *      wakes as the bit's description below demands, and whoever gives up
+ *      after having set one repairs what it leaves behind.
+ *   4. Neither mode starves the other (Policy).
+ *   5. Taking a write lock acquires what the releases of earlier write [L1]
+ *      and read [L2] holds released; taking a read lock what write holds did
+ *      [L1]. Ending a write hold is a full barrier for the caller.
+ *
+ * The word, from bit 0. "Parked" includes about to park.
+ *
+ *   WRITER         A writer holds the lock. Set on taking it in write mode,
+ *                  cleared on unlock or downgrade. Exact.
+ *
+ *   WRITERS_WAIT   Writers are parked. Keeps new readers out.
+ *                  Set by a writer before it parks; set together with WRITER
+ *                  by a writer that has parked, since there may be more;
+ *                  cleared by the write unlock or downgrade, which then wakes
+ *                  one writer: that one sets it again, for itself or for the
+ *                  others. The last reader's unlock wakes one writer and
+ *                  leaves the bit set, so that no reader slips in.
+ *                  While WRITER is set: legal to set it for nobody (costs a
+ *                  wasted wake-up). While WRITER is not set: illegal to leave
+ *                  it set when no writer that set it still waits (readers
+ *                  would hang). Illegal to clear it without waking a writer.
+ *
+ *   READERS_WAIT   Readers are parked. Set by a reader before it parks;
+ *                  cleared by the write unlock, by the downgrade and by a
+ *                  waiter that gives up, which then wakes all readers.
+ *                  Illegal to be set when no reader that set it still waits:
+ *                  READERS_NEXT would be granted to nobody and writers would
+ *                  hang. Illegal without WRITER or WRITERS_WAIT: nobody would
+ *                  wake the readers.
+ *
+ *   READERS_NEXT   It is the readers' turn: writers keep out until one of the
+ *                  readers that were woken has had the lock, and readers pass
+ *                  WRITERS_WAIT. Set by the write unlock that finds
+ *                  READERS_WAIT, instead of it; cleared by the first of those
+ *                  readers that takes the lock or gives up. Never together
+ *                  with WRITER. Legal to clear it early (costs fairness);
+ *                  illegal to set it when no reader waits.
+ *
+ *   READERS        The number of read holds, from bit 4. Exact.
+ *   FULL           Bit 31, the top bit of READERS: no more read holds. There
+ *                  can be fewer threads than that; only nested holds get here.
+ *
+ * Policy
+ *   Writers are not starved: once one is parked, new readers park too, also
+ *   those that only try; the last reader wakes a writer.
+ *   Readers are not starved: a write unlock that finds parked readers lets
+ *   them in, and keeps writers out until one of them has come.
+ *   Among writers, and among readers, nobody has a claim to be next.
+ *   A reader that holds the lock in read mode already (`already_reads`)
+ *   passes waiting writers: they cannot have the lock before it lets go.
+ *
+ * LOCK ORDER
+ *   1. Shard locks, these. One at a time; several only in the order of
+ *      (address of the map, hash), or by try.
+ *   2. The directory mutex of a map; one at a time.
+ *   3. The pool mutex of a map; one at a time.
+ *   A thread waits for a lock of a number not below those it holds. User
+ *   callbacks run with at most locks of number 1 held. The buckets of
+ *   park_pthread.c come after all of these.
+ *
+ * clang's thread-safety attributes do not express "held in a mode that is
+ * known at run time", which guards need, so that they are left out.
+ */
+#ifndef CMAP__SYNC_SHARDLOCK_H
+#define CMAP__SYNC_SHARDLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+#include "sync/park.h"
+
+#define CMAP__LOCK_WRITER       UINT32_C(0x00000001)
+#define CMAP__LOCK_WRITERS_WAIT UINT32_C(0x00000002)
+#define CMAP__LOCK_READERS_WAIT UINT32_C(0x00000004)
+#define CMAP__LOCK_READERS_NEXT UINT32_C(0x00000008)
+#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000010)
+#define CMAP__LOCK_READERS      UINT32_C(0xfffffff0)
+#define CMAP__LOCK_FULL         UINT32_C(0x80000000)
+
+/* On x86 every locked instruction is a full barrier; elsewhere it takes one. */
+#if defined(__x86_64__) || defined(__i386__)
+#  define cmap__fence_after_rmw() atomic_signal_fence(memory_order_seq_cst)
+#else
+#  define cmap__fence_after_rmw() cmap__fence_seq_cst()
+#endif
+
+struct cmap__shardlock {
+  _Atomic uint32_t word; /* as above */
+};
+
+enum cmap__lock_result {
+  CMAP__LOCK_OK,
+  CMAP__LOCK_BUSY,     /* only if try_only; or FULL and already_reads */
+  CMAP__LOCK_TIMEDOUT, /* the deadline has passed and the lock is not to be had
+                        */
+  CMAP__LOCK_DEADLOCK  /* from the deadlock detector, never from here */
+};
+
+/* How to wait, and how it went. Belongs to the calling thread. */
+struct cmap__lock_wait {
+  uint64_t deadline_ns; /* of cmap__now_ns(), or CMAP__NO_DEADLINE */
+  bool try_only;        /* do not wait at all */
+  bool already_reads;   /* the caller holds this lock in read mode */
+  bool waited; /* out: set if the call spun or parked, else untouched */
+};
+
+/*
+ * The calls that may wait. `wait` may be NULL: wait for ever. Without a try
+ * or a deadline the result is CMAP__LOCK_OK, but for the one case of
+ * CMAP__LOCK_BUSY named above.
+ */
+enum cmap__lock_result cmap__shardlock_write_slow(struct cmap__shardlock *lock,
+                                                  struct cmap__lock_wait *wait);
+enum cmap__lock_result cmap__shardlock_read_slow(struct cmap__shardlock *lock,
+                                                 struct cmap__lock_wait *wait);
+
+/* The rest of unlock and downgrade when the word shows waiters. */
+void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock);
+void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock);
+void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock);
+
+/*
+ * One attempt at the write lock. Fails also when the lock is free but awaited;
+ * cmap__shardlock_write with try_only takes it then, unless it is the readers'
+ * turn.
+ */
+static inline bool cmap__shardlock_try_write(struct cmap__shardlock *lock)
+{
+  uint32_t word = 0;
+
+  return cmap__likely(cmap__cas_strong_acquire(
+      &lock->word, &word, CMAP__LOCK_WRITER)); /* [L1] [L2] */
+}
+
+/* Takes the lock in write mode. */
+static inline enum cmap__lock_result
+cmap__shardlock_write(struct cmap__shardlock *lock,
+                      struct cmap__lock_wait *wait)
+{
+  if (cmap__shardlock_try_write(lock))
+    return CMAP__LOCK_OK;
+  return cmap__shardlock_write_slow(lock, wait);
+}
+
+/*
+ * Ends a write hold; a full barrier for the caller. One compare-and-swap and
+ * not a subtraction, so that the lock is given up and its waiting bits are
+ * cleared in one step; nobody ever sees a free lock with stale bits.
+ */
+static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
+{
+  uint32_t word = CMAP__LOCK_WRITER;
+
+  if (cmap__unlikely(
+          !cmap__cas_strong_acq_rel(&lock->word, &word, 0))) /* [L1] */
+    cmap__shardlock_write_unlock_slow(lock);
+  cmap__fence_after_rmw();
+}
+
+/*
+ * One attempt at the read lock. Fails when a writer holds it or waits, and may
+ * fail when other readers come or go at the same moment.
+ */
+static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
+{
+  /* Relaxed: the compare-and-swap checks the value. */
+  uint32_t word = cmap__load_relaxed(&lock->word);
+
+  if (cmap__unlikely((word & (CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT |
+                              CMAP__LOCK_FULL)) != 0))
+    return false;
+  return cmap__likely(cmap__cas_weak_acquire(
+      &lock->word, &word, word + CMAP__LOCK_ONE_READER)); /* [L1] */
+}
+
+/*
+ * Takes the lock in read mode. A try is refused when a writer waits, else
+ * threads that try again and again would starve it; not with already_reads.
+ */
+static inline enum cmap__lock_result
+cmap__shardlock_read(struct cmap__shardlock *lock, struct cmap__lock_wait *wait)
+{
+  if (cmap__shardlock_try_read(lock))
+    return CMAP__LOCK_OK;
+  return cmap__shardlock_read_slow(lock, wait);
+}
+
+/* Ends a read hold. */
+static inline void cmap__shardlock_read_unlock(struct cmap__shardlock *lock)
+{
+  uint32_t before =
+      cmap__sub_release(&lock->word, CMAP__LOCK_ONE_READER); /* [L2] */
+
+  if (cmap__unlikely(
+          (before & (CMAP__LOCK_READERS | CMAP__LOCK_WRITERS_WAIT)) ==
+          (CMAP__LOCK_ONE_READER | CMAP__LOCK_WRITERS_WAIT)))
+    cmap__shardlock_read_unlock_slow(lock);
+}
+
+/*
+ * Turns a write hold into a read hold; no writer comes in between. Lets the
+ * readers in that wait. A full barrier like the write unlock.
+ */
+static inline void cmap__shardlock_downgrade(struct cmap__shardlock *lock)
+{
+  uint32_t word = CMAP__LOCK_WRITER;
+
+  if (cmap__unlikely(!cmap__cas_strong_acq_rel(
+          &lock->word, &word, CMAP__LOCK_ONE_READER))) /* [L1] */
+    cmap__shardlock_downgrade_slow(lock);
+  cmap__fence_after_rmw();
+}
+
+/* For assertions. Relaxed: exact for the caller's own hold, else a guess. */
+static inline bool
+cmap__shardlock_is_write_locked(const struct cmap__shardlock *lock)
+{
+  return (cmap__load_relaxed(&lock->word) & CMAP__LOCK_WRITER) != 0;
+}
+
+static inline bool cmap__shardlock_is_locked(const struct cmap__shardlock *lock)
+{
+  return (cmap__load_relaxed(&lock->word) &
+          (CMAP__LOCK_WRITER | CMAP__LOCK_READERS)) != 0;
+}
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * The directory: from the top bits of a hash to its shard (extendible hashing).
+ *
+ * An array of 2^D entries, indexed by the top D bits. A shard of depth d <= D
+ * is named by 2^(D-d) neighbouring entries. An entry holds the shard's block
+ * word, which is all that a lock-free reader needs, and its header, which is
+ * all that a locker needs; the two are not read together.
+ *
+ * Invariants
+ *   1. For every hash, the current array names the one live shard that covers
+ *      it, or, while that shard is being replaced, its predecessor, whose
+ *      groups are busy and whose lock is held.
+ *   2. Entries are changed only under the mutex, by the thread that holds the
+ *      old and the new shards exclusively.
+ *   3. There is at most one array per depth. It is kept until destroy: a late
+ *      reader may still index it. It is filled before it becomes current, also
+ *      when it is used again.
+ *
+ * Concurrency: readers load `word` and the entry (acquire); a change of an
+ * entry ([D2]) or of the array ([D1]) is a release store.
+ */
+#ifndef CMAP__TABLE_DIRECTORY_H
+#define CMAP__TABLE_DIRECTORY_H
+
+#include <pthread.h>
+
+#include "table/shard.h"
+
+/* 2^40 entries are 16 TiB; see the bits of a hash in table/hash.h. */
+#define CMAP__DEPTH_MAX 40
+
+struct cmap__directory_entry {
+  _Atomic uintptr_t block;           /* atomic, written under mutex [D2] */
+  struct cmap__shard *_Atomic shard; /* the same */
+};
+
+struct cmap__directory {
+  /* Address of the current array | 64 - D. Atomic, under mutex [D1]. */
+  _Atomic uintptr_t word;
+  pthread_mutex_t mutex;
+  /* By depth, from 1; under mutex. */
+  struct cmap__directory_entry *arrays[CMAP__DEPTH_MAX + 1];
+  /* Live shards of each depth, and those announced; under mutex. */
+  size_t shards_at[CMAP__DEPTH_MAX + 1];
+  _Atomic size_t shards; /* atomic, written under mutex: all of them */
+  /* Atomic, written under mutex: odd while entries are being changed. */
+  _Atomic uint64_t changes;
+};
+
+#define CMAP__DIRECTORY_SHIFT ((uintptr_t)(CMAP__CACHE_LINE - 1))
+
+static inline unsigned cmap__directory_depth_of(uintptr_t word)
+{
+  return 64 - (unsigned)(word & CMAP__DIRECTORY_SHIFT);
+}
+
+/* The entry for a hash in the array of `word`. */
+static inline struct cmap__directory_entry *cmap__directory_at(uintptr_t word,
+                                                               uint64_t hash)
+{
+  struct cmap__directory_entry *entries =
+      (struct cmap__directory_entry *)(word & ~CMAP__DIRECTORY_SHIFT);
+  return entries + (size_t)(hash >> (word & CMAP__DIRECTORY_SHIFT));
+}
+
+static inline uintptr_t
+cmap__directory_word(const struct cmap__directory *directory)
+{
+  return cmap__load_acquire(&directory->word); /* [D1] */
+}
+
+/* The block that the directory names now for a hash. */
+static inline uintptr_t
+cmap__directory_block(const struct cmap__directory *directory, uint64_t hash)
+{
+  uintptr_t word = cmap__directory_word(directory);
+  return cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
+}
+
+/* The shard that the directory names now for a hash. */
+static inline struct cmap__shard *
+cmap__directory_shard(const struct cmap__directory *directory, uint64_t hash)
+{
+  uintptr_t word = cmap__directory_word(directory);
+  return cmap__load_acquire(&cmap__directory_at(word, hash)->shard); /* [D2] */
+}
+
+/* Makes a directory of depth 1 that names one live shard of depth 0. */
+enum cmap_status cmap__directory_init(struct cmap__directory *directory,
+                                      const struct cmap__layout *layout,
+                                      struct cmap__shard *shard);
+
+void cmap__directory_destroy(struct cmap__directory *directory,
+                             const struct cmap__layout *layout);
+
+/*
+ * Announces `count` shards of a depth: deepens the directory to that depth if
+ * need be, and keeps it there until they are withdrawn. CMAP_ENOMEM.
+ */
+enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
+                                          const struct cmap__layout *layout,
+                                          unsigned depth, size_t count);
+
+/* Takes back `count` shards of a depth, unused or dead. */
+void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
+                              size_t count);
+
+/*
+ * Lets the directory name `count` announced shards in place of those that
+ * covered their hashes. The caller holds all of them, old and new.
+ */
+void cmap__directory_publish(struct cmap__directory *directory,
+                             struct cmap__shard *const *shards, size_t count);
+
+/* May the directory be this deep, for as many shards as there are? */
+bool cmap__directory_may_reach(const struct cmap__directory *directory,
+                               unsigned depth);
+
+/* Halves the directory as often as the depth of the shards allows. */
+void cmap__directory_shrink(struct cmap__directory *directory,
+                            const struct cmap__layout *layout);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * Key kinds: checking, hashing, storing, and the comparisons that are not hot.
+ */
+#include "table/key.h"
+
+#include "base/alloc.h"
+
+static uint64_t hash_bytes(const struct cmap__layout *layout, const void *data,
+                           size_t size)
+{
+  if (layout->options.flags & CMAP_HASH_FAST)
+    return cmap__hash_fast(&layout->hash_key, data, size);
+  return cmap__hash_siphash13(&layout->hash_key, data, size);
+}
+
+static uint64_t hash_by_user(const struct cmap__layout *layout,
+                             struct cmap_key key)
+{
+  uint64_t hash = layout->options.key_hash(key, layout->options.key_ctx);
+
+  if (layout->options.flags & CMAP_HASH_IS_GOOD)
+    return hash;
+  return cmap__hash_u64(&layout->hash_key, hash);
+}
+
+static uint64_t integer_value(const struct cmap__layout *layout, uint64_t word)
+{
+  uint32_t small;
+
+  if (layout->kind == CMAP_U64)
+    return word;
+  memcpy(&small, &word, sizeof small);
+  return small;
+}
+
+static enum cmap_status string_probe_init(const struct cmap__layout *layout,
+                                          struct cmap__probe *probe)
+{
+  struct cmap_key key = probe->key;
+
+  /* A string's size must be right, or callbacks would see another key. */
+  if (layout->kind == CMAP_STRING && key.size > 0 &&
+      memchr(key.data, 0, key.size) != NULL)
+    return CMAP_EINVAL;
+  if (key.size > PTRDIFF_MAX)
+    return CMAP_EINVAL;
+  probe->boxed = key.size > layout->inline_key;
+  if (!probe->boxed)
+    cmap__inline_words(probe->words, layout->key_words, key.data, key.size);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
+                                  struct cmap_key key, const uint64_t *hashed,
+                                  struct cmap__probe *probe)
+{
+  bool custom_hash = layout->options.key_hash != NULL;
+
+  if (cmap__unlikely(key.data == NULL))
+    return CMAP_EINVAL;
+  probe->key = key;
+  probe->boxed = false;
+  switch (layout->kind) {
+  case CMAP_U32:
+  case CMAP_U64:
+    if (cmap__unlikely(key.size != layout->options.key_size))
+      return CMAP_EINVAL;
+    probe->words[0] = 0;
+    memcpy(probe->words, key.data, layout->kind == CMAP_U32 ? 4 : 8);
+    if (hashed == NULL && !custom_hash)
+      probe->hash = cmap__hash_u64(&layout->hash_key,
+                                   integer_value(layout, probe->words[0]));
+    break;
+  case CMAP_STRING:
+  case CMAP_BYTES: {
+    enum cmap_status status = string_probe_init(layout, probe);
+    if (status != CMAP_OK)
+      return status;
+    if (hashed == NULL && !custom_hash)
+      probe->hash = hash_bytes(layout, key.data, key.size);
+    break;
+  }
+  default:
+    if (key.size != layout->options.key_size)
+      return CMAP_EINVAL;
+    if (hashed == NULL && !custom_hash)
+      probe->hash = hash_bytes(layout, key.data, key.size);
+    break;
+  }
+  if (hashed != NULL)
+    probe->hash = *hashed;
+  else if (custom_hash)
+    probe->hash = hash_by_user(layout, key);
+  return CMAP_OK;
+}
+
+static bool is_string_like(const struct cmap__layout *layout)
+{
+  return layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES;
+}
+
+/* The two words of a boxed key. */
+static struct cmap_key boxed_key(const uint64_t *words)
+{
+  struct cmap_key key;
+
+  key.data = (const void *)(uintptr_t)words[0];
+  key.size = (size_t)words[1];
+  return key;
+}
+
+struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
+                               const _Atomic uint64_t *slot)
+{
+  const _Atomic uint64_t *words = slot + layout->key_word;
+  struct cmap_key key;
+
+  if (is_string_like(layout)) {
+    uint64_t copy[CMAP__INLINE_KEY_WORDS];
+    unsigned char unused;
+    for (unsigned i = 0; i < layout->key_words; i++)
+      copy[i] = cmap__load_relaxed(words + i); /* we hold the lock */
+    unused = ((unsigned char *)copy)[8 * layout->key_words - 1];
+    if (unused == CMAP__KEY_BOXED)
+      return boxed_key(copy);
+    key.size = layout->inline_key - unused;
+  } else {
+    key.size = layout->options.key_size;
+  }
+  key.data = cmap__payload_plain(words);
+  return key;
+}
+
+uint64_t cmap__slot_hash(const struct cmap__layout *layout,
+                         const _Atomic uint64_t *slot)
+{
+  uint64_t word = cmap__load_relaxed(slot); /* we hold the lock */
+
+  if (layout->stores_hash)
+    return word;
+  if (layout->options.key_hash != NULL)
+    return hash_by_user(layout, cmap__slot_key(layout, slot));
+  return cmap__hash_u64(&layout->hash_key, integer_value(layout, word));
+}
+
+bool cmap__key_equal_slow(const struct cmap__layout *layout,
+                          const _Atomic uint64_t *slot,
+                          const struct cmap__probe *probe)
+{
+  struct cmap_key stored;
+
+  if (layout->kind == CMAP_CUSTOM)
+    return layout->options.key_equal(cmap__slot_key(layout, slot), probe->key,
+                                     layout->options.key_ctx);
+  if (!cmap__key_is_boxed(layout, slot))
+    return false;
+  stored = cmap__slot_key(layout, slot);
+  return stored.size == probe->key.size &&
+         memcmp(stored.data, probe->key.data, stored.size) == 0;
+}
+
+static enum cmap_status box_key(const struct cmap__layout *layout,
+                                struct cmap_key key, uint64_t *words)
+{
+  char *box = cmap__alloc(&layout->options.allocator, key.size + 1, 1);
+
+  if (box == NULL)
+    return CMAP_ENOMEM;
+  memcpy(box, key.data, key.size);
+  box[key.size] = '\0';
+  for (unsigned i = 0; i < layout->key_words; i++)
+    words[i] = 0;
+  words[0] = (uintptr_t)box;
+  words[1] = key.size;
+  ((unsigned char *)words)[8 * layout->key_words - 1] = CMAP__KEY_BOXED;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
+                                      const struct cmap__probe *probe,
+                                      struct cmap__key_image *image)
+{
+  const struct cmap_options *o = &layout->options;
+  uint64_t *words = image->words + layout->key_word;
+
+  image->words[0] = probe->hash;
+  if (is_string_like(layout) && probe->boxed)
+    return box_key(layout, probe->key, words);
+  if (layout->kind != CMAP_FIXED && layout->kind != CMAP_CUSTOM) {
+    for (unsigned i = 0; i < layout->key_words; i++)
+      words[i] = probe->words[i];
+    return CMAP_OK;
+  }
+  words[layout->key_words - 1] = 0;
+  if (o->key_copy != NULL)
+    return o->key_copy(probe->key, words, o->key_ctx);
+  memcpy(words, probe->key.data, probe->key.size);
+  return CMAP_OK;
+}
+
+void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
+{
+  const struct cmap_options *o = &layout->options;
+
+  words += layout->key_word;
+  if (is_string_like(layout)) {
+    struct cmap_key key = boxed_key(words);
+    if (((unsigned char *)words)[8 * layout->key_words - 1] == CMAP__KEY_BOXED)
+      cmap__free(&o->allocator, (void *)(uintptr_t)words[0], key.size + 1, 1);
+  } else if (o->key_destroy != NULL) {
+    o->key_destroy(words, o->key_ctx);
+  }
+}

@@ -1,0 +1,201 @@
+/*
+ * From the user's options to the shape of the slots.
+ */
+#include "table/layout.h"
+
+/* No struct of ours will ever be larger: a `size` beyond is a mistake. */
+#define STRUCT_SIZE_MAX 4096
+
+#define KNOWN_FLAGS                                                            \
+  (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_FIXED_SEED | CMAP_HUGE_PAGES)
+
+bool cmap__struct_is_known(const void *object, size_t size, size_t known)
+{
+  const unsigned char *bytes = object;
+
+  if (size < known || size > STRUCT_SIZE_MAX)
+    return false;
+  for (size_t i = known; i < size; i++) {
+    if (bytes[i] != 0)
+      return false;
+  }
+  return true;
+}
+
+static bool is_power_of_two(size_t n)
+{
+  return n != 0 && (n & (n - 1)) == 0;
+}
+
+static bool is_string_like(unsigned kind)
+{
+  return kind == CMAP_STRING || kind == CMAP_BYTES;
+}
+
+/* Do the options about keys go together? Sets key_size of the fixed kinds. */
+static bool key_options_are_valid(struct cmap_options *o)
+{
+  bool custom = o->key_kind == CMAP_CUSTOM;
+  size_t size = o->key_size;
+
+  switch (o->key_kind) {
+  case CMAP_U32:
+  case CMAP_U64:
+    o->key_size = o->key_kind == CMAP_U32 ? 4 : 8;
+    if (size != 0 && size != o->key_size)
+      return false;
+    break;
+  case CMAP_FIXED:
+  case CMAP_CUSTOM:
+    if (size == 0 || size > CMAP__KEY_SIZE_MAX)
+      return false;
+    break;
+  case CMAP_STRING:
+  case CMAP_BYTES:
+    if (size != 0)
+      return false;
+    break;
+  default:
+    return false;
+  }
+  if (custom != (o->key_equal != NULL) || (custom && o->key_hash == NULL))
+    return false;
+  if (!custom && (o->key_copy != NULL || o->key_destroy != NULL))
+    return false;
+  /* What key_copy makes, somebody must release. */
+  if (o->key_copy != NULL && o->key_destroy == NULL)
+    return false;
+  if ((o->flags & CMAP_HASH_IS_GOOD) && o->key_hash == NULL)
+    return false;
+  if ((o->flags & CMAP_HASH_FAST) &&
+      (o->key_hash != NULL || o->key_kind == CMAP_CUSTOM))
+    return false;
+  return true;
+}
+
+static bool inline_key_is_valid(struct cmap_options *o)
+{
+  if (!is_string_like(o->key_kind))
+    return o->inline_key_size == 0;
+  if (o->inline_key_size > CMAP__INLINE_KEY_MAX)
+    return false;
+  if (o->inline_key_size < CMAP__INLINE_KEY_MIN)
+    o->inline_key_size = CMAP__INLINE_KEY_MIN;
+  o->inline_key_size = cmap__round_up(o->inline_key_size + 1, 8) - 1;
+  return true;
+}
+
+static bool value_options_are_valid(struct cmap_options *o)
+{
+  if (o->value_align == 0)
+    o->value_align = 8;
+  if (o->value_align < 8 && is_power_of_two(o->value_align))
+    o->value_align = 8;
+  if (!is_power_of_two(o->value_align) ||
+      o->value_align > CMAP__VALUE_ALIGN_MAX)
+    return false;
+  if (o->value_size > PTRDIFF_MAX / 2)
+    return false;
+  if (o->inline_value_size == 0)
+    o->inline_value_size = CMAP__INLINE_VALUE_DEFAULT;
+  if (o->inline_value_size > CMAP__INLINE_VALUE_MAX)
+    return false;
+  /* A pointer would take as much. */
+  if (o->inline_value_size < 8)
+    o->inline_value_size = 8;
+  /* A clone without a destructor would leak every clone the map drops. */
+  return o->value_clone == NULL || o->value_destroy != NULL;
+}
+
+static bool shard_options_are_valid(struct cmap_options *o)
+{
+  if (o->shard_groups == 0)
+    o->shard_groups = CMAP__SHARD_GROUPS_DEFAULT;
+  if (o->shard_bytes == 0)
+    o->shard_bytes = CMAP__SHARD_BYTES_DEFAULT;
+  return is_power_of_two(o->shard_groups) &&
+         o->shard_groups <= CMAP__SHARD_GROUPS_MAX;
+}
+
+static bool allocator_is_valid(const struct cmap_allocator *a)
+{
+  return (a->alloc == NULL) == (a->free == NULL);
+}
+
+static bool hash_key_init(struct cmap__layout *layout)
+{
+  struct cmap_options *o = &layout->options;
+
+  if (o->flags & CMAP_FIXED_SEED) {
+    layout->hash_key.k0 = o->seed[0];
+    layout->hash_key.k1 = o->seed[1];
+    return true;
+  }
+  o->seed[0] = o->seed[1] = 0;
+  return cmap__hash_key_random(&layout->hash_key);
+}
+
+/* The key's place in the slot. */
+static void lay_out_key(struct cmap__layout *layout)
+{
+  const struct cmap_options *o = &layout->options;
+  bool integer = o->key_kind == CMAP_U32 || o->key_kind == CMAP_U64;
+  size_t bytes =
+      is_string_like(o->key_kind) ? o->inline_key_size + 1 : o->key_size;
+
+  layout->kind = (uint8_t)o->key_kind;
+  layout->stores_hash = !integer;
+  layout->inline_key = o->inline_key_size;
+  layout->key_word = integer ? 0 : 1;
+  layout->key_words = (uint16_t)((bytes + 7) / 8);
+}
+
+/* The value's place in the slot, the slot's size, the block's upper size. */
+static void lay_out_value(struct cmap__layout *layout)
+{
+  const struct cmap_options *o = &layout->options;
+  size_t align = o->value_align / 8;
+  size_t words = (o->value_size + 7) / 8;
+  unsigned g = 0;
+
+  layout->value_boxed = o->value_size > o->inline_value_size;
+  if (layout->value_boxed || words == 0)
+    align = 1;
+  if (layout->value_boxed)
+    words = 1;
+  layout->value_words = (uint16_t)words;
+  layout->value_word = (uint16_t)cmap__round_up(
+      (size_t)layout->key_word + layout->key_words, align);
+  layout->slot_words =
+      (uint16_t)cmap__round_up(layout->value_word + words, align);
+  while ((size_t)2 << g <= o->shard_groups &&
+         cmap__layout_block_bytes(layout, g + 1) <= o->shard_bytes)
+    g++;
+  layout->block_limit = (uint8_t)g;
+}
+
+enum cmap_status cmap__layout_init(struct cmap__layout *layout,
+                                   const struct cmap_options *options)
+{
+  struct cmap_options *o = &layout->options;
+
+  if (options == NULL ||
+      !cmap__struct_is_known(options, options->size, sizeof *options))
+    return CMAP_EINVAL;
+  *o = *options;
+  o->size = sizeof *o;
+  if ((o->flags & ~(unsigned)KNOWN_FLAGS) != 0 || !key_options_are_valid(o) ||
+      !inline_key_is_valid(o) || !value_options_are_valid(o) ||
+      !shard_options_are_valid(o) || !allocator_is_valid(&o->allocator))
+    return CMAP_EINVAL;
+  if (!hash_key_init(layout))
+    return CMAP_ENOMEM;
+  lay_out_key(layout);
+  lay_out_value(layout);
+  layout->owns_values = o->value_destroy != NULL;
+  layout->owns_anything = layout->owns_values || layout->value_boxed ||
+                          is_string_like(o->key_kind) || o->key_destroy != NULL;
+  layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
+                      o->value_clone == NULL;
+  return CMAP_OK;
+}

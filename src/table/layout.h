@@ -1,0 +1,100 @@
+/*
+ * The shape of a map's slots, and the user's functions: fixed at creation.
+ *
+ * A slot is a row of 64-bit words:
+ *
+ *   [hash]   of CMAP_FIXED, STRING, BYTES and CUSTOM keys, so that a split does
+ *            not hash again; integer keys do without
+ *   key      U32, U64: one word. FIXED, CUSTOM: key_size bytes, zero-filled.
+ *            STRING, BYTES: inline_key_size + 1 bytes. The last of them is the
+ *            unused length of a key that lies inline (so that it ends the
+ *            longest one with 0); CMAP__KEY_BOXED says that the first two words
+ *            are a pointer to the key, with a 0 byte behind it, and its size
+ *   padding  up to value_align
+ *   value    value_size bytes, zero-filled; or a pointer to them when they are
+ *            more than inline_value_size
+ *
+ * All fields are const after create.
+ */
+#ifndef CMAP__TABLE_LAYOUT_H
+#define CMAP__TABLE_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cmap.h"
+#include "base/compiler.h"
+#include "table/group.h"
+#include "table/hash.h"
+
+#define CMAP__KEY_BOXED 0xff
+
+/* Bounds of the options; the header states them. */
+#define CMAP__KEY_SIZE_MAX         256
+#define CMAP__INLINE_KEY_MIN       23
+#define CMAP__INLINE_KEY_MAX       63
+#define CMAP__INLINE_VALUE_DEFAULT 256
+#define CMAP__INLINE_VALUE_MAX     1024
+#define CMAP__VALUE_ALIGN_MAX      64
+#define CMAP__SHARD_GROUPS_DEFAULT 64
+#define CMAP__SHARD_GROUPS_MAX     4096
+#define CMAP__SHARD_BYTES_DEFAULT  65536
+
+/* Words of the largest key, value and slot (with padding) they allow. */
+#define CMAP__KEY_WORDS_MAX   (CMAP__KEY_SIZE_MAX / 8)
+#define CMAP__VALUE_WORDS_MAX (CMAP__INLINE_VALUE_MAX / 8)
+#define CMAP__SLOT_WORDS_MAX                                                   \
+  (1 + CMAP__KEY_WORDS_MAX + CMAP__VALUE_WORDS_MAX +                           \
+   2 * CMAP__VALUE_ALIGN_MAX / 8)
+
+struct cmap__layout {
+  uint8_t kind;        /* enum cmap_key_kind */
+  bool stores_hash;    /* word 0 is the hash */
+  bool lock_free;      /* reads of keys that lie inline take no lock */
+  bool value_boxed;    /* the slot holds a pointer to the value */
+  bool owns_values;    /* value_destroy is set */
+  bool owns_anything;  /* removing may need a destructor or free memory */
+  uint8_t block_limit; /* log2 of the groups of a shard's upper size */
+  uint16_t key_word;   /* index of the first key word */
+  uint16_t key_words;
+  uint16_t value_word;  /* index of the first value word */
+  uint16_t value_words; /* in the slot: 1 if boxed */
+  uint16_t slot_words;
+  size_t inline_key; /* bytes, of STRING and BYTES */
+  struct cmap__hash_key hash_key;
+  struct cmap_options options; /* in force: defaults filled in */
+};
+
+/*
+ * Checks the options and derives the layout, hash key included.
+ * CMAP_EINVAL, or CMAP_ENOMEM when there is no random seed.
+ */
+enum cmap_status cmap__layout_init(struct cmap__layout *layout,
+                                   const struct cmap_options *options);
+
+/* Checks `size` and the unknown tail of a struct given by the user. */
+bool cmap__struct_is_known(const void *object, size_t size, size_t known);
+
+/* Bytes of a block of 2^g groups, and of its metadata. */
+static inline size_t cmap__layout_meta_bytes(unsigned g)
+{
+  /* Slots begin on a cache line, also behind one to three groups. */
+  return cmap__round_up(sizeof(struct cmap__group) << g, CMAP__CACHE_LINE);
+}
+
+static inline size_t cmap__layout_slot_bytes(const struct cmap__layout *layout)
+{
+  return sizeof(uint64_t) * layout->slot_words;
+}
+
+static inline size_t cmap__layout_block_bytes(const struct cmap__layout *layout,
+                                              unsigned g)
+{
+  size_t slots = (size_t)CMAP__GROUP_SLOTS << g;
+  return cmap__round_up(cmap__layout_meta_bytes(g) +
+                            slots * cmap__layout_slot_bytes(layout),
+                        CMAP__CACHE_LINE);
+}
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * Chunks, the headers and blocks cut from them, and the lists of free ones.
+ */
+#include "table/pool.h"
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/pages.h"
+
+/* Chunks of this size and more are mapped; smaller ones are allocated. */
+#define MAPPED_CHUNK_MIN ((size_t)256 * 1024)
+/* A larger chunk would only make its page faults come in longer rows. */
+#define CHUNK_MAX        ((size_t)4 * 1024 * 1024)
+/* The first chunk of headers: an empty map stays small. */
+#define FIRST_HEADERS    8
+
+struct cmap__pool_chunk {
+  struct cmap__pool_chunk *next;
+  size_t size; /* of the whole, this header included */
+  bool mapped;
+};
+
+#define CHUNK_HEADER cmap__round_up(sizeof(struct cmap__pool_chunk), 64)
+
+enum cmap_status cmap__pool_init(struct cmap__pool *pool,
+                                 const struct cmap__layout *layout)
+{
+  memset(pool, 0, sizeof *pool);
+  pool->own_pages =
+      layout->options.allocator.alloc == NULL ||
+      layout->options.allocator.alloc == cmap__allocator_default.alloc;
+  pool->huge_pages = (layout->options.flags & CMAP_HUGE_PAGES) != 0;
+  if (pthread_mutex_init(&pool->mutex, NULL) != 0)
+    return CMAP_ENOMEM;
+  return CMAP_OK;
+}
+
+static void chunk_free(const struct cmap__layout *layout,
+                       struct cmap__pool_chunk *chunk)
+{
+  size_t size = chunk->size;
+
+  if (chunk->mapped)
+    cmap__pages_unmap(chunk, size);
+  else
+    cmap__free(&layout->options.allocator, chunk, size, CMAP__CACHE_LINE);
+}
+
+static void region_free(const struct cmap__layout *layout,
+                        struct cmap__pool_region *region)
+{
+  while (region->chunks != NULL) {
+    struct cmap__pool_chunk *chunk = region->chunks;
+    region->chunks = chunk->next;
+    chunk_free(layout, chunk);
+  }
+}
+
+void cmap__pool_destroy(struct cmap__pool *pool,
+                        const struct cmap__layout *layout)
+{
+  region_free(layout, &pool->headers);
+  region_free(layout, &pool->blocks);
+  pthread_mutex_destroy(&pool->mutex);
+}
+
+static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
+                                            const struct cmap__layout *layout,
+                                            size_t size)
+{
+  struct cmap__pool_chunk *chunk;
+  bool mapped = pool->own_pages && size >= MAPPED_CHUNK_MIN;
+
+  if (mapped) {
+    size = cmap__round_up(size, cmap__page_size());
+    chunk = cmap__pages_map(size);
+    if (chunk != NULL && pool->huge_pages)
+      cmap__pages_huge(chunk, size);
+  } else {
+    chunk = cmap__alloc(&layout->options.allocator, size, CMAP__CACHE_LINE);
+  }
+  if (chunk == NULL)
+    return NULL;
+  chunk->size = size;
+  chunk->mapped = mapped;
+  return chunk;
+}
+
+/* Room for `size` bytes more in the region; at least `wanted` if need be. */
+static bool region_grow(struct cmap__pool *pool,
+                        const struct cmap__layout *layout,
+                        struct cmap__pool_region *region, size_t size,
+                        size_t wanted)
+{
+  struct cmap__pool_chunk *chunk;
+
+  if (region->left >= size)
+    return true;
+  if (size > PTRDIFF_MAX / 2)
+    return false;
+  if (wanted > CHUNK_MAX)
+    wanted = CHUNK_MAX;
+  if (wanted < size)
+    wanted = size;
+  chunk = chunk_alloc(pool, layout, wanted + CHUNK_HEADER);
+  if (chunk == NULL && wanted > size)
+    chunk = chunk_alloc(pool, layout, size + CHUNK_HEADER);
+  if (chunk == NULL)
+    return false;
+  chunk->next = region->chunks;
+  region->chunks = chunk;
+  region->at = (char *)chunk + CHUNK_HEADER;
+  region->left = chunk->size - CHUNK_HEADER;
+  pool->bytes += chunk->size;
+  return true;
+}
+
+static void *region_cut(struct cmap__pool_region *region, size_t size)
+{
+  void *part = region->at;
+
+  cmap__assert(region->left >= size);
+  region->at += size;
+  region->left -= size;
+  return part;
+}
+
+/* A new header with its block; its lock is free. The pool is locked. */
+static struct cmap__shard *cut_shard(struct cmap__pool *pool,
+                                     const struct cmap__layout *layout, int g)
+{
+  size_t grow = pool->bytes / 16;
+  size_t headers = sizeof(struct cmap__shard) * FIRST_HEADERS;
+  struct cmap__shard *shard;
+
+  if (headers < grow / 16)
+    headers = cmap__round_up(grow / 16, sizeof *shard);
+  if (!region_grow(pool, layout, &pool->headers, sizeof *shard, headers))
+    return NULL;
+  if (g != CMAP__NO_BLOCK) {
+    size_t bytes = cmap__layout_block_bytes(layout, (unsigned)g);
+    size_t blocks = bytes * (grow / bytes);
+    if (!region_grow(pool, layout, &pool->blocks, bytes, blocks))
+      return NULL;
+  }
+  shard = region_cut(&pool->headers, sizeof *shard);
+  memset(shard, 0, sizeof *shard);
+  shard->mask = CMAP__DEAD_MASK;
+  shard->prefix = CMAP__DEAD_PREFIX;
+  shard->block = (uintptr_t)&cmap__empty_group;
+  if (g != CMAP__NO_BLOCK) {
+    void *block = region_cut(&pool->blocks,
+                             cmap__layout_block_bytes(layout, (unsigned)g));
+    /* Counts of 0 are busy; nobody has seen this memory as groups before. */
+    memset(block, 0, cmap__layout_meta_bytes((unsigned)g));
+    shard->block = (uintptr_t)block | (unsigned)g;
+  }
+  return shard;
+}
+
+/* Empties a re-used block's groups; they are busy, and stay so. */
+static void wipe(uintptr_t block)
+{
+  struct cmap__group *group = cmap__block_groups(block);
+  size_t n = (size_t)1 << cmap__block_log2(block);
+
+  for (; n > 0; n--, group++) {
+    uint64_t count = cmap__load_relaxed(&group->hi) & ~UINT64_C(0xffffffff);
+    cmap__assert(!cmap__seq_is_stable(count));
+    /* Release, for a late reader who may see them [Q2]. */
+    cmap__store_release(&group->lo, 0);
+    cmap__store_release(&group->hi, count);
+  }
+}
+
+struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
+                                    const struct cmap__layout *layout, int g)
+{
+  struct cmap__shard *shard;
+  bool reused;
+
+  if (g + 1 >= CMAP__POOL_SIZES)
+    return NULL;
+  pthread_mutex_lock(&pool->mutex);
+  shard = pool->free[g + 1];
+  reused = shard != NULL;
+  if (reused)
+    pool->free[g + 1] = shard->next_free;
+  else
+    shard = cut_shard(pool, layout, g);
+  pthread_mutex_unlock(&pool->mutex);
+  if (shard == NULL)
+    return NULL;
+  /* Re-use acquires the lock and never initialises it: see the header. */
+  cmap__shardlock_write(&shard->lock, NULL);
+  if (reused && g != CMAP__NO_BLOCK)
+    wipe(shard->block);
+  return shard;
+}
+
+void cmap__pool_give(struct cmap__pool *pool, struct cmap__shard *shard)
+{
+  bool empty = cmap__block_is_empty(shard->block);
+  unsigned list = empty ? 0 : cmap__block_log2(shard->block) + 1;
+
+  pthread_mutex_lock(&pool->mutex);
+  shard->next_free = pool->free[list];
+  pool->free[list] = shard;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+bool cmap__pool_reserve(struct cmap__pool *pool,
+                        const struct cmap__layout *layout, int g, size_t count)
+{
+  struct cmap__shard *list = NULL;
+  size_t have = 0;
+  bool ok = true;
+
+  pthread_mutex_lock(&pool->mutex);
+  for (list = pool->free[g + 1]; list != NULL && have < count;
+       list = list->next_free)
+    have++;
+  for (; ok && have < count; have++) {
+    struct cmap__shard *shard = cut_shard(pool, layout, g);
+    ok = shard != NULL;
+    if (ok) {
+      shard->next_free = pool->free[g + 1];
+      pool->free[g + 1] = shard;
+    }
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  return ok;
+}

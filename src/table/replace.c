@@ -1,0 +1,327 @@
+/*
+ * Growing, splitting, merging, rebuilding: see the header for the order.
+ */
+#include "table/replace.h"
+
+#include "base/check.h"
+
+/*
+ * A shard is rebuilt when a key went past this many groups, which a fresh block
+ * makes about one in ten thousand do, and when removals can be the cause.
+ */
+#define WORN_PROBES   3
+#define WORN_REMOVALS 8
+
+/* Entries that a block may hold before it makes room: 15/16 of its slots. */
+static size_t full_at(size_t slots)
+{
+  return slots - (slots + 15) / 16;
+}
+
+int cmap__block_log2_for(size_t count)
+{
+  int g = 0;
+
+  if (count == 0)
+    return CMAP__NO_BLOCK;
+  while (full_at((size_t)CMAP__GROUP_SLOTS << g) < count)
+    g++;
+  return g;
+}
+
+/*
+ * The limit of a shard. Those of the upper size that would split are staggered
+ * by their prefix over 13/16 ... 15/16, so that evenly filled shards do not
+ * all split at one moment: the memory per entry would swing by a factor of
+ * two. Smaller ones grow at 15/16.
+ */
+static uint32_t limit_of(const struct cmap__layout *layout,
+                         const struct cmap__shard *shard)
+{
+  size_t slots = cmap__block_slot_count(shard->block);
+  size_t limit = full_at(slots);
+
+  if (slots != 0 && cmap__block_log2(shard->block) >= layout->block_limit) {
+    uint64_t spread = (shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A;
+    limit -= (size_t)(((spread >> 60) * (slots / 8)) >> 4);
+  }
+  return (uint32_t)limit;
+}
+
+/* Gives a taken shard its range, and `count` entries that are filled in. */
+static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
+                   uint64_t prefix, unsigned depth, uint32_t count)
+{
+  uint32_t inserted = cmap__load_relaxed(&shard->inserted) + count;
+
+  shard->mask = cmap__depth_mask(depth);
+  shard->prefix = prefix & shard->mask;
+  /* Relaxed: for cmap_len. `inserted` never goes back: cmap_is_empty. */
+  cmap__store_relaxed(&shard->inserted, inserted);
+  cmap__store_relaxed(&shard->removed, inserted - count);
+  shard->rebuilt_at = inserted - count;
+  shard->limit = limit_of(layout, shard);
+}
+
+/* Step 8, and for shards that were taken in vain. */
+static void retire(struct cmap__table *table, struct cmap__shard *shard)
+{
+  shard->mask = CMAP__DEAD_MASK;
+  shard->prefix = CMAP__DEAD_PREFIX;
+  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__pool_give(&table->pool, shard);
+}
+
+static void copy_all(const struct cmap__layout *layout, uintptr_t from,
+                     uintptr_t to)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(from);
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place))
+    cmap__block_fill(layout, to, place.slot,
+                     cmap__slot_hash(layout, place.slot));
+}
+
+/* Replaces `count` old shards by one of the given range, holding them all. */
+static enum cmap_status replace_by_one(struct cmap__table *table,
+                                       struct cmap__shard *const *old,
+                                       size_t count, unsigned depth, int g,
+                                       struct cmap__shard **fresh)
+{
+  const struct cmap__layout *layout = &table->layout;
+  unsigned old_depth = cmap__shard_depth(old[0]);
+  uint32_t entries = 0;
+  struct cmap__shard *shard = cmap__pool_take(&table->pool, layout, g);
+
+  if (shard == NULL)
+    return CMAP_ENOMEM;
+  if (cmap__directory_announce(&table->directory, layout, depth, 1) !=
+      CMAP_OK) {
+    retire(table, shard);
+    return CMAP_ENOMEM;
+  }
+  for (size_t i = 0; i < count; i++) {
+    entries += cmap__shard_count(old[i]);
+    copy_all(layout, old[i]->block, shard->block);
+  }
+  settle(layout, shard, old[0]->prefix, depth, entries);
+  for (size_t i = 0; i < count; i++)
+    cmap__block_close(old[i]->block);
+  cmap__block_publish(shard->block);
+  cmap__directory_publish(&table->directory, &shard, 1);
+  cmap__directory_withdraw(&table->directory, old_depth, count);
+  for (size_t i = 0; i < count; i++)
+    retire(table, old[i]);
+  *fresh = shard;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__shard_resize(struct cmap__table *table,
+                                    struct cmap__shard **shard, int g)
+{
+  struct cmap__shard *old = *shard;
+
+  return replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
+}
+
+enum cmap_status cmap__shard_merge(struct cmap__table *table,
+                                   struct cmap__shard **low,
+                                   struct cmap__shard *high)
+{
+  struct cmap__shard *old[2] = {*low, high};
+  size_t count = cmap__shard_count(*low) + cmap__shard_count(high);
+
+  return replace_by_one(table, old, 2, cmap__shard_depth(*low) - 1,
+                        cmap__block_log2_for(count), low);
+}
+
+/*
+ * A split under way. shards[0] and shards[1] are the two of the final depth,
+ * the one that covers the hash and its sibling; the others are the siblings on
+ * the path to them, one of each depth between.
+ */
+struct split {
+  struct cmap__table *table;
+  struct cmap__shard *old;
+  uint64_t hash;
+  unsigned from; /* depth of the old shard */
+  unsigned to;
+  struct cmap__shard *shards[CMAP__DEPTH_MAX + 1];
+  uint32_t counts[CMAP__DEPTH_MAX + 1];
+  size_t n;
+};
+
+/* Which of the split's shards covers the hash. */
+static size_t side_of(const struct split *split, uint64_t hash)
+{
+  uint64_t differ = (hash ^ split->hash) & cmap__depth_mask(split->to);
+  unsigned bit; /* the first, from the top, that tells them apart */
+
+  if (differ == 0)
+    return 0;
+  bit = (unsigned)__builtin_clzll(differ) + 1;
+  return bit == split->to ? 1 : 1 + bit - split->from;
+}
+
+/* The prefix and depth of shard i. */
+static uint64_t side_prefix(const struct split *split, size_t i,
+                            unsigned *depth)
+{
+  *depth = i < 2 ? split->to : split->from + (unsigned)i - 1;
+  if (i == 0)
+    return split->hash;
+  return split->hash ^ (UINT64_C(1) << (64 - *depth));
+}
+
+static void count_sides(struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place))
+    split->counts[side_of(split, cmap__slot_hash(layout, place.slot))]++;
+}
+
+/* Steps 2 and 3. On failure all is given back. */
+static enum cmap_status take_sides(struct split *split)
+{
+  struct cmap__table *table = split->table;
+  const struct cmap__layout *layout = &table->layout;
+  int g = layout->block_limit;
+  size_t taken = 0;
+  size_t announced = 0;
+  unsigned depth;
+
+  for (; taken < split->n; taken++) {
+    int fit = cmap__block_log2_for(split->counts[taken]);
+    /* A side with next to nothing need not start with a large block. */
+    if (fit < g && split->counts[taken] >= full_at(CMAP__GROUP_SLOTS << g) / 8)
+      fit = g;
+    split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
+    if (split->shards[taken] == NULL)
+      goto fail;
+  }
+  for (; announced < split->n; announced++) {
+    (void)side_prefix(split, announced, &depth);
+    if (cmap__directory_announce(&table->directory, layout, depth, 1) !=
+        CMAP_OK)
+      goto fail;
+  }
+  return CMAP_OK;
+fail:
+  while (announced > 0) {
+    (void)side_prefix(split, --announced, &depth);
+    cmap__directory_withdraw(&table->directory, depth, 1);
+  }
+  while (taken > 0)
+    retire(table, split->shards[--taken]);
+  return CMAP_ENOMEM;
+}
+
+/* Steps 4 to 7. */
+static void move_to_sides(struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place)) {
+    uint64_t hash = cmap__slot_hash(layout, place.slot);
+    cmap__block_fill(layout, split->shards[side_of(split, hash)]->block,
+                     place.slot, hash);
+  }
+  for (size_t i = 0; i < split->n; i++) {
+    unsigned depth;
+    uint64_t prefix = side_prefix(split, i, &depth);
+    settle(layout, split->shards[i], prefix, depth, split->counts[i]);
+  }
+  cmap__block_close(split->old->block);
+  for (size_t i = 0; i < split->n; i++)
+    cmap__block_publish(split->shards[i]->block);
+  cmap__directory_publish(&split->table->directory, split->shards, split->n);
+}
+
+enum cmap_status cmap__shard_split(struct cmap__table *table,
+                                   struct cmap__shard **shard, uint64_t hash,
+                                   unsigned depth)
+{
+  struct split split = {
+      .table = table,
+      .old = *shard,
+      .hash = hash,
+      .from = cmap__shard_depth(*shard),
+      .to = depth,
+  };
+
+  cmap__assert(depth > split.from);
+  split.n = 1 + depth - split.from;
+  count_sides(&split);
+  if (take_sides(&split) != CMAP_OK)
+    return CMAP_ENOMEM;
+  move_to_sides(&split);
+  cmap__directory_withdraw(&table->directory, split.from, 1);
+  retire(table, split.old);
+  for (size_t i = 1; i < split.n; i++)
+    cmap__shardlock_write_unlock(&split.shards[i]->lock);
+  *shard = split.shards[0];
+  return CMAP_OK;
+}
+
+/*
+ * The depth at which the shard's hashes, and the new one, part; 0 if they are
+ * all alike as far as a directory can see.
+ */
+static unsigned parting_depth(const struct cmap__layout *layout,
+                              const struct cmap__shard *shard, uint64_t hash)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  struct cmap__place place;
+  uint64_t differ = 0;
+
+  while (cmap__cursor_next(layout, &cursor, &place))
+    differ |= cmap__slot_hash(layout, place.slot) ^ hash;
+  return differ == 0 ? 0 : (unsigned)__builtin_clzll(differ) + 1;
+}
+
+/* Grows or splits a full shard. */
+static enum cmap_status enlarge(struct cmap__table *table,
+                                struct cmap__shard **shard, uint64_t hash)
+{
+  const struct cmap__layout *layout = &table->layout;
+  uintptr_t block = (*shard)->block;
+  int g = (int)cmap__block_log2(block);
+  unsigned depth;
+
+  if (cmap__block_is_empty(block))
+    return cmap__shard_resize(table, shard, 0);
+  if (g >= layout->block_limit) {
+    depth = parting_depth(layout, *shard, hash);
+    if (depth != 0 && cmap__directory_may_reach(&table->directory, depth))
+      return cmap__shard_split(table, shard, hash, depth);
+  }
+  return cmap__shard_resize(table, shard, g + 1);
+}
+
+bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes)
+{
+  uint32_t removals = cmap__load_relaxed(&shard->removed) - shard->rebuilt_at;
+
+  return probes >= WORN_PROBES && removals >= WORN_REMOVALS &&
+         removals >= cmap__shard_count(shard) / 2;
+}
+
+enum cmap_status cmap__make_room(struct cmap__table *table,
+                                 struct cmap__shard **shard, uint64_t hash)
+{
+  /* Ends: each round makes the block larger or its range smaller. */
+  while (cmap__shard_count(*shard) >= (*shard)->limit) {
+    if (enlarge(table, shard, hash) != CMAP_OK) {
+      size_t slots = cmap__block_slot_count((*shard)->block);
+      /* Better fuller than its limit than no insert at all. */
+      return cmap__shard_count(*shard) < slots ? CMAP_OK : CMAP_ENOMEM;
+    }
+  }
+  return CMAP_OK;
+}

@@ -1,0 +1,63 @@
+/*
+ * Replacing shards by others: growing, splitting, merging, rebuilding.
+ *
+ * All of it follows one order, which the models in docs/memory-model.md check:
+ *
+ *   1. The caller holds the old shards exclusively.
+ *   2. Take the new shards from the pool: locked, their groups busy.
+ *   3. Announce them to the directory, which grows for them. Up to here
+ *      anything may fail, and nothing has changed.
+ *   4. Copy the entries.
+ *   5. Make the old groups busy: no reader sees a state of them after this.
+ *   6. Make the new groups stable.
+ *   7. Let the directory name the new shards.
+ *   8. Retire the old shards: dead, unlocked (which wakes whoever waits for
+ *      them; each finds them dead and looks again), back to the pool.
+ *
+ * Nothing here runs user code, except key_hash of integer maps, which must not
+ * call the library. No pointer into the shards may be out.
+ */
+#ifndef CMAP__TABLE_REPLACE_H
+#define CMAP__TABLE_REPLACE_H
+
+#include "table/table.h"
+
+/*
+ * Sees to it that *shard, which covers the hash and is held exclusively, has
+ * room for one more entry with this hash. Afterwards *shard is the hash's home,
+ * held exclusively. CMAP_ENOMEM: there is no room; nothing has changed.
+ */
+enum cmap_status cmap__make_room(struct cmap__table *table,
+                                 struct cmap__shard **shard, uint64_t hash);
+
+/* Replaces the shard by one with a block of 2^g groups, of the same range. */
+enum cmap_status cmap__shard_resize(struct cmap__table *table,
+                                    struct cmap__shard **shard, int g);
+
+/*
+ * Have removals left overflow bits behind that make probes long? `probes` is
+ * what a search in it went through. If so, a resize to its size clears them.
+ */
+bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes);
+
+/*
+ * Splits the shard into shards of `depth`, deeper than its own, along the path
+ * to `hash`. *shard becomes the one that covers the hash; the others are
+ * unlocked.
+ */
+enum cmap_status cmap__shard_split(struct cmap__table *table,
+                                   struct cmap__shard **shard, uint64_t hash,
+                                   unsigned depth);
+
+/*
+ * Merges two siblings, both held exclusively, into one. *low, whose prefix is
+ * the lower one, becomes the new shard, held exclusively.
+ */
+enum cmap_status cmap__shard_merge(struct cmap__table *table,
+                                   struct cmap__shard **low,
+                                   struct cmap__shard *high);
+
+/* log2 of the groups that hold `count` entries, or CMAP__NO_BLOCK for none. */
+int cmap__block_log2_for(size_t count);
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * Search, insertion and removal in one locked shard.
+ *
+ * Loads of metadata are relaxed here: only the holder of the write lock
+ * changes it, and acquiring the lock made the last holder's stores visible.
+ */
+#include "table/shard.h"
+
+#include "base/check.h"
+
+struct cmap__group cmap__empty_group CMAP__ALIGNED(CMAP__CACHE_LINE) = {
+    0, CMAP__SEQ_ONE};
+
+/* The probe sequence: triangular steps visit each of 2^g groups once. */
+struct probe_walk {
+  struct cmap__group *groups;
+  _Atomic uint64_t *slots;
+  size_t mask;
+  size_t at;
+  size_t step;
+};
+
+static inline struct probe_walk walk_begin(uintptr_t block, uint64_t hash)
+{
+  struct probe_walk walk;
+
+  walk.groups = cmap__block_groups(block);
+  walk.slots = cmap__block_slots(block);
+  walk.mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+  walk.at = (size_t)cmap__hash_group(hash) & walk.mask;
+  walk.step = 0;
+  return walk;
+}
+
+/* False when all groups have been visited. */
+static inline bool walk_next(struct probe_walk *walk)
+{
+  walk->step++;
+  walk->at = (walk->at + walk->step) & walk->mask;
+  return walk->step <= walk->mask;
+}
+
+static inline _Atomic uint64_t *walk_slot(const struct cmap__layout *layout,
+                                          const struct probe_walk *walk,
+                                          unsigned index)
+{
+  return walk->slots +
+         (walk->at * CMAP__GROUP_SLOTS + index) * layout->slot_words;
+}
+
+CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
+                              const struct cmap__shard *shard,
+                              const struct cmap__probe *probe,
+                              struct cmap__place *place)
+{
+  struct probe_walk walk = walk_begin(shard->block, probe->hash);
+  uint8_t tag = cmap__hash_tag(probe->hash);
+
+  do {
+    struct cmap__group *group = &walk.groups[walk.at];
+    uint64_t lo = cmap__load_relaxed(&group->lo);
+    uint64_t hi = cmap__load_relaxed(&group->hi);
+    unsigned match = cmap__group_match(lo, hi, tag);
+
+    for (; match != 0; match &= match - 1) {
+      unsigned index = (unsigned)__builtin_ctz(match);
+      _Atomic uint64_t *slot = walk_slot(layout, &walk, index);
+      if (cmap__likely(cmap__key_equal(layout, kind, true, slot, probe))) {
+        place->group = group;
+        place->slot = slot;
+        place->index = index;
+        place->tag = tag;
+        place->probes = (unsigned)walk.step;
+        return true;
+      }
+    }
+    if (!cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash)))
+      break;
+  } while (walk_next(&walk));
+  place->probes = (unsigned)walk.step;
+  return false;
+}
+
+bool cmap__shard_find(const struct cmap__layout *layout,
+                      const struct cmap__shard *shard,
+                      const struct cmap__probe *probe,
+                      struct cmap__place *place)
+{
+  switch (layout->kind) {
+  case CMAP_U32:
+  case CMAP_U64:
+    return find(layout, CMAP_U64, shard, probe, place);
+  case CMAP_FIXED:
+    return find(layout, CMAP_FIXED, shard, probe, place);
+  case CMAP_STRING:
+  case CMAP_BYTES:
+    return find(layout, CMAP_BYTES, shard, probe, place);
+  default:
+    return find(layout, CMAP_CUSTOM, shard, probe, place);
+  }
+}
+
+/*
+ * Of the empty slots, one in the cache line of the position that the hash
+ * prefers, because that is the line a reader asks for early; else the first.
+ */
+static unsigned choose_slot(const struct cmap__layout *layout,
+                            const struct probe_walk *walk, unsigned empty,
+                            uint64_t hash)
+{
+  unsigned want = cmap__preferred_slot(hash);
+  uintptr_t line = (uintptr_t)walk_slot(layout, walk, want) / CMAP__CACHE_LINE;
+
+  for (unsigned left = empty; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    if ((uintptr_t)walk_slot(layout, walk, index) / CMAP__CACHE_LINE == line)
+      return index;
+  }
+  return (unsigned)__builtin_ctz(empty);
+}
+
+/*
+ * The one search for a free slot, of live shards and of blocks being filled.
+ * On a full group the overflow bit is set by one store, without a section:
+ * readers compare the whole word, and the bit comes before the key it is for.
+ */
+static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
+                    uint64_t hash, struct cmap__place *place)
+{
+  struct probe_walk walk = walk_begin(block, hash);
+
+  if (cmap__block_is_empty(block))
+    return false;
+  do {
+    struct cmap__group *group = &walk.groups[walk.at];
+    uint64_t lo = cmap__load_relaxed(&group->lo);
+    uint64_t hi = cmap__load_relaxed(&group->hi);
+    unsigned empty = cmap__group_empty(lo, hi);
+
+    if (empty != 0) {
+      place->group = group;
+      place->index = choose_slot(layout, &walk, empty, hash);
+      place->slot = walk_slot(layout, &walk, place->index);
+      place->tag = cmap__hash_tag(hash);
+      place->probes = (unsigned)walk.step;
+      return true;
+    }
+    hi |= (uint64_t)cmap__hash_overflow_bit(hash) << CMAP__OVERFLOW_SHIFT;
+    cmap__store_release(&group->hi, hi); /* [Q1] */
+  } while (walk_next(&walk));
+  return false;
+}
+
+bool cmap__shard_vacancy(const struct cmap__layout *layout,
+                         struct cmap__shard *shard, uint64_t hash,
+                         struct cmap__place *place)
+{
+  return vacancy(layout, shard->block, hash, place);
+}
+
+/* Stores a tag; hi is the word of an open section, and its new value comes. */
+static inline uint64_t store_tag(const struct cmap__place *place, uint64_t hi,
+                                 uint8_t tag)
+{
+  uint64_t lo;
+
+  if (place->index >= 8)
+    return cmap__group_with_tag(hi, place->index, tag);
+  lo = cmap__load_relaxed(&place->group->lo);
+  lo = cmap__group_with_tag(lo, place->index, tag);
+  cmap__payload_store(&place->group->lo, lo);
+  return hi;
+}
+
+void cmap__shard_put(const struct cmap__layout *layout,
+                     struct cmap__shard *shard, const struct cmap__place *place,
+                     const struct cmap__key_image *key, const uint64_t *value)
+{
+  unsigned key_end = (unsigned)layout->key_word + layout->key_words;
+  _Atomic uint64_t *slot = place->slot;
+  uint64_t hi = cmap__seq_open(&place->group->hi);
+
+  /*
+   * Relaxed, and before the release stores that show the key: who has seen the
+   * key must not find its shard empty (cmap_is_empty).
+   */
+  cmap__store_relaxed(&shard->inserted,
+                      cmap__load_relaxed(&shard->inserted) + 1);
+  for (unsigned i = layout->key_word - layout->stores_hash; i < key_end; i++)
+    cmap__payload_store(slot + i, key->words[i]);
+  for (unsigned i = 0; i < layout->value_words; i++)
+    cmap__payload_store(slot + layout->value_word + i, value[i]);
+  hi = store_tag(place, hi, place->tag);
+  cmap__seq_close(&place->group->hi, hi);
+}
+
+void cmap__shard_take(const struct cmap__layout *layout,
+                      struct cmap__shard *shard,
+                      const struct cmap__place *place, bool open,
+                      uint64_t *words)
+{
+  _Atomic uint64_t *word = &place->group->hi;
+  uint64_t hi = open ? cmap__load_relaxed(word) : cmap__seq_open(word);
+
+  /* Relaxed: we hold the lock. */
+  for (unsigned i = 0; i < layout->slot_words; i++)
+    words[i] = cmap__load_relaxed(place->slot + i);
+  hi = store_tag(place, hi, 0);
+  if (open)
+    cmap__payload_store(word, hi);
+  else
+    cmap__seq_close(word, hi);
+  /* Relaxed: only we write it; cmap_len wants a number near the truth. */
+  cmap__store_relaxed(&shard->removed, cmap__load_relaxed(&shard->removed) + 1);
+}
+
+void cmap__shard_wipe(struct cmap__shard *shard)
+{
+  struct cmap__group *group = cmap__block_groups(shard->block);
+  size_t n = (size_t)1 << cmap__block_log2(shard->block);
+
+  if (cmap__block_is_empty(shard->block))
+    return;
+  for (; n > 0; n--, group++) {
+    uint64_t hi = cmap__seq_open(&group->hi);
+    cmap__payload_store(&group->lo, 0);
+    cmap__seq_close(&group->hi, hi & ~UINT64_C(0xffffffff));
+  }
+  shard->rebuilt_at = cmap__load_relaxed(&shard->inserted);
+  cmap__store_relaxed(&shard->removed, shard->rebuilt_at);
+}
+
+void cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
+                      const _Atomic uint64_t *slot, uint64_t hash)
+{
+  struct cmap__place place;
+  bool room = vacancy(layout, block, hash, &place);
+  uint64_t hi;
+
+  cmap__assert(room);
+  (void)room;
+  hi = cmap__load_relaxed(&place.group->hi);
+  cmap__assert(!cmap__seq_is_stable(hi));
+  cmap__payload_move(place.slot, slot, layout->slot_words);
+  hi = store_tag(&place, hi, place.tag);
+  /* A late reader may look here: like all else, by release [Q1]. */
+  cmap__store_release(&place.group->hi, hi);
+}
+
+void cmap__block_close(uintptr_t block)
+{
+  struct cmap__group *group = cmap__block_groups(block);
+  size_t n = (size_t)1 << cmap__block_log2(block);
+
+  if (cmap__block_is_empty(block))
+    return;
+  for (; n > 0; n--, group++) {
+    uint64_t hi = cmap__load_relaxed(&group->hi);
+    cmap__assert(cmap__seq_is_stable(hi));
+    /* Release: orders it behind nothing; what follows are releases. */
+    cmap__store_release(&group->hi, hi + CMAP__SEQ_ONE);
+  }
+}
+
+void cmap__block_publish(uintptr_t block)
+{
+  struct cmap__group *group = cmap__block_groups(block);
+  size_t n = (size_t)1 << cmap__block_log2(block);
+
+  if (cmap__block_is_empty(block))
+    return;
+  for (; n > 0; n--, group++) {
+    uint64_t hi = cmap__load_relaxed(&group->hi);
+    cmap__assert(!cmap__seq_is_stable(hi));
+    cmap__store_release(&group->hi, hi + CMAP__SEQ_ONE); /* [Q1] */
+  }
+}
+
+bool cmap__cursor_next(const struct cmap__layout *layout,
+                       struct cmap__cursor *cursor, struct cmap__place *place)
+{
+  size_t n = (size_t)1 << cmap__block_log2(cursor->block);
+  struct cmap__group *group;
+
+  if (cmap__block_is_empty(cursor->block))
+    return false;
+  while (cursor->left == 0) {
+    uint64_t lo, hi;
+    if (++cursor->group >= n)
+      return false;
+    group = cmap__block_groups(cursor->block) + cursor->group;
+    lo = cmap__load_relaxed(&group->lo);
+    hi = cmap__load_relaxed(&group->hi);
+    cursor->left = cmap__group_full(lo, hi);
+  }
+  group = cmap__block_groups(cursor->block) + cursor->group;
+  place->group = group;
+  place->index = (unsigned)__builtin_ctz(cursor->left);
+  place->slot =
+      cmap__block_slots(cursor->block) +
+      (cursor->group * CMAP__GROUP_SLOTS + place->index) * layout->slot_words;
+  place->tag = cmap__group_tag(cmap__load_relaxed(&group->lo),
+                               cmap__load_relaxed(&group->hi), place->index);
+  place->probes = 0;
+  cursor->left &= cursor->left - 1;
+  return true;
+}

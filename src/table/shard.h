@@ -1,0 +1,193 @@
+/*
+ * A shard: the part of a map that one reader/writer lock protects.
+ *
+ * Its header, one cache line, belongs for the life of the map to one block of
+ * 2^g groups with their slots, or to none (an empty shard). Headers are never
+ * freed before the map: a late thread may take the lock of a header that is
+ * dead, free or in use for another part of the hash space, finds out by
+ * cmap__shard_covers, and lets go.
+ *
+ * The life of a header:
+ *
+ *   free   in the pool. Not live; its groups are busy (even counts).
+ *   filled its lock is held exclusively by the thread that took it; the groups
+ *          are still busy, no directory names it.
+ *   live   in the directory; it covers the hashes with its prefix.
+ *   dead   replaced: not live any more, its groups busy again; goes back to
+ *          the pool.
+ *
+ * Invariants
+ *   1. A live shard holds every entry of its prefix, and no other.
+ *   2. count <= slots; when it reaches `limit`, the next insert makes room.
+ *   3. A key is in the first group of its probe that had a free slot when it
+ *      came; all groups before it have its overflow bit.
+ *   4. A header that is not live covers no hash.
+ */
+#ifndef CMAP__TABLE_SHARD_H
+#define CMAP__TABLE_SHARD_H
+
+#include "sync/shardlock.h"
+#include "table/key.h"
+
+struct cmap__shard {
+  struct cmap__shardlock lock;
+  _Atomic uint32_t waits;    /* atomic, a statistic: acquisitions that waited */
+  uint64_t prefix;           /* under lock: top bits of the hashes it holds */
+  uint64_t mask;             /* under lock: which bits those are */
+  uintptr_t block;           /* const: address of the groups | g */
+  _Atomic uint32_t inserted; /* atomic, written under write lock; wraps */
+  _Atomic uint32_t removed;  /* the same; inserted - removed is the count */
+  uint32_t limit;            /* under lock: entries before it makes room */
+  uint32_t rebuilt_at;       /* under lock: `removed` when its block was new */
+  struct cmap__shard *next_free; /* under the pool's mutex, or owner thread */
+};
+
+_Static_assert(sizeof(struct cmap__shard) <= CMAP__CACHE_LINE,
+               "a shard's header is one cache line");
+
+/* Of a header that is not live: no hash has prefix 1 under mask 0. */
+#define CMAP__DEAD_PREFIX 1
+#define CMAP__DEAD_MASK   0
+
+/* The low bits of a block word are log2 of its groups. */
+#define CMAP__BLOCK_BITS ((uintptr_t)(CMAP__CACHE_LINE - 1))
+
+/* The group that all empty shards share: stable, without a tag. */
+extern struct cmap__group cmap__empty_group;
+
+static inline unsigned cmap__block_log2(uintptr_t block)
+{
+  return (unsigned)(block & CMAP__BLOCK_BITS);
+}
+
+static inline struct cmap__group *cmap__block_groups(uintptr_t block)
+{
+  return (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
+}
+
+static inline _Atomic uint64_t *cmap__block_slots(uintptr_t block)
+{
+  size_t meta = cmap__layout_meta_bytes(cmap__block_log2(block));
+  return (_Atomic uint64_t *)((block & ~CMAP__BLOCK_BITS) + meta);
+}
+
+static inline bool cmap__block_is_empty(uintptr_t block)
+{
+  return block == (uintptr_t)&cmap__empty_group;
+}
+
+static inline size_t cmap__block_slot_count(uintptr_t block)
+{
+  if (cmap__block_is_empty(block))
+    return 0;
+  return (size_t)CMAP__GROUP_SLOTS << cmap__block_log2(block);
+}
+
+/* The slot of its group that a key prefers, for its cache line. */
+static inline unsigned cmap__preferred_slot(uint64_t hash)
+{
+  return (cmap__hash_position(hash) * CMAP__GROUP_SLOTS) >> 5;
+}
+
+/* Is this shard, whose lock the caller holds, live and the home of hash? */
+static inline bool cmap__shard_covers(const struct cmap__shard *shard,
+                                      uint64_t hash)
+{
+  return (hash & shard->mask) == shard->prefix;
+}
+
+/* The number of leading bits that all its hashes share. */
+static inline unsigned cmap__shard_depth(const struct cmap__shard *shard)
+{
+  return shard->mask == 0 ? 0 : 64 - (unsigned)__builtin_ctzll(shard->mask);
+}
+
+static inline uint64_t cmap__depth_mask(unsigned depth)
+{
+  return depth == 0 ? 0 : ~UINT64_C(0) << (64 - depth);
+}
+
+/* The number of entries; exact under the lock. */
+static inline uint32_t cmap__shard_count(const struct cmap__shard *shard)
+{
+  /* Relaxed: a reader without the lock wants a number near the truth. */
+  uint32_t removed = cmap__load_relaxed(&shard->removed);
+  return cmap__load_relaxed(&shard->inserted) - removed;
+}
+
+/* A place in a shard that the caller has locked. */
+struct cmap__place {
+  struct cmap__group *group;
+  _Atomic uint64_t *slot;
+  unsigned index;  /* of the slot in its group */
+  uint8_t tag;     /* of the key that was looked for */
+  unsigned probes; /* groups visited on the way */
+};
+
+/*
+ * Looks for the key. The caller holds the lock in either mode. If it is not
+ * found, only place->probes is written.
+ */
+bool cmap__shard_find(const struct cmap__layout *layout,
+                      const struct cmap__shard *shard,
+                      const struct cmap__probe *probe,
+                      struct cmap__place *place);
+
+/*
+ * A free slot for an absent key. The caller holds the write lock. False if
+ * the block is full. Sets the overflow bits on the way: harmless if nothing is
+ * stored then.
+ */
+bool cmap__shard_vacancy(const struct cmap__layout *layout,
+                         struct cmap__shard *shard, uint64_t hash,
+                         struct cmap__place *place);
+
+/*
+ * Stores key and value words into a vacant place of a live shard and shows
+ * them to readers. value_words are layout->value_words words.
+ */
+void cmap__shard_put(const struct cmap__layout *layout,
+                     struct cmap__shard *shard, const struct cmap__place *place,
+                     const struct cmap__key_image *key, const uint64_t *value);
+
+/*
+ * Takes an entry out, copying its slot words to `words`. Write lock. `open`:
+ * the caller has opened a section on the group, and closes it.
+ */
+void cmap__shard_take(const struct cmap__layout *layout,
+                      struct cmap__shard *shard,
+                      const struct cmap__place *place, bool open,
+                      uint64_t *words);
+
+/* Takes all entries out of a shard that own nothing. Write lock. */
+void cmap__shard_wipe(struct cmap__shard *shard);
+
+/*
+ * Copies an entry's slot into a block that is being filled (counts even). The
+ * caller owns the block; there must be room.
+ */
+void cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
+                      const _Atomic uint64_t *slot, uint64_t hash);
+
+/* Makes a block's groups busy, or stable again. The write lock is held. */
+void cmap__block_close(uintptr_t block);
+void cmap__block_publish(uintptr_t block);
+
+/* Walks the entries of a block whose shard the caller holds. */
+struct cmap__cursor {
+  uintptr_t block;
+  size_t group;
+  unsigned left; /* occupied slots of this group not yet met */
+};
+
+static inline struct cmap__cursor cmap__cursor_begin(uintptr_t block)
+{
+  struct cmap__cursor cursor = {block, (size_t)-1, 0};
+  return cursor;
+}
+
+/* The next entry; false at the end. Entries may be taken on the way. */
+bool cmap__cursor_next(const struct cmap__layout *layout,
+                       struct cmap__cursor *cursor, struct cmap__place *place);
+
+#endif

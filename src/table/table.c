@@ -1,0 +1,112 @@
+/*
+ * Making a table, and locking the shard of a hash.
+ */
+#include "table/table.h"
+
+enum cmap_status cmap__table_init(struct cmap__table *table,
+                                  const struct cmap_options *options)
+{
+  enum cmap_status status = cmap__layout_init(&table->layout, options);
+  struct cmap__shard *shard;
+
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__pool_init(&table->pool, &table->layout);
+  if (status != CMAP_OK)
+    return status;
+  shard = cmap__pool_take(&table->pool, &table->layout, CMAP__NO_BLOCK);
+  if (shard != NULL) {
+    shard->mask = cmap__depth_mask(0);
+    shard->prefix = 0;
+    cmap__shardlock_write_unlock(&shard->lock);
+    status = cmap__directory_init(&table->directory, &table->layout, shard);
+    if (status == CMAP_OK)
+      return CMAP_OK;
+  }
+  cmap__pool_destroy(&table->pool, &table->layout);
+  return CMAP_ENOMEM;
+}
+
+void cmap__table_destroy(struct cmap__table *table)
+{
+  cmap__directory_destroy(&table->directory, &table->layout);
+  cmap__pool_destroy(&table->pool, &table->layout);
+}
+
+/* The lock is not free at once: own holds first, then wait. */
+static CMAP__NOINLINE enum cmap_status
+lock_slow(struct cmap__shard *shard, uint64_t hash, enum cmap__mode mode,
+          const struct cmap__patience *patience, bool *borrowed)
+{
+  const struct cmap__hold *own = cmap__hold_find(&shard->lock);
+  struct cmap__lock_wait wait = {
+      .deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE,
+      .try_only = patience && patience->try_only,
+      .already_reads = own != NULL && own->mode == CMAP__READ,
+  };
+  enum cmap__lock_result result;
+
+  if (own != NULL && (mode == CMAP__WRITE || own->mode == CMAP__WRITE)) {
+    /*
+     * What we hold does not change: if it covers the hash, it is the hash's
+     * home. If not, the directory has moved on, and the caller looks again.
+     */
+    *borrowed = true;
+    if (mode == CMAP__READ || !cmap__shard_covers(shard, hash))
+      return CMAP_OK;
+    return wait.try_only ? CMAP_BUSY : CMAP_EDEADLK;
+  }
+  if (mode == CMAP__WRITE)
+    result = cmap__shardlock_write_slow(&shard->lock, &wait);
+  else
+    result = cmap__shardlock_read_slow(&shard->lock, &wait);
+  if (wait.waited)
+    cmap__add_relaxed(&shard->waits, 1); /* a statistic */
+  switch (result) {
+  case CMAP__LOCK_OK:
+    return CMAP_OK;
+  case CMAP__LOCK_BUSY:
+    return CMAP_BUSY;
+  case CMAP__LOCK_TIMEDOUT:
+    return CMAP_TIMEDOUT;
+  default:
+    return CMAP_EDEADLK;
+  }
+}
+
+enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
+                                  enum cmap__mode mode,
+                                  const struct cmap__patience *patience,
+                                  struct cmap__locked *locked)
+{
+  /* Ends: the directory names a shard that does not cover the hash only while
+   * another thread replaces it, which that thread finishes without us. */
+  for (;;) {
+    struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
+    bool got = mode == CMAP__WRITE ? cmap__shardlock_try_write(&shard->lock)
+                                   : cmap__shardlock_try_read(&shard->lock);
+
+    locked->shard = shard;
+    locked->mode = mode;
+    locked->borrowed = false;
+    if (cmap__unlikely(!got)) {
+      enum cmap_status status =
+          lock_slow(shard, hash, mode, patience, &locked->borrowed);
+      if (status != CMAP_OK)
+        return status;
+    }
+    if (cmap__likely(cmap__shard_covers(shard, hash)))
+      return CMAP_OK;
+    cmap__table_unlock(locked);
+  }
+}
+
+void cmap__table_unlock(const struct cmap__locked *locked)
+{
+  if (locked->borrowed)
+    return;
+  if (locked->mode == CMAP__WRITE)
+    cmap__shardlock_write_unlock(&locked->shard->lock);
+  else
+    cmap__shardlock_read_unlock(&locked->shard->lock);
+}

@@ -1,0 +1,59 @@
+/*
+ * The table: layout, directory and pool of one map, and how a shard is locked.
+ */
+#ifndef CMAP__TABLE_TABLE_H
+#define CMAP__TABLE_TABLE_H
+
+#include "sync/hold.h"
+#include "table/directory.h"
+#include "table/pool.h"
+
+struct cmap__table {
+  struct cmap__directory directory;
+  struct cmap__layout layout; /* const after create */
+  struct cmap__pool pool;
+};
+
+enum cmap_status cmap__table_init(struct cmap__table *table,
+                                  const struct cmap_options *options);
+
+/* Frees all storage; the entries' destructors have run. */
+void cmap__table_destroy(struct cmap__table *table);
+
+/* A locked shard. */
+struct cmap__locked {
+  struct cmap__shard *shard;
+  enum cmap__mode mode;
+  bool borrowed; /* not to be unlocked: read under a write hold of the calling
+                    thread's own */
+};
+
+/* How long to wait: what `how` says about it. */
+struct cmap__patience {
+  bool try_only;
+  uint64_t deadline_ns; /* CMAP__NO_DEADLINE: for ever */
+};
+
+/*
+ * Locks the shard that covers `hash`. A read under the thread's own write hold
+ * borrows that. CMAP_BUSY, CMAP_TIMEDOUT; CMAP_EDEADLK if the thread's own
+ * hold is in the way.
+ */
+enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
+                                  enum cmap__mode mode,
+                                  const struct cmap__patience *patience,
+                                  struct cmap__locked *locked);
+
+void cmap__table_unlock(const struct cmap__locked *locked);
+
+/*
+ * The first hash behind the shard's range; 0 behind the last shard. The caller
+ * holds the shard.
+ */
+static inline uint64_t cmap__shard_next_hash(const struct cmap__shard *shard)
+{
+  unsigned depth = cmap__shard_depth(shard);
+  return depth == 0 ? 0 : shard->prefix + (UINT64_C(1) << (64 - depth));
+}
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * Boxes, clones and destructors of values.
+ */
+#include "table/value.h"
+
+#include "base/alloc.h"
+
+static void *box_alloc(const struct cmap__layout *layout)
+{
+  return cmap__alloc(&layout->options.allocator, layout->options.value_size,
+                     layout->options.value_align);
+}
+
+static void box_free(const struct cmap__layout *layout, void *box)
+{
+  cmap__free(&layout->options.allocator, box, layout->options.value_size,
+             layout->options.value_align);
+}
+
+/* Room for a value; the words that it will not fill are zero. */
+static enum cmap_status image_room(const struct cmap__layout *layout,
+                                   struct cmap__value_image *image)
+{
+  if (!layout->value_boxed) {
+    image->data = image->words;
+    if (layout->value_words > 0)
+      image->words[layout->value_words - 1] = 0;
+    return CMAP_OK;
+  }
+  image->data = box_alloc(layout);
+  if (image->data == NULL)
+    return CMAP_ENOMEM;
+  image->words[0] = (uintptr_t)image->data;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__value_image_init(const struct cmap__layout *layout,
+                                        struct cmap__value_image *image)
+{
+  enum cmap_status status = image_room(layout, image);
+
+  if (status == CMAP_OK)
+    memset(image->data, 0, layout->options.value_size);
+  return status;
+}
+
+enum cmap_status cmap__value_image_move(const struct cmap__layout *layout,
+                                        const void *value,
+                                        struct cmap__value_image *image)
+{
+  enum cmap_status status = image_room(layout, image);
+
+  if (status == CMAP_OK && layout->options.value_size > 0)
+    memcpy(image->data, value, layout->options.value_size);
+  return status;
+}
+
+enum cmap_status cmap__value_image_copy(const struct cmap__layout *layout,
+                                        const void *value,
+                                        struct cmap__value_image *image)
+{
+  enum cmap_status status = image_room(layout, image);
+
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__value_copy_out(layout, value, image->data);
+  if (status != CMAP_OK)
+    cmap__value_image_drop(layout, image);
+  return status;
+}
+
+void cmap__value_image_drop(const struct cmap__layout *layout,
+                            struct cmap__value_image *image)
+{
+  if (layout->value_boxed)
+    box_free(layout, image->data);
+}
+
+void cmap__value_words_release(const struct cmap__layout *layout,
+                               uint64_t *words, void *out)
+{
+  const struct cmap_options *o = &layout->options;
+  void *value = layout->value_boxed ? (void *)(uintptr_t)words[0] : words;
+
+  if (out != NULL && o->value_size > 0)
+    memcpy(out, value, o->value_size);
+  else if (out == NULL && o->value_destroy != NULL)
+    o->value_destroy(value, o->value_ctx);
+  if (layout->value_boxed)
+    box_free(layout, value);
+}
+
+void cmap__slot_words_release(const struct cmap__layout *layout,
+                              uint64_t *words, void *value_out)
+{
+  cmap__value_words_release(layout, words + layout->value_word, value_out);
+  cmap__key_words_destroy(layout, words);
+}
+
+void cmap__slot_words_forget(const struct cmap__layout *layout, uint64_t *words)
+{
+  if (layout->value_boxed)
+    box_free(layout, (void *)(uintptr_t)words[layout->value_word]);
+  cmap__key_words_destroy(layout, words);
+}
+
+enum cmap_status cmap__value_copy_out(const struct cmap__layout *layout,
+                                      const void *value, void *out)
+{
+  const struct cmap_options *o = &layout->options;
+
+  if (o->value_clone != NULL)
+    return o->value_clone(value, out, o->value_ctx);
+  if (o->value_size > 0)
+    memcpy(out, value, o->value_size);
+  return CMAP_OK;
+}
+
+bool cmap__value_equal(const struct cmap__layout *layout, const void *a,
+                       const void *b)
+{
+  const struct cmap_options *o = &layout->options;
+
+  if (o->value_equal != NULL)
+    return o->value_equal(a, b, o->value_ctx);
+  return o->value_size == 0 || memcmp(a, b, o->value_size) == 0;
+}
+
+void cmap__slot_exchange(const struct cmap__layout *layout,
+                         const struct cmap__place *place, bool open,
+                         const uint64_t *fresh, uint64_t *old)
+{
+  _Atomic uint64_t *words = place->slot + layout->value_word;
+  /* One word changes in one store: readers need no count for it. */
+  bool section = !open && layout->value_words > 1;
+  uint64_t hi = section ? cmap__seq_open(&place->group->hi) : 0;
+
+  for (unsigned i = 0; i < layout->value_words; i++) {
+    old[i] = cmap__load_relaxed(words + i); /* we hold the lock */
+    cmap__payload_store(words + i, fresh[i]);
+  }
+  if (section)
+    cmap__seq_close(&place->group->hi, hi);
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Inside another project, through add_subdirectory(), libcmap is only its
+# library: no tests, no -Werror, nothing installed, the parent's flags as they
+# were. By default the parent links the shared library, and with
+# BUILD_SHARED_LIBS=OFF the static one.
+. "$(dirname "$0")/common.sh"
+
+# A build of the outer project in $scratch/<name> with more options.
+build_outer() {
+  local name=$1
+  shift
+  cmake -S "$source_dir/tests/build/outer" -B "$scratch/$name" \
+    -DCMAP_SOURCE_DIR_UNDER_TEST="$source_dir" \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
+    >"$scratch/log" 2>&1 ||
+    { cat "$scratch/log"; fail "$name does not configure"; }
+  cmake --build "$scratch/$name" --parallel 2 >"$scratch/log" 2>&1 ||
+    { cat "$scratch/log"; fail "$name does not build"; }
+  output=$("$scratch/$name/outer") || fail "$name does not run"
+  [ "$output" = "consumer ok" ] || fail "$name says '$output'"
+}
+
+build_outer shared
+commands=$scratch/shared/compile_commands.json
+grep -q 'src/base/' "$commands" || fail "no compile commands of the library"
+if grep -e '-Werror' "$commands"; then
+  fail "-Werror in the parent's build"
+fi
+if grep -F -e "$source_dir/tests/unit/" -e "$source_dir/tests/support/" \
+    -e "$source_dir/bench/" -e "$source_dir/examples/" "$commands"; then
+  fail "tests, examples or benchmark in the parent's build"
+fi
+readelf -d "$scratch/shared/outer" | grep -q 'NEEDED.*\[libcmap\.so\.0\]' ||
+  fail "the default is not the shared library"
+
+(cd "$scratch/shared" && ctest -N) >"$scratch/log"
+grep -q 'Total Tests: 0$' "$scratch/log" ||
+  { cat "$scratch/log"; fail "tests in the parent's build"; }
+
+cmake --install "$scratch/shared" --prefix "$scratch/prefix" >"$scratch/log"
+if [ -d "$scratch/prefix" ] && find "$scratch/prefix" -type f | grep .; then
+  fail "these files were installed"
+fi
+
+build_outer static -DBUILD_SHARED_LIBS=OFF
+if readelf -d "$scratch/static/outer" | grep 'NEEDED.*libcmap'; then
+  fail "BUILD_SHARED_LIBS=OFF still links the shared library"
+fi

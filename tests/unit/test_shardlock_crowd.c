@@ -1,0 +1,258 @@
+/*
+ * The shard lock in crowds: exclusion, no lost wake-up, no starvation, on
+ * whichever way to park was built.
+ *
+ * Workers count failures in `failures`; the main thread asserts after joining
+ * them. A lost wake-up or a starved thread is a hang, which alarm() turns into
+ * a failure.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sync/shardlock.h"
+
+/* Far beyond any run, ThreadSanitizer on a busy machine included. */
+#define HANG_SECONDS 110
+
+/* All tests leave the lock free and its word 0. */
+static struct cmap__shardlock lock;
+
+/* What the lock guards: plain, so that ThreadSanitizer checks the lock. */
+static struct {
+  uint64_t first, second; /* always equal outside of write holds */
+} guarded;
+
+static _Atomic uint64_t failures;
+static _Atomic int stop;
+static uint64_t seed;
+
+static void expect(bool ok)
+{
+  if (!ok)
+    cmap__add_relaxed(&failures, 1); /* read after joining */
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
+
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+static struct cmap__lock_wait within(uint64_t ns)
+{
+  return (struct cmap__lock_wait){.deadline_ns = cmap__now_ns() + ns};
+}
+
+static void assert_free(void)
+{
+  assert_int_equal(cmap__load_relaxed(&lock.word), 0);
+  assert_int_equal(failures, 0);
+}
+
+/* A crowd of threads that take the lock again and again. */
+struct crowd {
+  uint64_t operations; /* of each thread */
+  unsigned writes;     /* in a hundred */
+  bool timed;          /* mix in tries, deadlines, downgrades, nested reads */
+  bool yields;         /* within the sections, so that others must park */
+  uint64_t seed;
+  _Atomic uint64_t started; /* threads; numbers them */
+  _Atomic uint64_t written; /* write sections, counted outside of the lock */
+};
+
+static void crowd_write(struct crowd *crowd, uint64_t dice)
+{
+  guarded.first++;
+  if (crowd->yields && dice % 4 == 0)
+    sched_yield();
+  guarded.second++;
+  cmap__add_relaxed(&crowd->written, 1); /* read after joining */
+  if (crowd->timed && dice % 8 == 1) {
+    uint64_t seen = guarded.first;
+
+    cmap__shardlock_downgrade(&lock);
+    if (crowd->yields)
+      sched_yield();
+    expect(guarded.first == seen && guarded.second == seen);
+    cmap__shardlock_read_unlock(&lock);
+  } else {
+    cmap__shardlock_write_unlock(&lock);
+  }
+}
+
+static void crowd_read(struct crowd *crowd, uint64_t dice)
+{
+  uint64_t seen = guarded.first;
+
+  if (crowd->yields && dice % 4 == 0)
+    sched_yield();
+  if (crowd->timed && dice % 8 == 1) {
+    struct cmap__lock_wait again = {.deadline_ns = CMAP__NO_DEADLINE,
+                                    .already_reads = true};
+
+    expect(cmap__shardlock_read(&lock, &again) == CMAP__LOCK_OK);
+    cmap__shardlock_read_unlock(&lock);
+  }
+  expect(guarded.first == seen && guarded.second == seen);
+  cmap__shardlock_read_unlock(&lock);
+}
+
+static void *crowd_main(void *argument)
+{
+  struct crowd *crowd = argument;
+  uint64_t random = crowd->seed + cmap__add_relaxed(&crowd->started, 1);
+
+  for (uint64_t i = 0; i < crowd->operations; i++) {
+    uint64_t dice = random_next(&random);
+    bool write = dice % 100 < crowd->writes;
+    struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
+    enum cmap__lock_result result;
+
+    dice >>= 32;
+    if (crowd->timed && dice % 2 == 0)
+      wait = within((dice >> 8) % 32768); /* up to a few yields and a park */
+    wait.try_only = crowd->timed && dice % 16 == 0;
+    result = write ? cmap__shardlock_write(&lock, &wait)
+                   : cmap__shardlock_read(&lock, &wait);
+    if (result == CMAP__LOCK_OK && write)
+      crowd_write(crowd, dice >> 4);
+    else if (result == CMAP__LOCK_OK)
+      crowd_read(crowd, dice >> 4);
+    else
+      expect(result ==
+                 (wait.try_only ? CMAP__LOCK_BUSY : CMAP__LOCK_TIMEDOUT) &&
+             wait.deadline_ns != CMAP__NO_DEADLINE);
+  }
+  return NULL;
+}
+
+static void crowd_run(struct crowd crowd, int threads)
+{
+  pthread_t thread[64];
+
+  crowd.seed = random_next(&seed);
+  guarded.first = guarded.second = 0;
+  for (int i = 0; i < threads; i++)
+    assert_int_equal(pthread_create(&thread[i], NULL, crowd_main, &crowd), 0);
+  for (int i = 0; i < threads; i++)
+    pthread_join(thread[i], NULL);
+  assert_true(guarded.first == crowd.written);
+  assert_true(guarded.second == crowd.written);
+  assert_free();
+}
+
+/* Without deadlines nothing repairs a lost wake-up. */
+static void test_no_lost_wakeups(void **state)
+{
+  (void)state;
+  crowd_run((struct crowd){.operations = 100000, .writes = 100}, 4);
+  crowd_run((struct crowd){.operations = 30000, .writes = 10}, 8);
+  crowd_run((struct crowd){.operations = 5000, .writes = 100, .yields = true},
+            6);
+  crowd_run((struct crowd){.operations = 5000, .writes = 30, .yields = true},
+            6);
+}
+
+static void test_64_threads(void **state)
+{
+  (void)state;
+  crowd_run((struct crowd){.operations = 2000, .writes = 10}, 64);
+  crowd_run((struct crowd){.operations = 200, .writes = 50, .yields = true},
+            64);
+}
+
+static void test_deadlines_mixed_in(void **state)
+{
+  (void)state;
+  crowd_run((struct crowd){.operations = 30000, .writes = 30, .timed = true},
+            4);
+  crowd_run(
+      (struct crowd){
+          .operations = 3000, .writes = 30, .timed = true, .yields = true},
+      8);
+}
+
+/* A thread that holds the lock as much of the time as it can get it. */
+static void *greedy_main(void *write)
+{
+  while (!stop) {
+    if (write != NULL) {
+      cmap__shardlock_write(&lock, NULL);
+      guarded.first++;
+      sched_yield();
+      cmap__shardlock_write_unlock(&lock);
+    } else {
+      cmap__shardlock_read(&lock, NULL);
+      sched_yield();
+      cmap__shardlock_read_unlock(&lock);
+    }
+  }
+  return NULL;
+}
+
+/* One thread of one mode gets the lock against four of the other. */
+static void run_against(bool write)
+{
+  pthread_t thread[4];
+  bool greedy_writes = !write;
+
+  stop = 0;
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&thread[i], NULL, greedy_main,
+                                    greedy_writes ? &stop : NULL),
+                     0);
+  for (int i = 0; i < 300; i++) {
+    if (write) {
+      cmap__shardlock_write(&lock, NULL);
+      cmap__shardlock_write_unlock(&lock);
+    } else {
+      cmap__shardlock_read(&lock, NULL);
+      cmap__shardlock_read_unlock(&lock);
+    }
+    sched_yield();
+  }
+  stop = 1;
+  for (int i = 0; i < 4; i++)
+    pthread_join(thread[i], NULL);
+  assert_free();
+}
+
+static void test_writer_not_starved(void **state)
+{
+  (void)state;
+  run_against(true);
+}
+
+static void test_reader_not_starved(void **state)
+{
+  (void)state;
+  run_against(false);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_no_lost_wakeups),
+      cmocka_unit_test(test_64_threads),
+      cmocka_unit_test(test_deadlines_mixed_in),
+      cmocka_unit_test(test_writer_not_starved),
+      cmocka_unit_test(test_reader_not_starved),
+  };
+  const char *given = getenv("CMAP_TEST_SEED");
+
+  seed = given != NULL ? strtoull(given, NULL, 0) : cmap__now_ns();
+  print_message("CMAP_TEST_SEED=%llu\n", (unsigned long long)seed);
+  alarm(HANG_SECONDS);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -70,11 +70,15 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,
                                                  uint64_t *words)
 {
   const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__read_shape shape = {
+      .kind = kind,
+      .slot_words = layout->slot_words,
+      .value_word = layout->value_word,
+      .value_words = layout->value_words,
+  };
 
   for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
-    switch (cmap__read_round(&map->table, kind, layout->slot_words,
-                             layout->value_word, layout->value_words,
-                             &call->probe, words)) {
+    switch (cmap__read_round(&map->table, &shape, &call->probe, words)) {
     case CMAP__READ_HIT:
       return CMAP_OK;
     case CMAP__READ_MISS:

@@ -40,6 +40,9 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
   return status;
 }
 
+/* Slots of maps with `plain_u64`. */
+static const struct cmap__read_shape plain_u64 = {CMAP_U64, 2, 1, 1};
+
 /*
  * The commonest map, u64 -> 8 bytes hashed by us, in one function without
  * calls: all sizes are constants, and the key and the value stay in registers.
@@ -55,7 +58,7 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
     return get_any(map, key, value, how);
   memcpy(probe.words, key.data, sizeof word);
   probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
-  switch (cmap__read_round(&map->table, CMAP_U64, 2, 1, 1, &probe, &word)) {
+  switch (cmap__read_home(&map->table, &plain_u64, &probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);

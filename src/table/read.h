@@ -35,61 +35,121 @@ enum cmap__read_result {
  */
 #define CMAP__READ_ROUNDS 16
 
+/* The shape of a slot; constants in the callers that matter. */
+struct cmap__read_shape {
+  unsigned kind;
+  unsigned slot_words;
+  unsigned value_word;
+  unsigned value_words;
+};
+
+/* A read under way: what the hash says, and where the probe stands. */
+struct cmap__read {
+  const struct cmap__table *table;
+  const struct cmap__probe *probe;
+  uintptr_t block;
+  size_t mask; /* groups of the block, less one */
+  size_t at;   /* the group */
+};
+
+CMAP__ALWAYS_INLINE struct cmap__read
+cmap__read_begin(const struct cmap__table *table,
+                 const struct cmap__read_shape *shape,
+                 const struct cmap__probe *probe)
+{
+  struct cmap__read read = {.table = table, .probe = probe};
+  size_t slot;
+
+  read.block = cmap__directory_block(&table->directory, probe->hash);
+  read.mask = ((size_t)1 << cmap__block_log2(read.block)) - 1;
+  read.at = (size_t)cmap__hash_group(probe->hash) & read.mask;
+  slot = read.at * CMAP__GROUP_SLOTS + cmap__preferred_slot(probe->hash);
+  cmap__prefetch(cmap__block_slots(read.block) + slot * shape->slot_words);
+  return read;
+}
+
 /*
- * One round. On a hit value_words words are copied to `value` from the slot
- * (kind and value_words are constants in the callers that matter).
+ * Looks into one group. A hit is copied to `value`. A miss is one as far as
+ * this group goes, with rule (a) kept; *hi is the word that was seen.
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result
-cmap__read_round(const struct cmap__table *table, unsigned kind,
-                 unsigned slot_words, unsigned value_word, unsigned value_words,
+cmap__read_group(const struct cmap__read *read,
+                 const struct cmap__read_shape *shape, uint64_t *value,
+                 uint64_t *hi)
+{
+  const struct cmap__probe *probe = read->probe;
+  struct cmap__group *group = cmap__block_groups(read->block) + read->at;
+  uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
+  uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
+  unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
+
+  *hi = word;
+  if (cmap__unlikely(!cmap__seq_is_stable(word)))
+    return CMAP__READ_AGAIN;
+  for (; match != 0; match &= match - 1) {
+    unsigned index = (unsigned)__builtin_ctz(match);
+    const _Atomic uint64_t *slot =
+        cmap__block_slots(read->block) +
+        (read->at * CMAP__GROUP_SLOTS + index) * shape->slot_words;
+    if (cmap__unlikely(!cmap__key_equal(&read->table->layout, shape->kind,
+                                        false, slot, probe)))
+      continue;
+    cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
+    /* Relaxed: the loads above are acquire loads and come first. */
+    return cmap__likely(cmap__load_relaxed(&group->hi) == word)
+               ? CMAP__READ_HIT
+               : CMAP__READ_AGAIN;
+  }
+  /* (a): acquire, so that the look at the count comes after it. */
+  if (cmap__unlikely(cmap__directory_block(&read->table->directory,
+                                           probe->hash) != read->block) ||
+      cmap__unlikely(cmap__load_relaxed(&group->hi) != word))
+    return CMAP__READ_AGAIN;
+  return CMAP__READ_MISS;
+}
+
+/*
+ * Reads in the home group alone, which nearly always knows: AGAIN also means
+ * that the key may be in another group. For fast paths, with little code.
+ */
+CMAP__ALWAYS_INLINE enum cmap__read_result
+cmap__read_home(const struct cmap__table *table,
+                const struct cmap__read_shape *shape,
+                const struct cmap__probe *probe, uint64_t *value)
+{
+  struct cmap__read read = cmap__read_begin(table, shape, probe);
+  uint64_t hi;
+  enum cmap__read_result result = cmap__read_group(&read, shape, value, &hi);
+
+  if (result == CMAP__READ_MISS &&
+      cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash)))
+    return CMAP__READ_AGAIN;
+  return result;
+}
+
+/* Reads in as many groups as the probe has. `value`: value_words words. */
+CMAP__ALWAYS_INLINE enum cmap__read_result
+cmap__read_round(const struct cmap__table *table,
+                 const struct cmap__read_shape *shape,
                  const struct cmap__probe *probe, uint64_t *value)
 {
-  const struct cmap__layout *layout = &table->layout;
-  uint64_t hash = probe->hash;
-  uintptr_t word = cmap__directory_word(&table->directory);
-  const struct cmap__directory_entry *entry = cmap__directory_at(word, hash);
-  uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
-  struct cmap__group *groups = cmap__block_groups(block);
-  const _Atomic uint64_t *slots = cmap__block_slots(block);
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
-  struct cmap__group *home = &groups[at];
+  struct cmap__read read = cmap__read_begin(table, shape, probe);
+  struct cmap__group *home = cmap__block_groups(read.block) + read.at;
+  uint8_t overflow = cmap__hash_overflow_bit(probe->hash);
   uint64_t home_hi = 0;
-  uint8_t tag = cmap__hash_tag(hash);
-  uint8_t overflow = cmap__hash_overflow_bit(hash);
+  size_t step = 0;
 
-  cmap__prefetch(slots + (at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash)) *
-                             slot_words);
-  for (size_t step = 0;;) {
-    struct cmap__group *group = &groups[at];
-    uint64_t hi = cmap__load_acquire(&group->hi); /* [Q1] */
-    uint64_t lo = cmap__load_acquire(&group->lo); /* [Q2] */
-    unsigned match = cmap__group_match(lo, hi, tag);
-
-    if (cmap__unlikely(!cmap__seq_is_stable(hi)))
-      return CMAP__READ_AGAIN;
-    for (; match != 0; match &= match - 1) {
-      unsigned index = (unsigned)__builtin_ctz(match);
-      const _Atomic uint64_t *slot =
-          slots + (at * CMAP__GROUP_SLOTS + index) * slot_words;
-      if (cmap__unlikely(!cmap__key_equal(layout, kind, false, slot, probe)))
-        continue;
-      cmap__payload_copy_out(value, slot + value_word, value_words);
-      /* Relaxed: the loads above are acquire loads and come first. */
-      return cmap__likely(cmap__load_relaxed(&group->hi) == hi)
-                 ? CMAP__READ_HIT
-                 : CMAP__READ_AGAIN;
-    }
+  for (;;) {
+    uint64_t hi;
+    enum cmap__read_result result = cmap__read_group(&read, shape, value, &hi);
+    if (result != CMAP__READ_MISS)
+      return result;
     if (step == 0)
       home_hi = hi;
-    /* (a): acquire, so that the look at the count comes after it. */
-    if (cmap__directory_block(&table->directory, hash) != block ||
-        cmap__load_relaxed(&group->hi) != hi)
-      return CMAP__READ_AGAIN;
-    if (cmap__likely(!cmap__group_overflowed(hi, overflow)) || step == mask)
+    if (!cmap__group_overflowed(hi, overflow) || step == read.mask)
       break;
     step++;
-    at = (at + step) & mask;
+    read.at = (read.at + step) & read.mask;
   }
   /* (b): relaxed, behind acquire loads. */
   return cmap__load_relaxed(&home->hi) == home_hi ? CMAP__READ_MISS

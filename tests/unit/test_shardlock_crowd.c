@@ -156,30 +156,30 @@ static void crowd_run(struct crowd crowd, int threads)
 static void test_no_lost_wakeups(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 100000, .writes = 100}, 4);
-  crowd_run((struct crowd){.operations = 30000, .writes = 10}, 8);
-  crowd_run((struct crowd){.operations = 5000, .writes = 100, .yields = true},
+  crowd_run((struct crowd){.operations = 300000, .writes = 100}, 4);
+  crowd_run((struct crowd){.operations = 100000, .writes = 10}, 8);
+  crowd_run((struct crowd){.operations = 20000, .writes = 100, .yields = true},
             6);
-  crowd_run((struct crowd){.operations = 5000, .writes = 30, .yields = true},
+  crowd_run((struct crowd){.operations = 20000, .writes = 30, .yields = true},
             6);
 }
 
 static void test_64_threads(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 2000, .writes = 10}, 64);
-  crowd_run((struct crowd){.operations = 200, .writes = 50, .yields = true},
+  crowd_run((struct crowd){.operations = 5000, .writes = 10}, 64);
+  crowd_run((struct crowd){.operations = 1000, .writes = 50, .yields = true},
             64);
 }
 
 static void test_deadlines_mixed_in(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 30000, .writes = 30, .timed = true},
+  crowd_run((struct crowd){.operations = 100000, .writes = 30, .timed = true},
             4);
   crowd_run(
       (struct crowd){
-          .operations = 3000, .writes = 30, .timed = true, .yields = true},
+          .operations = 20000, .writes = 30, .timed = true, .yields = true},
       8);
 }
 

@@ -36,32 +36,21 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
   return cmap__probe_init(&map->table.layout, key, hash, &call->probe);
 }
 
-/* Asks for the lines that the search will read, while the lock is taken. */
-static void prefetch_home(const struct cmap__table *table, uint64_t hash)
-{
-  uintptr_t block = cmap__directory_block(&table->directory, hash);
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
-  size_t slot = at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash);
-
-  cmap__prefetch_write(cmap__block_groups(block) + at);
-  cmap__prefetch_write(cmap__block_slots(block) +
-                       slot * table->layout.slot_words);
-}
-
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode)
 {
-  enum cmap_status status;
-
-  prefetch_home(&map->table, call->probe.hash);
-  status = cmap__table_lock(&map->table, call->probe.hash, mode,
-                            &call->patience, &call->locked);
-  if (status != CMAP_OK)
-    return status;
-  call->found = cmap__shard_find(&map->table.layout, call->locked.shard,
-                                 &call->probe, &call->place);
-  return CMAP_OK;
+  switch (map->table.layout.kind) {
+  case CMAP_U32:
+  case CMAP_U64:
+    return cmap__call_lock_as(map, call, mode, CMAP_U64);
+  case CMAP_FIXED:
+    return cmap__call_lock_as(map, call, mode, CMAP_FIXED);
+  case CMAP_STRING:
+  case CMAP_BYTES:
+    return cmap__call_lock_as(map, call, mode, CMAP_BYTES);
+  default:
+    return cmap__call_lock_as(map, call, mode, CMAP_CUSTOM);
+  }
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,

@@ -49,13 +49,50 @@ CMAP__ALWAYS_INLINE uint64_t integer_to_word(uint64_t integer, bool small)
   return word;
 }
 
+/* Inserts the first value of an absent key. */
+static CMAP__NOINLINE enum cmap_status
+fetch_absent(struct cmap *map, struct cmap__call *call, uint64_t word)
+{
+  struct cmap__fresh fresh;
+  enum cmap_status status = cmap__call_make_room(map, call, &fresh.key);
+
+  fresh.value.words[0] = word;
+  if (status == CMAP_OK)
+    cmap__call_put(map, call, &fresh.key, &fresh.value);
+  return status;
+}
+
+/* The key is locked and looked for: combines, and unlocks. */
 CMAP__ALWAYS_INLINE enum cmap_status
-fetch(struct cmap *map, struct cmap_key key, enum operation operation,
-      uint64_t operand, uint64_t *before, const struct cmap_how *how)
+fetch_locked(struct cmap *map, struct cmap__call *call, bool small,
+             enum operation operation, uint64_t operand, uint64_t *before)
+{
+  unsigned value_word = map->table.layout.value_word;
+  enum cmap_status status = CMAP_OK;
+  uint64_t old = 0;
+
+  if (cmap__likely(call->found)) {
+    _Atomic uint64_t *word = call->place.slot + value_word;
+    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
+    cmap__payload_store(
+        word, integer_to_word(combine(operation, old, operand), small));
+  } else {
+    status = fetch_absent(
+        map, call, integer_to_word(combine(operation, 0, operand), small));
+  }
+  cmap__call_unlock(call);
+  if (status == CMAP_OK && before != NULL)
+    *before = old;
+  return status;
+}
+
+/* Any map, any `how`. */
+static CMAP__NOINLINE enum cmap_status
+fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
+          uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
   const struct cmap__layout *layout;
   struct cmap__call call;
-  uint64_t old = 0;
   bool small;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -63,31 +100,29 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
     return status;
   layout = &map->table.layout;
   small = layout->options.value_size == 4;
-  if ((!small && layout->options.value_size != 8) || layout->owns_values ||
-      layout->value_boxed)
+  if ((!small && layout->options.value_size != 8) || layout->owns_values)
     return CMAP_ENOTSUP;
   if (small && operand > UINT32_MAX && operation != ADD && operation != SUB)
     return CMAP_EINVAL;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
-  if (cmap__likely(call.found)) {
-    _Atomic uint64_t *word = call.place.slot + layout->value_word;
-    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
-    cmap__payload_store(
-        word, integer_to_word(combine(operation, old, operand), small));
-  } else {
-    struct cmap__fresh fresh;
-    fresh.value.words[0] =
-        integer_to_word(combine(operation, 0, operand), small);
-    status = cmap__call_make_room(map, &call, &fresh.key);
-    if (status == CMAP_OK)
-      cmap__call_put(map, &call, &fresh.key, &fresh.value);
-  }
-  cmap__call_unlock(&call);
-  if (status == CMAP_OK && before != NULL)
-    *before = old;
-  return status;
+  return fetch_locked(map, &call, small, operation, operand, before);
+}
+
+CMAP__ALWAYS_INLINE enum cmap_status
+fetch(struct cmap *map, struct cmap_key key, enum operation operation,
+      uint64_t operand, uint64_t *before, const struct cmap_how *how)
+{
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, &call)))
+    return fetch_any(map, key, operation, operand, before, how);
+  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  return fetch_locked(map, &call, false, operation, operand, before);
 }
 
 enum cmap_status cmap_fetch_add(struct cmap *map, struct cmap_key key,

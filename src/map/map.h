@@ -50,6 +50,58 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode);
 
+/*
+ * The same with the map's kind, a constant, for fast paths. Searches before it
+ * locks: the loads of the search then overlap with each other, where after a
+ * locked instruction they would wait for it. What the search saw holds if the
+ * group's word is the same under the lock.
+ */
+CMAP__ALWAYS_INLINE enum cmap_status cmap__call_lock_as(struct cmap *map,
+                                                        struct cmap__call *call,
+                                                        enum cmap__mode mode,
+                                                        unsigned kind)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__probe *probe = &call->probe;
+  struct cmap__peek peek = cmap__peek(&map->table, kind, probe);
+
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, probe->hash, mode,
+                                               &call->locked))) {
+    enum cmap_status status = cmap__table_lock(&map->table, probe->hash, mode,
+                                               &call->patience, &call->locked);
+    if (status != CMAP_OK)
+      return status;
+  }
+  call->found = peek.found;
+  call->place = peek.place;
+  if (cmap__unlikely(!cmap__peek_holds(&peek, call->locked.shard)))
+    call->found =
+        cmap__shard_find(layout, call->locked.shard, probe, &call->place);
+  return CMAP_OK;
+}
+
+/*
+ * Begins a call on a map with `plain_u64`, without `how`. False if the key is
+ * not one: cmap__call_begin then says what is wrong.
+ */
+CMAP__ALWAYS_INLINE bool cmap__call_begin_u64(const struct cmap *map,
+                                              struct cmap_key key,
+                                              const struct cmap_how *how,
+                                              struct cmap__call *call)
+{
+  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+                     key.data == NULL || key.size != sizeof(uint64_t)))
+    return false;
+  memcpy(call->probe.words, key.data, sizeof(uint64_t));
+  call->probe.hash =
+      cmap__hash_u64(&map->table.layout.hash_key, call->probe.words[0]);
+  call->probe.key = key;
+  call->probe.boxed = false;
+  call->patience.try_only = false;
+  call->patience.deadline_ns = CMAP__NO_DEADLINE;
+  return true;
+}
+
 static inline void cmap__call_unlock(const struct cmap__call *call)
 {
   cmap__table_unlock(&call->locked);

@@ -156,4 +156,68 @@ cmap__read_round(const struct cmap__table *table,
                                                   : CMAP__READ_AGAIN;
 }
 
+/*
+ * A look at a key's home group before the shard is locked. Alone it says
+ * nothing; cmap__peek_holds tells, under the lock, whether it is true.
+ */
+struct cmap__peek {
+  struct cmap__place place;
+  uintptr_t block;
+  uint64_t hi;
+  bool found;
+  bool decided; /* found in the home group, or in no group */
+};
+
+CMAP__ALWAYS_INLINE struct cmap__peek
+cmap__peek(const struct cmap__table *table, unsigned kind,
+           const struct cmap__probe *probe)
+{
+  const struct cmap__layout *layout = &table->layout;
+  unsigned slot_words =
+      kind == CMAP_U64 && layout->slot_words == 2 ? 2 : layout->slot_words;
+  const struct cmap__read_shape shape = {.kind = kind,
+                                         .slot_words = slot_words};
+  struct cmap__read read = cmap__read_begin(table, &shape, probe);
+  struct cmap__peek peek = {.block = read.block};
+  struct cmap__group *group = cmap__block_groups(read.block) + read.at;
+  uint64_t lo;
+  unsigned match;
+
+  peek.hi = cmap__load_acquire(&group->hi); /* [Q1] */
+  lo = cmap__load_acquire(&group->lo);      /* [Q2] */
+  peek.place.group = group;
+  peek.place.tag = cmap__hash_tag(probe->hash);
+  match = cmap__group_match(lo, peek.hi, peek.place.tag);
+  for (; match != 0; match &= match - 1) {
+    unsigned index = (unsigned)__builtin_ctz(match);
+    _Atomic uint64_t *slot = cmap__block_slots(read.block) +
+                             (read.at * CMAP__GROUP_SLOTS + index) * slot_words;
+    if (cmap__likely(cmap__key_equal(layout, kind, false, slot, probe))) {
+      peek.place.slot = slot;
+      peek.place.index = index;
+      peek.found = true;
+      break;
+    }
+  }
+  /* Keys that only the lock lets us compare are not decided by a miss. */
+  peek.decided =
+      cmap__seq_is_stable(peek.hi) &&
+      (peek.found || (kind != CMAP_CUSTOM && !probe->boxed &&
+                      !cmap__group_overflowed(
+                          peek.hi, cmap__hash_overflow_bit(probe->hash))));
+  return peek;
+}
+
+/*
+ * Is what the peek saw so, now that the shard is locked? The block is this
+ * shard's, and its group has not changed, since counts only grow. Relaxed: the
+ * lock orders it.
+ */
+CMAP__ALWAYS_INLINE bool cmap__peek_holds(const struct cmap__peek *peek,
+                                          const struct cmap__shard *shard)
+{
+  return peek->decided && peek->block == shard->block &&
+         cmap__load_relaxed(&peek->place.group->hi) == peek->hi;
+}
+
 #endif

@@ -100,13 +100,3 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
     cmap__table_unlock(locked);
   }
 }
-
-void cmap__table_unlock(const struct cmap__locked *locked)
-{
-  if (locked->borrowed)
-    return;
-  if (locked->mode == CMAP__WRITE)
-    cmap__shardlock_write_unlock(&locked->shard->lock);
-  else
-    cmap__shardlock_read_unlock(&locked->shard->lock);
-}

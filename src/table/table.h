@@ -44,7 +44,36 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   const struct cmap__patience *patience,
                                   struct cmap__locked *locked);
 
-void cmap__table_unlock(const struct cmap__locked *locked);
+static inline void cmap__table_unlock(const struct cmap__locked *locked)
+{
+  if (cmap__unlikely(locked->borrowed))
+    return;
+  if (locked->mode == CMAP__WRITE)
+    cmap__shardlock_write_unlock(&locked->shard->lock);
+  else
+    cmap__shardlock_read_unlock(&locked->shard->lock);
+}
+
+/* One attempt at what is nearly always the case: free, and still the home. */
+CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
+                                                  uint64_t hash,
+                                                  enum cmap__mode mode,
+                                                  struct cmap__locked *locked)
+{
+  struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
+
+  if (cmap__unlikely(mode == CMAP__WRITE
+                         ? !cmap__shardlock_try_write(&shard->lock)
+                         : !cmap__shardlock_try_read(&shard->lock)))
+    return false;
+  locked->shard = shard;
+  locked->mode = mode;
+  locked->borrowed = false;
+  if (cmap__likely(cmap__shard_covers(shard, hash)))
+    return true;
+  cmap__table_unlock(locked);
+  return false;
+}
 
 /*
  * The first hash behind the shard's range; 0 behind the last shard. The caller

@@ -10,8 +10,7 @@
 #define KEYS 100
 
 /* Runs every call, on a present and on an absent key, with each `how`. */
-static void run_every_call(void (*choose)(struct cmap *map,
-                                          struct cmap_key key,
+static void run_every_call(void (*choose)(struct cmap *map, struct cmap_key key,
                                           struct cmap_how *how))
 {
   for (size_t i = 0; i < calls_count; i++) {

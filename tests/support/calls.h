@@ -50,7 +50,7 @@ static inline bool call_only_reads(const struct call *call)
 /* The value of a key; 0 for keys that are not 8 bytes. */
 uint64_t calls_value(struct cmap_key key);
 
-/* A map for the calls, with the keys 0 ... n - 1; asserts. */
+/* A map for the calls, with the keys 0 ... n - 1. */
 struct cmap *calls_map(size_t n);
 
 /* A key below n that lives in another shard than `key`; asserts that there

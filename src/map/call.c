@@ -118,6 +118,18 @@ enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
   return cmap__key_image_init(layout, &call->probe, key);
 }
 
+enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,
+                                     uint64_t word)
+{
+  struct cmap__fresh fresh;
+  enum cmap_status status = cmap__call_make_room(map, call, &fresh.key);
+
+  fresh.value.words[0] = word;
+  if (status == CMAP_OK)
+    cmap__call_put(map, call, &fresh.key, &fresh.value);
+  return status;
+}
+
 enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
                                 const struct cmap_how *how,
                                 cmap__visit_shard *visit, void *ctx)

@@ -49,19 +49,6 @@ CMAP__ALWAYS_INLINE uint64_t integer_to_word(uint64_t integer, bool small)
   return word;
 }
 
-/* Inserts the first value of an absent key. */
-static CMAP__NOINLINE enum cmap_status
-fetch_absent(struct cmap *map, struct cmap__call *call, uint64_t word)
-{
-  struct cmap__fresh fresh;
-  enum cmap_status status = cmap__call_make_room(map, call, &fresh.key);
-
-  fresh.value.words[0] = word;
-  if (status == CMAP_OK)
-    cmap__call_put(map, call, &fresh.key, &fresh.value);
-  return status;
-}
-
 /* The key is locked and looked for: combines, and unlocks. */
 CMAP__ALWAYS_INLINE enum cmap_status
 fetch_locked(struct cmap *map, struct cmap__call *call, bool small,
@@ -77,7 +64,7 @@ fetch_locked(struct cmap *map, struct cmap__call *call, bool small,
     cmap__payload_store(
         word, integer_to_word(combine(operation, old, operand), small));
   } else {
-    status = fetch_absent(
+    status = cmap__call_put_word(
         map, call, integer_to_word(combine(operation, 0, operand), small));
   }
   cmap__call_unlock(call);

@@ -29,9 +29,10 @@ static enum cmap_status store(struct cmap *map, struct cmap__call *call,
   return status;
 }
 
-enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
-                             const void *value, void *old,
-                             enum cmap_event *event, const struct cmap_how *how)
+/* Any map, any `how`. */
+static CMAP__NOINLINE enum cmap_status
+insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
+           enum cmap_event *event, const struct cmap_how *how)
 {
   struct cmap__value_image before;
   struct cmap__call call;
@@ -50,6 +51,38 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
     return status;
   if (call.found)
     cmap__value_words_release(&map->table.layout, before.words, old);
+  cmap__set_event(event, call.found ? CMAP_UPDATED : CMAP_INSERTED);
+  return CMAP_OK;
+}
+
+/* On maps with `plain_u64` the value is one word, which one store changes. */
+enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
+                             const void *value, void *old,
+                             enum cmap_event *event, const struct cmap_how *how)
+{
+  uint64_t fresh, before = 0;
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (cmap__unlikely(value == NULL ||
+                     !cmap__call_begin_u64(map, key, how, &call)))
+    return insert_any(map, key, value, old, event, how);
+  memcpy(&fresh, value, sizeof fresh);
+  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (call.found) {
+    _Atomic uint64_t *word = call.place.slot + 1;
+    before = cmap__load_relaxed(word); /* lock held */
+    cmap__payload_store(word, fresh);
+  } else {
+    status = cmap__call_put_word(map, &call, fresh);
+  }
+  cmap__call_unlock(&call);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (call.found && old != NULL)
+    memcpy(old, &before, sizeof before);
   cmap__set_event(event, call.found ? CMAP_UPDATED : CMAP_INSERTED);
   return CMAP_OK;
 }

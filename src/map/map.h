@@ -133,6 +133,10 @@ static inline void cmap__call_put(struct cmap *map, struct cmap__call *call,
                   value->words);
 }
 
+/* Room and a new entry in one, where the value is one word. */
+enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,
+                                     uint64_t word);
+
 /* The stored key, for callbacks. */
 static inline struct cmap_key cmap__call_key(const struct cmap *map,
                                              const struct cmap__call *call)

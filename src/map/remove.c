@@ -34,9 +34,9 @@ struct condition {
   const void *expected;
 };
 
-static enum cmap_status remove_when(struct cmap *map, struct cmap_key key,
-                                    const struct condition *when, void *old,
-                                    const struct cmap_how *how)
+static CMAP__NOINLINE enum cmap_status
+remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
+            void *old, const struct cmap_how *how)
 {
   const struct cmap__layout *layout;
   struct cmap__slot_image image;
@@ -75,9 +75,25 @@ static enum cmap_status remove_when(struct cmap *map, struct cmap_key key,
 enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
                              const struct cmap_how *how)
 {
-  const struct condition when = {NULL, NULL, NULL};
+  const struct condition always = {NULL, NULL, NULL};
+  uint64_t words[2];
+  struct cmap__call call;
+  enum cmap_status status;
 
-  return remove_when(map, key, &when, old, how);
+  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, &call)))
+    return remove_when(map, key, &always, old, how);
+  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (call.found)
+    cmap__shard_take(&map->table.layout, call.locked.shard, &call.place, false,
+                     words);
+  cmap__call_unlock(&call);
+  if (!call.found)
+    return CMAP_NOT_FOUND;
+  if (old != NULL)
+    memcpy(old, &words[1], sizeof words[1]);
+  return CMAP_OK;
 }
 
 enum cmap_status cmap_remove_if(struct cmap *map, struct cmap_key key,

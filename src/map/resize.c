@@ -29,7 +29,7 @@ static size_t comfortable(size_t slots)
 static struct plan plan_for(const struct cmap__layout *layout, size_t entries)
 {
   struct plan plan = {0, 0};
-  size_t largest = CMAP__GROUP_SLOTS << layout->block_limit;
+  size_t largest = (size_t)CMAP__GROUP_SLOTS << layout->block_limit;
 
   while (plan.depth < CMAP__DEPTH_MAX &&
          entries >> plan.depth > comfortable(largest))

@@ -190,6 +190,7 @@ static enum cmap_status take_sides(struct split *split)
   struct cmap__table *table = split->table;
   const struct cmap__layout *layout = &table->layout;
   int g = layout->block_limit;
+  size_t enough = full_at((size_t)CMAP__GROUP_SLOTS << g) / 8;
   size_t taken = 0;
   size_t announced = 0;
   unsigned depth;
@@ -197,7 +198,7 @@ static enum cmap_status take_sides(struct split *split)
   for (; taken < split->n; taken++) {
     int fit = cmap__block_log2_for(split->counts[taken]);
     /* A side with next to nothing need not start with a large block. */
-    if (fit < g && split->counts[taken] >= full_at(CMAP__GROUP_SLOTS << g) / 8)
+    if (fit < g && split->counts[taken] >= enough)
       fit = g;
     split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
     if (split->shards[taken] == NULL)

@@ -39,8 +39,8 @@ static void defaults_are_filled_in(void **state)
 
 static void inline_key_sizes_are_rounded(void **state)
 {
-  static const size_t sizes[][2] = {{0, 23},  {1, 7},   {7, 7},  {8, 15},
-                                    {20, 23}, {24, 31}, {63, 63}};
+  static const size_t sizes[][2] = {{0, 23},  {1, 23},  {20, 23}, {23, 23},
+                                    {24, 31}, {32, 39}, {62, 63}, {63, 63}};
 
   (void)state;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

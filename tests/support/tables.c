@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "random.h"
+#include "base/alloc.h"
 #include "table/value.h"
 
 static const char *const kind_names[] = {"",        "u32",   "u64",   "fixed",
                                          "strings", "bytes", "custom"};
-static const char *const spread_names[] = {
-    "good hash", "constant hash", "hash of 32 low bits", "hash of 16 high bits"};
+static const char *const spread_names[] = {"good hash", "constant hash",
+                                           "hash of 32 low bits",
+                                           "hash of 16 high bits"};
 
 const char *tables_setting_name(const struct tables_setting *setting)
 {
@@ -111,10 +113,8 @@ struct cmap_options tables_options(struct tables_setting *setting,
   if (setting->kind == CMAP_CUSTOM) {
     options.key_size = sizeof(char *);
     options.key_equal = custom_equal;
-    if (setting->alloc != NULL) {
-      options.key_copy = custom_copy;
-      options.key_destroy = custom_destroy;
-    }
+    options.key_copy = custom_copy;
+    options.key_destroy = custom_destroy;
   }
   if (setting->alloc != NULL)
     options.allocator = counting_alloc_hook(setting->alloc);
@@ -266,8 +266,7 @@ enum cmap_status tables_find(struct cmap__table *table, uint64_t i,
   bool found;
 
   probe_of(table, i, &key, &probe);
-  CHECK_OK(
-      cmap__table_lock(table, probe.hash, CMAP__READ, NULL, &locked));
+  CHECK_OK(cmap__table_lock(table, probe.hash, CMAP__READ, NULL, &locked));
   found = cmap__shard_find(&table->layout, locked.shard, &probe, &place);
   if (found)
     memcpy(value, cmap__slot_value(&table->layout, place.slot), sizeof *value);

@@ -26,7 +26,7 @@ enum spread {
 struct tables_setting {
   unsigned kind; /* enum cmap_key_kind */
   enum spread spread;
-  struct counting_alloc *alloc; /* NULL: the default allocator */
+  struct counting_alloc *alloc; /* NULL: the default; custom keys need one */
 };
 
 /* "strings, constant hash", for messages; static. */

@@ -183,6 +183,82 @@ static void test_deadlines_mixed_in(void **state)
       8);
 }
 
+/*
+ * Rounds of one call a thread, after each of which the word must be 0. In a
+ * crowd the next call repairs what a lost wake-up or a stale bit spoils; here
+ * nobody comes. Thread 0 opens a round when all have finished the last.
+ */
+#define ROUND_THREADS 5
+#define ROUNDS        4000
+
+static _Atomic uint32_t round_open;
+static _Atomic uint32_t round_finished;
+
+static void round_section(bool write, uint64_t dice)
+{
+  for (uint64_t i = dice % 12; i > 0; i--)
+    sched_yield();
+  if (!write) {
+    cmap__shardlock_read_unlock(&lock);
+  } else if (dice % 16 < 3) {
+    cmap__shardlock_downgrade(&lock);
+    sched_yield();
+    cmap__shardlock_read_unlock(&lock);
+  } else {
+    cmap__shardlock_write_unlock(&lock);
+  }
+}
+
+static void round_call(uint64_t dice)
+{
+  struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
+  bool write = dice % 2 == 0;
+  enum cmap__lock_result result;
+
+  if (dice % 8 < 5)
+    wait = within((dice >> 8) % 65536); /* long enough to park, mostly */
+  result = write ? cmap__shardlock_write(&lock, &wait)
+                 : cmap__shardlock_read(&lock, &wait);
+  if (result == CMAP__LOCK_OK)
+    round_section(write, dice >> 32);
+}
+
+static void *round_main(void *number)
+{
+  uint64_t random = seed + *(uint32_t *)number;
+
+  for (uint32_t i = 1; i <= ROUNDS; i++) {
+    if (*(uint32_t *)number == 0) {
+      while (round_finished != (i - 1) * ROUND_THREADS)
+        sched_yield();
+      expect(cmap__load_relaxed(&lock.word) == 0); /* nobody is at it */
+      round_open = i;
+    } else {
+      while (round_open != i)
+        sched_yield();
+    }
+    round_call(random_next(&random));
+    round_finished++;
+  }
+  return NULL;
+}
+
+static void test_rounds(void **state)
+{
+  pthread_t thread[ROUND_THREADS];
+  uint32_t number[ROUND_THREADS];
+
+  (void)state;
+  for (uint32_t i = 0; i < ROUND_THREADS; i++) {
+    number[i] = i;
+    assert_int_equal(pthread_create(&thread[i], NULL, round_main, &number[i]),
+                     0);
+  }
+  for (int i = 0; i < ROUND_THREADS; i++)
+    pthread_join(thread[i], NULL);
+  assert_free();
+}
+
 /* A thread that holds the lock as much of the time as it can get it. */
 static void *greedy_main(void *write)
 {
@@ -246,6 +322,7 @@ int main(void)
       cmocka_unit_test(test_no_lost_wakeups),
       cmocka_unit_test(test_64_threads),
       cmocka_unit_test(test_deadlines_mixed_in),
+      cmocka_unit_test(test_rounds),
       cmocka_unit_test(test_writer_not_starved),
       cmocka_unit_test(test_reader_not_starved),
   };

@@ -60,6 +60,8 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   cmap__store_relaxed(&shard->inserted, inserted);
   cmap__store_relaxed(&shard->removed, inserted - count);
   shard->rebuilt_at = inserted - count;
+  cmap__store_relaxed(&shard->waits[0], 0); /* statistics */
+  cmap__store_relaxed(&shard->waits[1], 0);
   shard->limit = limit_of(layout, shard);
 }
 

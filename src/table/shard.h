@@ -31,7 +31,9 @@
 
 struct cmap__shard {
   struct cmap__shardlock lock;
-  _Atomic uint32_t waits;    /* atomic, a statistic: acquisitions that waited */
+  /* Atomic, statistics: lockings that had to wait, by the bit of the hash
+     that a split would part them by. */
+  _Atomic uint16_t waits[2];
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
   uintptr_t block;           /* const: address of the groups | g */

@@ -3,6 +3,19 @@
  */
 #include "table/table.h"
 
+#include <unistd.h>
+
+#include "table/replace.h"
+
+/*
+ * A shard of a small map is split when this many lockings of either half of it
+ * have waited: few enough to be reached in a second of contention, and many
+ * enough for a split, some 10 us, not to count.
+ */
+#define CONTENTION_WAITS  256
+/* Shards per processor beyond which more would not meet less. */
+#define CONTENTION_SHARDS 8
+
 enum cmap_status cmap__table_init(struct cmap__table *table,
                                   const struct cmap_options *options)
 {
@@ -11,6 +24,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 
   if (status != CMAP_OK)
     return status;
+  table->contention_shards =
+      CONTENTION_SHARDS * (size_t)sysconf(_SC_NPROCESSORS_ONLN);
   status = cmap__pool_init(&table->pool, &table->layout);
   if (status != CMAP_OK)
     return status;
@@ -31,6 +46,38 @@ void cmap__table_destroy(struct cmap__table *table)
 {
   cmap__directory_destroy(&table->directory, &table->layout);
   cmap__pool_destroy(&table->pool, &table->layout);
+}
+
+/* The bit of the hash by which a split of the shard would part its keys. */
+static unsigned next_bit(const struct cmap__shard *shard, uint64_t hash)
+{
+  return (unsigned)(hash >> (63 - cmap__shard_depth(shard))) & 1;
+}
+
+/*
+ * Counts a wait for a shard that is now held; relaxed: a statistic. One hot
+ * key must not split its shard again and again, so that the halves count apart.
+ */
+static void count_wait(struct cmap__shard *shard, uint64_t hash)
+{
+  if (cmap__shard_covers(shard, hash))
+    cmap__add_relaxed(&shard->waits[next_bit(shard, hash)], 1);
+}
+
+/* Splits a shard, held exclusively, whose halves have both been waited for. */
+static void relieve(struct cmap__table *table, struct cmap__shard **shard,
+                    uint64_t hash)
+{
+  _Atomic uint16_t *waits = (*shard)->waits;
+
+  if (cmap__load_relaxed(&waits[0]) < CONTENTION_WAITS ||
+      cmap__load_relaxed(&waits[1]) < CONTENTION_WAITS)
+    return;
+  cmap__store_relaxed(&waits[0], 0);
+  cmap__store_relaxed(&waits[1], 0);
+  if (cmap__load_relaxed(&table->directory.shards) < table->contention_shards)
+    /* Without memory it stays as it is. */
+    (void)cmap__shard_split(table, shard, hash, cmap__shard_depth(*shard) + 1);
 }
 
 /* The lock is not free at once: own holds first, then wait. */
@@ -60,8 +107,8 @@ lock_slow(struct cmap__shard *shard, uint64_t hash, enum cmap__mode mode,
     result = cmap__shardlock_write_slow(&shard->lock, &wait);
   else
     result = cmap__shardlock_read_slow(&shard->lock, &wait);
-  if (wait.waited)
-    cmap__add_relaxed(&shard->waits, 1); /* a statistic */
+  if (wait.waited && result == CMAP__LOCK_OK)
+    count_wait(shard, hash);
   switch (result) {
   case CMAP__LOCK_OK:
     return CMAP_OK;
@@ -95,8 +142,11 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
       if (status != CMAP_OK)
         return status;
     }
-    if (cmap__likely(cmap__shard_covers(shard, hash)))
+    if (cmap__likely(cmap__shard_covers(shard, hash))) {
+      if (cmap__unlikely(!got) && mode == CMAP__WRITE)
+        relieve(table, &locked->shard, hash);
       return CMAP_OK;
+    }
     cmap__table_unlock(locked);
   }
 }

@@ -12,6 +12,7 @@ struct cmap__table {
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
   struct cmap__pool pool;
+  size_t contention_shards; /* const: splits for contention stop at this many */
 };
 
 enum cmap_status cmap__table_init(struct cmap__table *table,
@@ -35,9 +36,9 @@ struct cmap__patience {
 };
 
 /*
- * Locks the shard that covers `hash`. A read under the thread's own write hold
- * borrows that. CMAP_BUSY, CMAP_TIMEDOUT; CMAP_EDEADLK if the thread's own
- * hold is in the way.
+ * Locks the shard that covers `hash`; splits it if it has often been waited
+ * for. A read under the thread's own write hold borrows that. CMAP_BUSY,
+ * CMAP_TIMEDOUT; CMAP_EDEADLK if the thread's own hold is in the way.
  */
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,

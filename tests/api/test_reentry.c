@@ -52,7 +52,7 @@ static void check_entry(struct entry *entry, enum cmap_status status,
 {
   const struct call *call = entry->call;
   enum cmap_status free_status = absent ? call->if_absent : call->if_present;
-  bool whole = !call_has(call, CALL_KEYED);
+  bool whole = !call_has(call, CALL_KEYED | CALL_NEAR);
   bool refused = status == CMAP_EDEADLK || (entry->how && status == CMAP_BUSY);
 
   if (entry->from == FROM_MAKE_UNLOCKED || call_only_reads(call) ||

@@ -472,7 +472,7 @@ const struct call calls[] = {
     CALL(shrink_to_fit, CALL_WRITES | CALL_PASSES, OK, OK),
     CALL(clone, CALL_TWO_MAPS, OK, OK),
     CALL(equal, CALL_TWO_MAPS, OK, OK),
-    CALL(merge_into, CALL_WRITES | CALL_TWO_MAPS, OK, OK),
+    CALL(merge_into, CALL_WRITES | CALL_TWO_MAPS | CALL_NEAR, OK, OK),
     CALL(merge_from, CALL_TWO_MAPS, OK, OK),
 };
 const size_t calls_count = sizeof calls / sizeof *calls;

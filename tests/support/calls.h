@@ -21,6 +21,7 @@ enum {
   CALL_CALLBACK = 16, /* calls the caller back, under the lock */
   CALL_REMOVES = 32,  /* the key is absent after it */
   CALL_TWO_MAPS = 64, /* makes a second map */
+  CALL_NEAR = 256,    /* without a key, but locks the shard of `key` only */
   CALL_PASSES = 128   /* passes over locked shards, but for the first */
 };
 

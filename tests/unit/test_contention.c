@@ -1,0 +1,125 @@
+/*
+ * Splitting a shard that is often waited for, before it is full.
+ *
+ * The main thread holds the shard until the other one is seen to wait for it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <sched.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "table/replace.h"
+#include "threads.h"
+
+/* More than the waits that it takes. */
+#define ROUNDS 300
+
+#define LOWER_HALF UINT64_C(0)
+#define UPPER_HALF (UINT64_C(1) << 63)
+
+struct contest {
+  struct cmap__table table;
+  uint64_t hash; /* that the other thread locks */
+};
+
+static void contest_begin(struct contest *contest)
+{
+  struct cmap_options options;
+
+  cmap_options_init(&options, CMAP_U64, 8);
+  options.allocator = cmap__allocator_default;
+  assert_int_equal(cmap__table_init(&contest->table, &options), CMAP_OK);
+}
+
+static void lock_once(unsigned index, void *ctx)
+{
+  struct contest *contest = ctx;
+  struct cmap__locked locked;
+
+  (void)index;
+  CHECK(cmap__table_lock(&contest->table, contest->hash, CMAP__WRITE, NULL,
+                         &locked) == CMAP_OK);
+  CHECK(cmap__shard_covers(locked.shard, contest->hash));
+  cmap__table_unlock(&locked);
+}
+
+/* Makes another thread wait for the shard of `hash`. */
+static void make_wait(struct contest *contest, uint64_t hash)
+{
+  struct cmap__locked locked;
+  struct thread other;
+
+  contest->hash = hash;
+  assert_int_equal(
+      cmap__table_lock(&contest->table, hash, CMAP__WRITE, NULL, &locked),
+      CMAP_OK);
+  thread_start(&other, lock_once, 0, contest);
+  while ((cmap__load_relaxed(&locked.shard->lock.word) &
+          CMAP__LOCK_WRITERS_WAIT) == 0)
+    sched_yield();
+  cmap__table_unlock(&locked);
+  thread_join(&other);
+  checks_assert();
+}
+
+static size_t shards(struct contest *contest)
+{
+  return cmap__load_relaxed(&contest->table.directory.shards);
+}
+
+static void one_hot_half_is_not_split(void **state)
+{
+  struct contest contest;
+
+  (void)state;
+  contest_begin(&contest);
+  for (unsigned i = 0; i < ROUNDS; i++)
+    make_wait(&contest, UPPER_HALF);
+  assert_int_equal(shards(&contest), 1);
+  cmap__table_destroy(&contest.table);
+}
+
+static void two_hot_halves_are_parted(void **state)
+{
+  struct contest contest;
+
+  (void)state;
+  contest_begin(&contest);
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    make_wait(&contest, LOWER_HALF);
+    make_wait(&contest, UPPER_HALF);
+  }
+  assert_int_equal(shards(&contest), 2);
+  assert_ptr_not_equal(
+      cmap__directory_shard(&contest.table.directory, LOWER_HALF),
+      cmap__directory_shard(&contest.table.directory, UPPER_HALF));
+  cmap__table_destroy(&contest.table);
+}
+
+static void the_number_of_shards_is_bounded(void **state)
+{
+  struct contest contest;
+
+  (void)state;
+  contest_begin(&contest);
+  contest.table.contention_shards = 1;
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    make_wait(&contest, LOWER_HALF);
+    make_wait(&contest, UPPER_HALF);
+  }
+  assert_int_equal(shards(&contest), 1);
+  cmap__table_destroy(&contest.table);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_hot_half_is_not_split),
+      cmocka_unit_test(two_hot_halves_are_parted),
+      cmocka_unit_test(the_number_of_shards_is_bounded),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -217,8 +217,9 @@ enum {
 /*
  * How a call waits and hashes; NULL stands for "as long as it takes". A
  * deadline bounds waiting, not the caller's own callbacks. TRY with DEADLINE
- * is TRY. A wrong hash spoils results, but never memory. Set `size` to
- * sizeof(struct cmap_how).
+ * is TRY. A wrong hash spoils results, but never memory; a library built with
+ * CMAP_CHECK says CMAP_EINVAL. Calls on the whole map ignore the hash. Set
+ * `size` to sizeof(struct cmap_how).
  */
 struct cmap_how {
   size_t size;

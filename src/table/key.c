@@ -4,6 +4,7 @@
 #include "table/key.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 
 static uint64_t hash_bytes(const struct cmap__layout *layout, const void *data,
                            size_t size)
@@ -50,47 +51,45 @@ static enum cmap_status string_probe_init(const struct cmap__layout *layout,
   return CMAP_OK;
 }
 
+/* The hash of a key that fits the kind. */
+static uint64_t hash_of_probe(const struct cmap__layout *layout,
+                              const struct cmap__probe *probe)
+{
+  if (layout->options.key_hash != NULL)
+    return hash_by_user(layout, probe->key);
+  if (layout->kind == CMAP_U32 || layout->kind == CMAP_U64)
+    return cmap__hash_u64(&layout->hash_key,
+                          integer_value(layout, probe->words[0]));
+  return hash_bytes(layout, probe->key.data, probe->key.size);
+}
+
 enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
                                   struct cmap_key key, const uint64_t *hashed,
                                   struct cmap__probe *probe)
 {
-  bool custom_hash = layout->options.key_hash != NULL;
+  enum cmap_status status = CMAP_OK;
 
   if (cmap__unlikely(key.data == NULL))
     return CMAP_EINVAL;
   probe->key = key;
   probe->boxed = false;
-  switch (layout->kind) {
-  case CMAP_U32:
-  case CMAP_U64:
-    if (cmap__unlikely(key.size != layout->options.key_size))
-      return CMAP_EINVAL;
+  if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {
+    status = string_probe_init(layout, probe);
+  } else if (key.size != layout->options.key_size) {
+    status = CMAP_EINVAL;
+  } else if (layout->kind == CMAP_U32 || layout->kind == CMAP_U64) {
     probe->words[0] = 0;
     memcpy(probe->words, key.data, layout->kind == CMAP_U32 ? 4 : 8);
-    if (hashed == NULL && !custom_hash)
-      probe->hash = cmap__hash_u64(&layout->hash_key,
-                                   integer_value(layout, probe->words[0]));
-    break;
-  case CMAP_STRING:
-  case CMAP_BYTES: {
-    enum cmap_status status = string_probe_init(layout, probe);
-    if (status != CMAP_OK)
-      return status;
-    if (hashed == NULL && !custom_hash)
-      probe->hash = hash_bytes(layout, key.data, key.size);
-    break;
   }
-  default:
-    if (key.size != layout->options.key_size)
-      return CMAP_EINVAL;
-    if (hashed == NULL && !custom_hash)
-      probe->hash = hash_bytes(layout, key.data, key.size);
-    break;
-  }
-  if (hashed != NULL)
-    probe->hash = *hashed;
-  else if (custom_hash)
-    probe->hash = hash_by_user(layout, key);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (hashed == NULL || CMAP_CHECK >= 1)
+    probe->hash = hash_of_probe(layout, probe);
+  if (hashed == NULL)
+    return CMAP_OK;
+  if (CMAP_CHECK >= 1 && *hashed != probe->hash)
+    return CMAP_EINVAL;
+  probe->hash = *hashed;
   return CMAP_OK;
 }
 

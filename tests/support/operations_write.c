@@ -3,9 +3,21 @@
 
 enum cmap_status op_get(struct op *op, uint64_t id, uint64_t version)
 {
-  (void)version;
-  oracle_check_id(op->oracle, op->m, id);
-  return CMAP_OK;
+  struct op_room room;
+  enum cmap_status expected;
+  enum cmap_status status;
+  bool out;
+
+  op_prepare(op, id, &room);
+  out = version % 2 && op->m->spec.care != VALUES_UNCOPYABLE;
+  expected = room.present ? CMAP_OK : CMAP_NOT_FOUND;
+  CHECK_STATUS(cmap_contains(op->m->map, room.key, room.how), expected);
+  status =
+      cmap_get(op->m->map, room.key, out ? room.out.bytes : NULL, room.how);
+  if (op_settled(op, &room, status, expected) && status == CMAP_OK && out) {
+    op_came_out(op, &room, id, room.was);
+  }
+  return status;
 }
 
 enum cmap_status op_insert(struct op *op, uint64_t id, uint64_t version)

@@ -3,6 +3,8 @@
  */
 #include "map/map.h"
 
+#include "base/check.h"
+
 #define KNOWN_HOW (CMAP_TRY | CMAP_DEADLINE | CMAP_HASHED)
 
 bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
@@ -29,11 +31,16 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
                                   struct cmap__call *call)
 {
   const uint64_t *hash;
+  enum cmap_status status;
 
   if (cmap__unlikely(map == NULL) ||
       cmap__unlikely(!cmap__how_read(how, &call->patience, &hash)))
     return CMAP_EINVAL;
-  return cmap__probe_init(&map->table.layout, key, hash, &call->probe);
+  status = cmap__probe_init(&map->table.layout, key, hash, &call->probe);
+  if (CMAP_CHECK >= 1 && status == CMAP_OK && hash != NULL &&
+      *hash != cmap__probe_hash(&map->table.layout, &call->probe))
+    return CMAP_EINVAL;
+  return status;
 }
 
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,

@@ -248,21 +248,22 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
   }
 }
 
-CMAP__COLD enum cmap__lock_result
+CMAP__NOINLINE enum cmap__lock_result
 cmap__shardlock_write_slow(struct cmap__shardlock *lock,
                            struct cmap__lock_wait *wait)
 {
   return lock_slow(lock, &write_mode, wait);
 }
 
-CMAP__COLD enum cmap__lock_result
+CMAP__NOINLINE enum cmap__lock_result
 cmap__shardlock_read_slow(struct cmap__shardlock *lock,
                           struct cmap__lock_wait *wait)
 {
   return lock_slow(lock, &read_mode, wait);
 }
 
-CMAP__COLD void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock)
+CMAP__NOINLINE void
+cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock)
 {
   uint32_t word = cmap__load_relaxed(&lock->word);
   uint32_t next;
@@ -274,13 +275,14 @@ CMAP__COLD void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock)
   wake_both(lock, word);
 }
 
-CMAP__COLD void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock)
+CMAP__NOINLINE void
+cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock)
 {
   /* WRITERS_WAIT stays: the writer that was woken finds no new readers. */
   wake_writer(lock);
 }
 
-CMAP__COLD void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
+CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
 {
   uint32_t word = cmap__load_relaxed(&lock->word);
 

@@ -4,7 +4,6 @@
 #include "table/key.h"
 
 #include "base/alloc.h"
-#include "base/check.h"
 
 static uint64_t hash_bytes(const struct cmap__layout *layout, const void *data,
                            size_t size)
@@ -51,9 +50,8 @@ static enum cmap_status string_probe_init(const struct cmap__layout *layout,
   return CMAP_OK;
 }
 
-/* The hash of a key that fits the kind. */
-static uint64_t hash_of_probe(const struct cmap__layout *layout,
-                              const struct cmap__probe *probe)
+uint64_t cmap__probe_hash(const struct cmap__layout *layout,
+                          const struct cmap__probe *probe)
 {
   if (layout->options.key_hash != NULL)
     return hash_by_user(layout, probe->key);
@@ -83,13 +81,7 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
   }
   if (cmap__unlikely(status != CMAP_OK))
     return status;
-  if (hashed == NULL || CMAP_CHECK >= 1)
-    probe->hash = hash_of_probe(layout, probe);
-  if (hashed == NULL)
-    return CMAP_OK;
-  if (CMAP_CHECK >= 1 && *hashed != probe->hash)
-    return CMAP_EINVAL;
-  probe->hash = *hashed;
+  probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
   return CMAP_OK;
 }
 

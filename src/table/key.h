@@ -45,6 +45,10 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
                                   struct cmap_key key, const uint64_t *hashed,
                                   struct cmap__probe *probe);
 
+/* The hash of the key of a probe, computed. */
+uint64_t cmap__probe_hash(const struct cmap__layout *layout,
+                          const struct cmap__probe *probe);
+
 /* The words of a string that lies inline, its length in the last byte. */
 static inline void cmap__inline_words(uint64_t *words, unsigned n,
                                       const void *data, size_t size)

@@ -792,6 +792,566 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
            void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
 
+/* -------------------------------------------------------------------------
+ * 10. The typed layer
+ *
+ * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
+ * key and one type of value: `struct name`, and for every call cmap_x of the
+ * sections 5 to 9 a function name_x. They are thin inline functions around the
+ * calls above, whose contracts hold for them. The compiler refuses the wrong
+ * key, value, output or callback, and a map of another name.
+ *
+ *     struct account {
+ *       int64_t cents;
+ *     };
+ *     CMAP_DEFINE(bank, CMAP_STRING, struct account);
+ *
+ *     static enum cmap_status deposit(const char *owner,
+ *                                     struct account *account, void *ctx)
+ *     {
+ *       account->cents += *(const int64_t *)ctx;
+ *       return CMAP_OK;
+ *     }
+ *
+ *     struct bank bank;
+ *     struct account account = {100};
+ *     int64_t cents = 5;
+ *     status = bank_create(NULL, &bank);
+ *     status = bank_insert(bank, "ada", account, NULL, NULL, NULL);
+ *     status = bank_alter(bank, "ada", deposit, &cents, NULL);
+ *     status = bank_get(bank, "ada", &account, NULL);
+ *     bank_destroy(bank);
+ *
+ * Map. `struct name { struct cmap *map; }` is passed by value, because the
+ *   compilers refuse a struct of another type, where of a pointer some only
+ *   warn. It is a handle: copies of it mean the same map, which lives until
+ *   name_destroy. A handle that is CMAP_INIT has no map: every call on it is
+ *   CMAP_EINVAL, and name_destroy does nothing. Only name_create and name_clone
+ *   take the address of a handle, and fill it in.
+ *
+ * Keys. The same type in calls and in callbacks:
+ *     CMAP_DEFINE, CMAP_U32       uint32_t
+ *     CMAP_DEFINE, CMAP_U64       uint64_t
+ *     CMAP_DEFINE, CMAP_STRING    const char *, ended by 0
+ *     CMAP_DEFINE, CMAP_BYTES     struct cmap_key: a slice of any bytes
+ *     CMAP_DEFINE_FIXED(name, key_type, value_type);
+ *                                 key_type, usually a struct, by value: up to
+ *                                 256 bytes, compared as bytes
+ *   Beware of padding in key_type: equal members with different padding are
+ *   different keys, and a struct passed by value need not keep its padding, so
+ *   that clearing it with memset is not enough. Fill the gaps with members of
+ *   your own that are always 0 (the compilers' -Wpadded finds them). The
+ *   same holds for value_type in compare_exchange, remove_if_equal and equal,
+ *   unless the options have value_equal. CMAP_CUSTOM keys have no typed layer.
+ *
+ * Values. What goes in is passed by value, what comes out is a value_type *
+ *   that may be NULL where the untyped call allows it; name_get_or_insert and
+ *   name_swap do both through one pointer. value_type is any type that can
+ *   be assigned and moved by memcpy: no array (wrap it in a struct); a pointer
+ *   to a function by way of a typedef. Values of many KiB are better inserted
+ *   by name_get_or_insert_with or the untyped cmap_insert. gcc may remark on
+ *   the alignment of arguments if alignof(value_type) is above 16: -Wno-psabi.
+ *
+ * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
+ *   name_compute_fn and name_merge_fn: as the untyped ones, but with the key as
+ *   above and value_type * instead of void *. A NULL one is CMAP_EINVAL (but
+ *   for name_merge). Those in struct cmap_options stay untyped.
+ *
+ * Options. name_create takes the options or NULL, and fills in key_kind,
+ *   key_size, value_size, and value_align if value_type needs more than 8.
+ *   Each of them must be 0 or right (value_align: enough), and `size` must be
+ *   sizeof(struct cmap_options): else CMAP_EINVAL.
+ *
+ * The name_fetch_ calls exist for every value_type, and treat the value as an
+ *   unsigned integer; they return CMAP_ENOTSUP if it is not 4 or 8 bytes long.
+ *
+ * Several translation units. Put the CMAP_DEFINE line into a header: every unit
+ *   has wrappers of its own, and a handle may go from one to another. Unused
+ *   wrappers cost nothing and raise no warning. There is nothing to instantiate
+ *   in a source file.
+ *
+ * The untyped map is handle.map: use it for what has no wrapper, and to look up
+ *   a slice of a longer string in a CMAP_STRING map without a copy:
+ *     cmap_get(bank.map, cmap_key_bytes(line, length), &account, NULL)
+ * ------------------------------------------------------------------------- */
+
+#define CMAP_DEFINE(name, kind, value_type)                                    \
+  typedef cmap__key_of_##kind name##__key;                                     \
+  typedef value_type name##__value;                                            \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap__key_in_##kind(key_);                                          \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    return cmap__key_out_##kind(key_);                                         \
+  }                                                                            \
+  CMAP__TYPED_MAP(name, kind, 0)
+
+#define CMAP_DEFINE_FIXED(name, key_type, value_type)                          \
+  typedef key_type name##__key;                                                \
+  typedef value_type name##__value;                                            \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap_key_bytes(key_, sizeof *key_);                                 \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    name##__key copy_;                                                         \
+    memcpy(&copy_, key_.data, sizeof copy_);                                   \
+    return copy_;                                                              \
+  }                                                                            \
+  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys of up to 256 bytes");  \
+  CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))
+
+/*
+ * The rest of the header is how that is made, and no part of the contract.
+ *
+ * The parameters end in an underscore, so that they neither shadow nor are
+ * replaced by what the user calls `key` or `value`.
+ */
+#ifdef __cplusplus
+#  define CMAP__AS(type, pointer) static_cast<type>(pointer)
+#  define CMAP__ALIGNOF(type)     alignof(type)
+#  define CMAP__STATIC_ASSERT     static_assert
+#else
+#  define CMAP__AS(type, pointer) ((type)(pointer))
+#  define CMAP__ALIGNOF(type)     _Alignof(type)
+#  define CMAP__STATIC_ASSERT     _Static_assert
+#endif
+
+#define CMAP__TYPED static inline __attribute__((unused))
+#define CMAP__TYPED_STATUS                                                     \
+  static inline __attribute__((unused, warn_unused_result)) enum cmap_status
+
+/* Keys of each kind, and their way into and out of struct cmap_key. */
+typedef uint32_t cmap__key_of_CMAP_U32;
+typedef uint64_t cmap__key_of_CMAP_U64;
+typedef const char *cmap__key_of_CMAP_STRING;
+typedef struct cmap_key cmap__key_of_CMAP_BYTES;
+
+static inline struct cmap_key cmap__key_in_CMAP_U32(const uint32_t *key)
+{
+  return cmap_key_u32(key);
+}
+
+static inline struct cmap_key cmap__key_in_CMAP_U64(const uint64_t *key)
+{
+  return cmap_key_u64(key);
+}
+
+static inline struct cmap_key cmap__key_in_CMAP_STRING(const char *const *key)
+{
+  return cmap_key_string(*key);
+}
+
+static inline struct cmap_key
+cmap__key_in_CMAP_BYTES(const struct cmap_key *key)
+{
+  return *key;
+}
+
+static inline uint32_t cmap__key_out_CMAP_U32(struct cmap_key key)
+{
+  uint32_t number;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+static inline uint64_t cmap__key_out_CMAP_U64(struct cmap_key key)
+{
+  uint64_t number;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+static inline const char *cmap__key_out_CMAP_STRING(struct cmap_key key)
+{
+  return CMAP__AS(const char *, key.data);
+}
+
+static inline struct cmap_key cmap__key_out_CMAP_BYTES(struct cmap_key key)
+{
+  return key;
+}
+
+/* cmap_create with the options that the types decide. */
+static inline enum cmap_status
+cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
+                   size_t key_size, size_t value_size, size_t value_align,
+                   struct cmap **map)
+{
+  struct cmap_options types;
+  struct cmap_options filled;
+
+  cmap_options_init(&types, kind, value_size);
+  filled = types;
+  if (options != NULL) {
+    if (options->size != types.size ||
+        (options->key_kind != 0 && options->key_kind != types.key_kind) ||
+        (options->key_size != 0 && key_size != 0 &&
+         options->key_size != key_size) ||
+        (options->value_size != 0 && options->value_size != value_size) ||
+        (options->value_align != 0 && options->value_align < value_align))
+      return CMAP_EINVAL;
+    filled = *options;
+    filled.key_kind = types.key_kind;
+    filled.value_size = value_size;
+  }
+  if (key_size != 0)
+    filled.key_size = key_size;
+  if (filled.value_align == 0 && value_align > 8)
+    filled.value_align = value_align;
+  return cmap_create(&filled, map);
+}
+
+/* A group of calls that is added to the library gets a macro of its own below
+   and a line here. */
+#define CMAP__TYPED_MAP(name, kind, key_size_)                                 \
+  struct name {                                                                \
+    struct cmap *map;                                                          \
+  };                                                                           \
+  CMAP__TYPED_CREATE(name, kind, key_size_)                                    \
+  CMAP__TYPED_CALLBACKS(name)                                                  \
+  CMAP__TYPED_READ(name)                                                       \
+  CMAP__TYPED_WRITE(name)                                                      \
+  CMAP__TYPED_UPDATE(name)                                                     \
+  CMAP__TYPED_WHOLE(name)                                                      \
+  CMAP__TYPED_MAPS(name)                                                       \
+  CMAP__STATIC_ASSERT(sizeof(name##__value(*)(void)) > 0,                      \
+                      "no array, but a struct around it");                     \
+  CMAP__STATIC_ASSERT(CMAP__ALIGNOF(name##__value) <= 64,                      \
+                      "values are aligned to 64 bytes or less")
+
+/* Section 5. */
+#define CMAP__TYPED_CREATE(name, kind, key_size_)                              \
+  CMAP__TYPED_STATUS name##_create(const struct cmap_options *options_,        \
+                                   struct name *map_)                          \
+  {                                                                            \
+    return cmap__typed_create(                                                 \
+        options_, kind, key_size_, sizeof(name##__value),                      \
+        CMAP__ALIGNOF(name##__value), map_ ? &map_->map : NULL);               \
+  }                                                                            \
+  CMAP__TYPED void name##_destroy(struct name map_)                            \
+  {                                                                            \
+    cmap_destroy(map_.map);                                                    \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_options(struct name map_,                      \
+                                        struct cmap_options *options_)         \
+  {                                                                            \
+    return cmap_get_options(map_.map, options_);                               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_hash(struct name map_, name##__key key_,           \
+                                 uint64_t *hash_)                              \
+  {                                                                            \
+    return cmap_hash(map_.map, name##__key_in(&key_), hash_);                  \
+  }
+
+/*
+ * The typed callbacks, and for each a step: what the library calls instead,
+ * with the pair of the callback and its ctx.
+ */
+#define CMAP__TYPED_CALLBACKS(name)                                            \
+  typedef enum cmap_status name##_view_fn(                                     \
+      name##__key key_, const name##__value *value_, void *ctx_);              \
+  typedef enum cmap_status name##_value_fn(name##__key key_,                   \
+                                           name##__value *value_, void *ctx_); \
+  typedef bool name##_test_fn(name##__key key_, name##__value *value_,         \
+                              void *ctx_);                                     \
+  typedef enum cmap_status name##_compute_fn(                                  \
+      name##__key key_, const name##__value *old_, name##__value *fresh_,      \
+      enum cmap_action *action_, void *ctx_);                                  \
+  typedef enum cmap_status name##_merge_fn(                                    \
+      name##__key key_, name##__value *value_,                                 \
+      const name##__value *from_value_, void *ctx_);                           \
+  CMAP__TYPED_PAIR(name, view)                                                 \
+  CMAP__TYPED_PAIR(name, value)                                                \
+  CMAP__TYPED_PAIR(name, test)                                                 \
+  CMAP__TYPED_PAIR(name, compute)                                              \
+  CMAP__TYPED_PAIR(name, merge)                                                \
+  CMAP__TYPED enum cmap_status name##__view_step(                              \
+      struct cmap_key key_, const void *value_, void *ctx_)                    \
+  {                                                                            \
+    return name##__view_of(ctx_)->fn(name##__key_out(key_),                    \
+                                     CMAP__AS(const name##__value *, value_),  \
+                                     name##__view_of(ctx_)->ctx);              \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__value_step(struct cmap_key key_,        \
+                                                  void *value_, void *ctx_)    \
+  {                                                                            \
+    return name##__value_of(ctx_)->fn(name##__key_out(key_),                   \
+                                      CMAP__AS(name##__value *, value_),       \
+                                      name##__value_of(ctx_)->ctx);            \
+  }                                                                            \
+  CMAP__TYPED bool name##__test_step(struct cmap_key key_, void *value_,       \
+                                     void *ctx_)                               \
+  {                                                                            \
+    return name##__test_of(ctx_)->fn(name##__key_out(key_),                    \
+                                     CMAP__AS(name##__value *, value_),        \
+                                     name##__test_of(ctx_)->ctx);              \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__compute_step(                           \
+      struct cmap_key key_, const void *old_, void *fresh_,                    \
+      enum cmap_action *action_, void *ctx_)                                   \
+  {                                                                            \
+    return name##__compute_of(ctx_)->fn(                                       \
+        name##__key_out(key_), CMAP__AS(const name##__value *, old_),          \
+        CMAP__AS(name##__value *, fresh_), action_,                            \
+        name##__compute_of(ctx_)->ctx);                                        \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__merge_step(                             \
+      struct cmap_key key_, void *value_, const void *from_value_, void *ctx_) \
+  {                                                                            \
+    return name##__merge_of(ctx_)->fn(                                         \
+        name##__key_out(key_), CMAP__AS(name##__value *, value_),              \
+        CMAP__AS(const name##__value *, from_value_),                          \
+        name##__merge_of(ctx_)->ctx);                                          \
+  }
+
+#define CMAP__TYPED_PAIR(name, what)                                           \
+  struct name##__##what##_pair {                                               \
+    name##_##what##_fn *fn;                                                    \
+    void *ctx;                                                                 \
+  };                                                                           \
+  CMAP__TYPED const struct name##__##what##_pair *name##__##what##_of(         \
+      void *ctx_)                                                              \
+  {                                                                            \
+    return CMAP__AS(const struct name##__##what##_pair *, ctx_);               \
+  }
+
+/* Section 6. */
+#define CMAP__TYPED_READ(name)                                                 \
+  CMAP__TYPED_STATUS name##_get(struct name map_, name##__key key_,            \
+                                name##__value *value_,                         \
+                                const struct cmap_how *how_)                   \
+  {                                                                            \
+    return cmap_get(map_.map, name##__key_in(&key_), value_, how_);            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_contains(struct name map_, name##__key key_,       \
+                                     const struct cmap_how *how_)              \
+  {                                                                            \
+    return cmap_contains(map_.map, name##__key_in(&key_), how_);               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_view(struct name map_, name##__key key_,           \
+                                 name##_view_fn *view_, void *ctx_,            \
+                                 const struct cmap_how *how_)                  \
+  {                                                                            \
+    struct name##__view_pair pair_ = {view_, ctx_};                            \
+    return cmap_view(map_.map, name##__key_in(&key_),                          \
+                     view_ ? name##__view_step : NULL, &pair_, how_);          \
+  }
+
+/* Section 7. */
+#define CMAP__TYPED_WRITE(name)                                                \
+  CMAP__TYPED_STATUS name##_insert(struct name map_, name##__key key_,         \
+                                   name##__value value_, name##__value *old_,  \
+                                   enum cmap_event *event_,                    \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_insert(map_.map, name##__key_in(&key_), &value_, old_, event_, \
+                       how_);                                                  \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_insert_new(                                        \
+      struct name map_, name##__key key_, name##__value value_,                \
+      name##__value *present_, const struct cmap_how *how_)                    \
+  {                                                                            \
+    return cmap_insert_new(map_.map, name##__key_in(&key_), &value_, present_, \
+                           how_);                                              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_or_insert(                                     \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, const struct cmap_how *how_)                    \
+  {                                                                            \
+    return cmap_get_or_insert(map_.map, name##__key_in(&key_), value_, event_, \
+                              how_);                                           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_or_insert_with(                                \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, name##_value_fn *make_, void *ctx_,             \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    struct name##__value_pair pair_ = {make_, ctx_};                           \
+    return cmap_get_or_insert_with(map_.map, name##__key_in(&key_), value_,    \
+                                   event_, make_ ? name##__value_step : NULL,  \
+                                   &pair_, how_);                              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_or_insert_with_unlocked(                       \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, name##_value_fn *make_, void *ctx_,             \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    struct name##__value_pair pair_ = {make_, ctx_};                           \
+    return cmap_get_or_insert_with_unlocked(                                   \
+        map_.map, name##__key_in(&key_), value_, event_,                       \
+        make_ ? name##__value_step : NULL, &pair_, how_);                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove(struct name map_, name##__key key_,         \
+                                   name##__value *old_,                        \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_remove(map_.map, name##__key_in(&key_), old_, how_);           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove_if(                                         \
+      struct name map_, name##__key key_, name##_test_fn *test_, void *ctx_,   \
+      name##__value *old_, const struct cmap_how *how_)                        \
+  {                                                                            \
+    struct name##__test_pair pair_ = {test_, ctx_};                            \
+    return cmap_remove_if(map_.map, name##__key_in(&key_),                     \
+                          test_ ? name##__test_step : NULL, &pair_, old_,      \
+                          how_);                                               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove_if_equal(                                   \
+      struct name map_, name##__key key_, name##__value expected_,             \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    return cmap_remove_if_equal(map_.map, name##__key_in(&key_), &expected_,   \
+                                how_);                                         \
+  }
+
+/* Section 8. */
+#define CMAP__TYPED_UPDATE(name)                                               \
+  CMAP__TYPED_STATUS name##_compare_exchange(                                  \
+      struct name map_, name##__key key_, name##__value expected_,             \
+      name##__value value_, const struct cmap_how *how_)                       \
+  {                                                                            \
+    return cmap_compare_exchange(map_.map, name##__key_in(&key_), &expected_,  \
+                                 &value_, how_);                               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_replace_if(                                        \
+      struct name map_, name##__key key_, name##_test_fn *test_, void *ctx_,   \
+      name##__value value_, name##__value *old_, const struct cmap_how *how_)  \
+  {                                                                            \
+    struct name##__test_pair pair_ = {test_, ctx_};                            \
+    return cmap_replace_if(map_.map, name##__key_in(&key_),                    \
+                           test_ ? name##__test_step : NULL, &pair_, &value_,  \
+                           old_, how_);                                        \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_swap(                                              \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, const struct cmap_how *how_)                    \
+  {                                                                            \
+    return cmap_swap(map_.map, name##__key_in(&key_), value_, event_, how_);   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_compute(                                           \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, name##_compute_fn *compute_, void *ctx_,        \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    struct name##__compute_pair pair_ = {compute_, ctx_};                      \
+    return cmap_compute(map_.map, name##__key_in(&key_), value_, event_,       \
+                        compute_ ? name##__compute_step : NULL, &pair_, how_); \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_alter(struct name map_, name##__key key_,          \
+                                  name##_value_fn *alter_, void *ctx_,         \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    struct name##__value_pair pair_ = {alter_, ctx_};                          \
+    return cmap_alter(map_.map, name##__key_in(&key_),                         \
+                      alter_ ? name##__value_step : NULL, &pair_, how_);       \
+  }                                                                            \
+  CMAP__TYPED_FETCH(name, fetch_add)                                           \
+  CMAP__TYPED_FETCH(name, fetch_sub)                                           \
+  CMAP__TYPED_FETCH(name, fetch_and)                                           \
+  CMAP__TYPED_FETCH(name, fetch_or)                                            \
+  CMAP__TYPED_FETCH(name, fetch_max)                                           \
+  CMAP__TYPED_FETCH(name, fetch_min)
+
+#define CMAP__TYPED_FETCH(name, fetch)                                         \
+  CMAP__TYPED_STATUS name##_##fetch(struct name map_, name##__key key_,        \
+                                    uint64_t operand_, uint64_t *before_,      \
+                                    const struct cmap_how *how_)               \
+  {                                                                            \
+    return cmap_##fetch(map_.map, name##__key_in(&key_), operand_, before_,    \
+                        how_);                                                 \
+  }
+
+/* Section 9: one map. */
+#define CMAP__TYPED_WHOLE(name)                                                \
+  CMAP__TYPED size_t name##_len(struct name map_)                              \
+  {                                                                            \
+    return cmap_len(map_.map);                                                 \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_len_exact(struct name map_, size_t *len_,          \
+                                      const struct cmap_how *how_)             \
+  {                                                                            \
+    return cmap_len_exact(map_.map, len_, how_);                               \
+  }                                                                            \
+  CMAP__TYPED bool name##_is_empty(struct name map_)                           \
+  {                                                                            \
+    return cmap_is_empty(map_.map);                                            \
+  }                                                                            \
+  CMAP__TYPED size_t name##_capacity(struct name map_)                         \
+  {                                                                            \
+    return cmap_capacity(map_.map);                                            \
+  }                                                                            \
+  CMAP__TYPED size_t name##_shard_count(struct name map_)                      \
+  {                                                                            \
+    return cmap_shard_count(map_.map);                                         \
+  }                                                                            \
+  CMAP__TYPED size_t name##_shard_index(struct name map_, uint64_t hash_)      \
+  {                                                                            \
+    return cmap_shard_index(map_.map, hash_);                                  \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_view_all(struct name map_, name##_view_fn *view_,  \
+                                     void *ctx_, const struct cmap_how *how_)  \
+  {                                                                            \
+    struct name##__view_pair pair_ = {view_, ctx_};                            \
+    return cmap_view_all(map_.map, view_ ? name##__view_step : NULL, &pair_,   \
+                         how_);                                                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_alter_all(struct name map_,                        \
+                                      name##_value_fn *alter_, void *ctx_,     \
+                                      const struct cmap_how *how_)             \
+  {                                                                            \
+    struct name##__value_pair pair_ = {alter_, ctx_};                          \
+    return cmap_alter_all(map_.map, alter_ ? name##__value_step : NULL,        \
+                          &pair_, how_);                                       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_retain(struct name map_, name##_test_fn *keep_,    \
+                                   void *ctx_, size_t *removed_,               \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    struct name##__test_pair pair_ = {keep_, ctx_};                            \
+    return cmap_retain(map_.map, keep_ ? name##__test_step : NULL, &pair_,     \
+                       removed_, how_);                                        \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_clear(struct name map_,                            \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_clear(map_.map, how_);                                         \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_reserve(struct name map_, size_t entries_,         \
+                                    const struct cmap_how *how_)               \
+  {                                                                            \
+    return cmap_reserve(map_.map, entries_, how_);                             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_shrink_to_fit(struct name map_,                    \
+                                          const struct cmap_how *how_)         \
+  {                                                                            \
+    return cmap_shrink_to_fit(map_.map, how_);                                 \
+  }
+
+/* Section 9: two maps. */
+#define CMAP__TYPED_MAPS(name)                                                 \
+  CMAP__TYPED_STATUS name##_clone(struct name map_, struct name *copy_,        \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_clone(map_.map, copy_ ? &copy_->map : NULL, how_);             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_equal(struct name a_, struct name b_,              \
+                                  bool *equal_, const struct cmap_how *how_)   \
+  {                                                                            \
+    return cmap_equal(a_.map, b_.map, equal_, how_);                           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_merge(struct name into_, struct name from_,        \
+                                  name##_merge_fn *conflict_, void *ctx_,      \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    struct name##__merge_pair pair_ = {conflict_, ctx_};                       \
+    return cmap_merge(into_.map, from_.map,                                    \
+                      conflict_ ? name##__merge_step : NULL, &pair_, how_);    \
+  }
+
 #ifdef __cplusplus
 }
 #endif

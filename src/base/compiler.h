@@ -26,6 +26,9 @@
 #define CMAP__COLD          __attribute__((cold, noinline))
 #define CMAP__ALIGNED(n)    __attribute__((aligned(n)))
 
+/* Is the first byte of a word in memory its lowest? For use in an `if`. */
+#define CMAP__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 #if defined(__SANITIZE_THREAD__)
 #  define CMAP__TSAN 1
 #elif defined(__has_feature)

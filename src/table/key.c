@@ -37,17 +37,18 @@ static enum cmap_status string_probe_init(const struct cmap__layout *layout,
                                           struct cmap__probe *probe)
 {
   struct cmap_key key = probe->key;
+  bool zero;
 
-  /* A string's size must be right, or callbacks would see another key. */
-  if (layout->kind == CMAP_STRING && key.size > 0 &&
-      memchr(key.data, 0, key.size) != NULL)
-    return CMAP_EINVAL;
   if (key.size > PTRDIFF_MAX)
     return CMAP_EINVAL;
   probe->boxed = key.size > layout->inline_key;
-  if (!probe->boxed)
-    cmap__inline_words(probe->words, layout->key_words, key.data, key.size);
-  return CMAP_OK;
+  if (probe->boxed)
+    zero = layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL;
+  else
+    zero =
+        cmap__inline_words(probe->words, layout->key_words, key.data, key.size);
+  /* A string's size must be right, or callbacks would see another key. */
+  return zero && layout->kind == CMAP_STRING ? CMAP_EINVAL : CMAP_OK;
 }
 
 uint64_t cmap__probe_hash(const struct cmap__layout *layout,
@@ -108,10 +109,10 @@ struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
 
   if (is_string_like(layout)) {
     uint64_t copy[CMAP__INLINE_KEY_WORDS];
-    unsigned char unused;
+    unsigned unused;
     for (unsigned i = 0; i < layout->key_words; i++)
       copy[i] = cmap__load_relaxed(words + i); /* we hold the lock */
-    unused = ((unsigned char *)copy)[8 * layout->key_words - 1];
+    unused = cmap__last_byte(copy[layout->key_words - 1]);
     if (unused == CMAP__KEY_BOXED)
       return boxed_key(copy);
     key.size = layout->inline_key - unused;
@@ -163,7 +164,7 @@ static enum cmap_status box_key(const struct cmap__layout *layout,
     words[i] = 0;
   words[0] = (uintptr_t)box;
   words[1] = key.size;
-  ((unsigned char *)words)[8 * layout->key_words - 1] = CMAP__KEY_BOXED;
+  words[layout->key_words - 1] |= cmap__last_byte_word(CMAP__KEY_BOXED);
   return CMAP_OK;
 }
 
@@ -196,7 +197,7 @@ void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
   words += layout->key_word;
   if (is_string_like(layout)) {
     struct cmap_key key = boxed_key(words);
-    if (((unsigned char *)words)[8 * layout->key_words - 1] == CMAP__KEY_BOXED)
+    if (cmap__last_byte(words[layout->key_words - 1]) == CMAP__KEY_BOXED)
       cmap__free(&o->allocator, (void *)(uintptr_t)words[0], key.size + 1, 1);
   } else if (o->key_destroy != NULL) {
     o->key_destroy(words, o->key_ctx);

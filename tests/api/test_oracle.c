@@ -42,11 +42,14 @@ static void step(struct run *run)
 /* Few ids, everything compared after each step. */
 static void run_small(const struct map_spec *spec, void *ctx)
 {
+  enum { IDS = 24, STEPS = 80 };
   static struct run run;
-  size_t steps = test_scale(80);
 
-  begin(&run, spec, 24, ++*(uint64_t *)ctx);
-  for (size_t i = 0; i < steps && !checks_failed(); i++) {
+  if (!random_in_scale(ctx)) {
+    return;
+  }
+  begin(&run, spec, IDS, random_next(ctx));
+  for (size_t i = 0; i < STEPS && !checks_failed(); i++) {
     step(&run);
     oracle_check(&run.oracle, &run.m);
   }
@@ -55,27 +58,28 @@ static void run_small(const struct map_spec *spec, void *ctx)
 
 static void small_maps_of_every_kind(void **state)
 {
-  uint64_t stream = 0;
+  struct random random;
 
   (void)state;
-  map_spec_each(run_small, &stream);
+  random_begin(&random, 1);
+  map_spec_each(run_small, &random);
 }
 
 /* Many ids, a sample compared after each step. */
 static void run_large(const struct map_spec *spec, void *ctx)
 {
+  enum { IDS = 3000, SLOW_IDS = 300, STEPS = 300 };
   static struct run run;
-  size_t steps = test_scale(300);
   bool slow = map_spec_is_slow(spec);
 
-  if (spec->value_size > 300 && slow) {
+  if (!random_in_scale(ctx) || (spec->value_size > 300 && slow)) {
     return;
   }
-  begin(&run, spec, slow ? 300 : 3000, ++*(uint64_t *)ctx);
+  begin(&run, spec, slow ? SLOW_IDS : IDS, random_next(ctx));
   for (uint64_t id = 0; id < run.oracle.universe; id += 2) {
     op_insert(&run.op, id, 1);
   }
-  for (size_t i = 0; i < steps && !checks_failed(); i++) {
+  for (size_t i = 0; i < STEPS && !checks_failed(); i++) {
     step(&run);
     if (i % 25 == 0) {
       oracle_check_sample(&run.oracle, &run.m, &run.random, 20);
@@ -86,10 +90,11 @@ static void run_large(const struct map_spec *spec, void *ctx)
 
 static void large_maps_of_every_kind(void **state)
 {
-  uint64_t stream = 1000;
+  struct random random;
 
   (void)state;
-  map_spec_each(run_large, &stream);
+  random_begin(&random, 2);
+  map_spec_each(run_large, &random);
 }
 
 /* One operation at a time, over and over, on a map that grows and shrinks:

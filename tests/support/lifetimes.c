@@ -93,8 +93,8 @@ void lifetimes_value_destroy(void *value, void *ctx)
 {
   struct tracked *object = tracked_of(value);
 
-  tracked_destroy(object);
   CHECK(object && object->owner == ctx);
+  tracked_destroy(object);
 }
 
 enum cmap_status lifetimes_value_clone(const void *value, void *copy, void *ctx)

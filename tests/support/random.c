@@ -48,3 +48,8 @@ uint64_t random_below(struct random *random, uint64_t n)
   /* The slight preference for small numbers does not matter to a test. */
   return random_next(random) % n;
 }
+
+bool random_in_scale(struct random *random)
+{
+  return random_below(random, 1000) < test_scale(1000);
+}

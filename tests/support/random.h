@@ -28,6 +28,9 @@ static inline bool random_once_in(struct random *random, uint64_t n)
   return random_below(random, n) == 0;
 }
 
+/* True for as many of the cases as CMAP_TEST_SCALE says; at 100 for all. */
+bool random_in_scale(struct random *random);
+
 /* Spreads x over 64 bits; the finaliser of splitmix64. One to one. */
 uint64_t random_mix(uint64_t x);
 

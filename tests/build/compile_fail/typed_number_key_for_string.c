@@ -1,0 +1,18 @@
+/* A number is no string. C compilers only warn of that by default. */
+/* expect: makes pointer from integer|incompatible integer to pointer */
+#include <cmap.h>
+
+#pragma GCC diagnostic error "-Wint-conversion"
+
+CMAP_DEFINE(prices, CMAP_STRING, uint64_t);
+
+enum cmap_status look_up(struct prices prices, uint64_t *value);
+
+enum cmap_status look_up(struct prices prices, uint64_t *value)
+{
+#ifdef CMAP_TEST_GOOD
+  return prices_get(prices, "42", value, NULL);
+#else
+  return prices_get(prices, 42, value, NULL);
+#endif
+}

@@ -1,0 +1,18 @@
+/* A string is no number. C compilers only warn of that by default. */
+/* expect: makes integer from pointer|incompatible pointer to integer */
+#include <cmap.h>
+
+#pragma GCC diagnostic error "-Wint-conversion"
+
+CMAP_DEFINE(prices, CMAP_U64, uint64_t);
+
+enum cmap_status look_up(struct prices prices, uint64_t *value);
+
+enum cmap_status look_up(struct prices prices, uint64_t *value)
+{
+#ifdef CMAP_TEST_GOOD
+  return prices_get(prices, 42, value, NULL);
+#else
+  return prices_get(prices, "42", value, NULL);
+#endif
+}

@@ -1,0 +1,292 @@
+#include "scenes.h"
+
+#include "base/alloc.h"
+#include "table/replace.h"
+#include "table/value.h"
+
+/*
+ * A key is its own hash. K0 and K1 have the same low bits, so that they meet
+ * in all but the directory; fillers keep both halves of a split from being
+ * empty, or fill the home group.
+ */
+#define TOP_BIT    (UINT64_C(1) << 63)
+#define LOW_BITS   UINT64_C(0x10005) /* home group 1, overflow bit 0, tag 5 */
+#define FILLER_TAG UINT64_C(0x10)    /* of the first filler */
+
+static uint64_t own_hash(struct cmap_key key, void *ctx)
+{
+  uint64_t hash;
+
+  (void)ctx;
+  memcpy(&hash, key.data, sizeof hash);
+  return hash;
+}
+
+static uint64_t number_of(const struct scene *scene, enum scene_key key)
+{
+  if (key == K0)
+    return LOW_BITS;
+  return scene->kind == SCENE_SPLIT ? LOW_BITS | TOP_BIT : LOW_BITS + 1;
+}
+
+static uint64_t filler(const struct scene *scene, unsigned i)
+{
+  uint64_t number = (LOW_BITS & ~UINT64_C(0xff)) + FILLER_TAG + i;
+
+  return scene->kind == SCENE_SPLIT && i % 2 == 1 ? number | TOP_BIT : number;
+}
+
+static void probe_of(const struct scene *scene, const uint64_t *number,
+                     struct cmap__probe *probe)
+{
+  CHECK_OK(cmap__probe_init(&scene->table.layout, cmap_key_u64(number), NULL,
+                            probe));
+}
+
+static struct cmap__shard *lock(struct scene *scene, uint64_t hash)
+{
+  struct cmap__locked locked;
+
+  CHECK_OK(cmap__table_lock(&scene->table, hash, CMAP__WRITE, NULL, &locked));
+  return locked.shard;
+}
+
+static void unlock(struct cmap__shard *shard)
+{
+  cmap__shardlock_write_unlock(&shard->lock);
+}
+
+static void fill(uint64_t *words, uint64_t n)
+{
+  for (unsigned i = 0; i < SCENE_VALUE_WORDS; i++)
+    words[i] = n;
+}
+
+/* -------------------------------------------------------------------------
+ * The writer's operations
+ * ------------------------------------------------------------------------- */
+
+static void put_number(struct scene *scene, uint64_t number, uint64_t n)
+{
+  const struct cmap__layout *layout = &scene->table.layout;
+  struct cmap__shard *shard = lock(scene, number);
+  uint64_t words[SCENE_VALUE_WORDS];
+  struct cmap__key_image image;
+  struct cmap__probe probe;
+  struct cmap__place place;
+
+  probe_of(scene, &number, &probe);
+  fill(words, n);
+  CHECK(!cmap__shard_find(layout, shard, &probe, &place));
+  CHECK_OK(cmap__make_room(&scene->table, &shard, number));
+  CHECK_OK(cmap__key_image_init(layout, &probe, &image));
+  if (cmap__shard_vacancy(layout, shard, number, &place))
+    cmap__shard_put(layout, shard, &place, &image, words);
+  else
+    CHECK_NEVER("no room");
+  unlock(shard);
+}
+
+static void put(struct scene *scene, enum scene_key key)
+{
+  struct scene_state *state = &scene->states[key];
+  uint64_t n = state->begun + 1;
+
+  atomic_fetch_add(&state->changes, 1);
+  atomic_store(&state->begun, n);
+  put_number(scene, number_of(scene, key), n);
+  atomic_store(&state->done, n);
+  atomic_store(&state->present, true);
+  atomic_fetch_add(&state->changes, 1);
+}
+
+/* Finds a key that is there; the shard is locked. */
+static struct cmap__shard *find(struct scene *scene, enum scene_key key,
+                                struct cmap__place *place)
+{
+  uint64_t number = number_of(scene, key);
+  struct cmap__shard *shard = lock(scene, number);
+  struct cmap__probe probe;
+
+  probe_of(scene, &number, &probe);
+  CHECK(cmap__shard_find(&scene->table.layout, shard, &probe, place));
+  return shard;
+}
+
+static void take(struct scene *scene, enum scene_key key)
+{
+  struct scene_state *state = &scene->states[key];
+  uint64_t words[CMAP__SLOT_WORDS_MAX];
+  struct cmap__place place;
+  struct cmap__shard *shard;
+
+  atomic_fetch_add(&state->changes, 1);
+  shard = find(scene, key, &place);
+  cmap__shard_take(&scene->table.layout, shard, &place, false, words);
+  unlock(shard);
+  atomic_store(&state->present, false);
+  atomic_fetch_add(&state->changes, 1);
+}
+
+/* Replaces the value of a present key. */
+static void rewrite(struct scene *scene, enum scene_key key)
+{
+  struct scene_state *state = &scene->states[key];
+  uint64_t fresh[SCENE_VALUE_WORDS], old[SCENE_VALUE_WORDS];
+  uint64_t n = state->begun + 1;
+  struct cmap__place place;
+  struct cmap__shard *shard;
+
+  atomic_store(&state->begun, n);
+  fill(fresh, n);
+  shard = find(scene, key, &place);
+  cmap__slot_exchange(&scene->table.layout, &place, false, fresh, old);
+  CHECK(old[0] == n - 1);
+  unlock(shard);
+  atomic_store(&state->done, n);
+}
+
+/* The half of hash 0 gets its block first: of two blocks that the pool has got
+   back, always the one that the other half had before. */
+static void split(struct scene *scene)
+{
+  struct cmap__shard *shard = lock(scene, 0);
+
+  CHECK(cmap__shard_depth(shard) == 0);
+  CHECK_OK(cmap__shard_split(&scene->table, &shard, 0, 1));
+  unlock(shard);
+}
+
+static void merge(struct scene *scene)
+{
+  struct cmap__shard *low = lock(scene, 0);
+  struct cmap__shard *high = lock(scene, TOP_BIT);
+
+  CHECK_OK(cmap__shard_merge(&scene->table, &low, high));
+  unlock(low);
+}
+
+static void rebuild(struct scene *scene)
+{
+  struct cmap__shard *shard = lock(scene, 0);
+  struct cmap__place place;
+
+  CHECK(cmap__block_log2(shard->block) == 1);
+  CHECK_OK(cmap__shard_resize(&scene->table, &shard, 1));
+  unlock(shard);
+  unlock(find(scene, K0, &place));
+  scene->displaced += place.probes > 0;
+}
+
+/* -------------------------------------------------------------------------
+ * Scenes
+ * ------------------------------------------------------------------------- */
+
+static void split_step(struct scene *scene)
+{
+  unsigned step = (unsigned)(scene->steps++ % SCENE_SPLIT_PERIOD);
+  bool second = step >= SCENE_SPLIT_PERIOD / 2;
+
+  switch (step % (SCENE_SPLIT_PERIOD / 2)) {
+  case 0:
+    put(scene, K1);
+    return;
+  case 1:
+    rewrite(scene, K0);
+    return;
+  case 2:
+    split(scene);
+    return;
+  case 3:
+    if (second)
+      take(scene, K1);
+    else
+      rewrite(scene, K1);
+    return;
+  case 4:
+    rewrite(scene, K0);
+    return;
+  case 5:
+    merge(scene);
+    return;
+  default:
+    if (!second)
+      take(scene, K1);
+    return;
+  }
+}
+
+static void rebuild_step(struct scene *scene)
+{
+  switch (scene->steps++ % SCENE_REBUILD_PERIOD) {
+  case 2:
+    put(scene, K1);
+    return;
+  case 3:
+    rewrite(scene, K0);
+    return;
+  case 5:
+    take(scene, K1);
+    return;
+  default:
+    rebuild(scene);
+    return;
+  }
+}
+
+void scene_step(struct scene *scene)
+{
+  if (scene->kind == SCENE_SPLIT)
+    split_step(scene);
+  else
+    rebuild_step(scene);
+}
+
+void scene_begin(struct scene *scene, enum scene_kind kind)
+{
+  unsigned fillers = kind == SCENE_SPLIT ? 2 : CMAP__GROUP_SLOTS;
+  struct cmap_options options;
+
+  memset(scene, 0, sizeof *scene);
+  scene->kind = kind;
+  cmap_options_init(&options, CMAP_U64, 8 * SCENE_VALUE_WORDS);
+  options.key_hash = own_hash;
+  options.flags = CMAP_HASH_IS_GOOD;
+  options.shard_groups = kind == SCENE_SPLIT ? 1 : 2;
+  options.allocator = cmap__allocator_default;
+  CHECK_OK(cmap__table_init(&scene->table, &options));
+  for (unsigned i = 0; i < fillers; i++) {
+    if (i == fillers / 2)
+      put(scene, K0);
+    put_number(scene, filler(scene, i), 0);
+  }
+}
+
+void scene_end(struct scene *scene)
+{
+  cmap__table_destroy(&scene->table);
+}
+
+void scene_check(struct scene *scene, enum scene_key key, scene_read *read)
+{
+  struct scene_state *state = &scene->states[key];
+  uint64_t number = number_of(scene, key);
+  uint64_t words[SCENE_VALUE_WORDS];
+  unsigned changes = atomic_load(&state->changes);
+  bool present = atomic_load(&state->present);
+  uint64_t done = atomic_load(&state->done);
+  struct cmap__probe probe;
+  bool hit;
+
+  probe_of(scene, &number, &probe);
+  hit = read(&scene->table, &probe, words);
+  if (hit) {
+    CHECK(words[0] >= done);
+    CHECK(words[0] <= atomic_load(&state->begun));
+    for (unsigned i = 1; i < SCENE_VALUE_WORDS; i++)
+      CHECK(words[i] == words[0]);
+  }
+  /* K0 never changes, so that it must always be found. */
+  if (changes % 2 == 0 && atomic_load(&state->changes) == changes)
+    CHECK(hit == present);
+}

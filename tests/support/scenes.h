@@ -1,0 +1,66 @@
+/*
+ * Scenes for lock-free readers: a table in which one writer moves entries
+ * between the same few blocks, step by step, while K0 is always present and K1
+ * comes and goes. docs/model/ has the same scenes for spin.
+ *
+ *   SCENE_SPLIT    a shard of one group is split, and its halves, which keep
+ *                  K0 and K1 apart, are merged again: three blocks. Every
+ *                  block is in turn the home of K0, of K1, of both, and free.
+ *   SCENE_REBUILD  a shard of two groups is rebuilt again and again between
+ *                  two blocks. More keys than one group holds have the same
+ *                  home: K0 now lies there, now is the one passed on.
+ *
+ * All words of a value are equal, and count the writes of its key.
+ *
+ * Concurrency: one thread writes, any threads read. Failures are recorded by
+ * CHECK. For tests that are linked with the library's objects only.
+ */
+#ifndef CMAP_TEST_SCENES_H
+#define CMAP_TEST_SCENES_H
+
+#include <stdatomic.h>
+
+#include "checks.h"
+#include "table/table.h"
+
+enum scene_kind { SCENE_SPLIT, SCENE_REBUILD };
+
+enum scene_key { K0, K1, SCENE_KEYS };
+
+/* Values are 64 bytes. */
+#define SCENE_VALUE_WORDS 8
+
+/* What readers must know about a key. The writer stores, all seq_cst. */
+struct scene_state {
+  atomic_uint changes; /* of presence; odd while one is under way */
+  atomic_bool present;
+  _Atomic uint64_t begun; /* the latest write that has begun */
+  _Atomic uint64_t done;  /* the latest that has ended */
+};
+
+struct scene {
+  struct cmap__table table;
+  enum scene_kind kind;
+  struct scene_state states[SCENE_KEYS];
+  uint64_t steps;     /* owner: the writer; done so far */
+  unsigned displaced; /* owner: the writer; rebuilds that passed K0 on */
+};
+
+/* Steps after which the writer does the same again, or nearly so. */
+#define SCENE_SPLIT_PERIOD   14
+#define SCENE_REBUILD_PERIOD 6
+
+void scene_begin(struct scene *scene, enum scene_kind kind);
+void scene_end(struct scene *scene);
+
+/* The writer's next step: one operation, or one replacement of shards. */
+void scene_step(struct scene *scene);
+
+/* Reads without a lock until it is a hit (true) or a miss. */
+typedef bool scene_read(const struct cmap__table *table,
+                        const struct cmap__probe *probe, uint64_t *value);
+
+/* Reads a key, and checks the answer against what the writer has said. */
+void scene_check(struct scene *scene, enum scene_key key, scene_read *read);
+
+#endif

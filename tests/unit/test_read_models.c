@@ -1,0 +1,99 @@
+/*
+ * The scenes of docs/model/ on real threads: readers without a lock against
+ * one writer that moves entries between the same few blocks.
+ *
+ * There are more threads than most machines have processors: a reader that is
+ * interrupted within a read is what the rules in table/read.h are for.
+ */
+#include "table/read.h"
+
+#include "scenes.h"
+#include "settings.h"
+#include "threads.h"
+
+enum { READERS = 5, STEPS = 1500000 };
+
+struct play {
+  struct scene scene;
+  size_t steps;
+  atomic_uint readers; /* that have still to read once */
+  atomic_bool over;
+};
+
+/* As cmap__call_read, but without end: a reader here has no lock to take. */
+static bool read_without_lock(const struct cmap__table *table,
+                              const struct cmap__probe *probe, uint64_t *value)
+{
+  const struct cmap__read_shape shape = {
+      .kind = CMAP_U64,
+      .slot_words = table->layout.slot_words,
+      .value_word = table->layout.value_word,
+      .value_words = table->layout.value_words,
+  };
+
+  /* Ends: the writer's sections are short, and it does end. */
+  for (;;) {
+    switch (cmap__read_round(table, &shape, probe, value)) {
+    case CMAP__READ_HIT:
+      return true;
+    case CMAP__READ_MISS:
+      return false;
+    default:
+      cmap__pause();
+    }
+  }
+}
+
+static void act(unsigned index, void *ctx)
+{
+  struct play *play = ctx;
+
+  if (index > 0) {
+    for (size_t reads = 0; !atomic_load(&play->over); reads++) {
+      scene_check(&play->scene, index % 3 == 1 ? K1 : K0, read_without_lock);
+      if (reads == 0)
+        atomic_fetch_sub(&play->readers, 1);
+    }
+    return;
+  }
+  for (size_t step = 0; step < play->steps && !checks_failed(); step++)
+    scene_step(&play->scene);
+  /* So that a short play is one, too. */
+  while (atomic_load(&play->readers) > 0)
+    scene_step(&play->scene);
+  atomic_store(&play->over, true);
+}
+
+static void perform(enum scene_kind kind)
+{
+  static struct play play;
+
+  play.steps = test_scale(STEPS);
+  atomic_store(&play.readers, READERS);
+  atomic_store(&play.over, false);
+  scene_begin(&play.scene, kind);
+  threads_run(1 + READERS, act, &play);
+  scene_end(&play.scene);
+}
+
+static void keys_are_found_through_split_and_merge(void **state)
+{
+  (void)state;
+  perform(SCENE_SPLIT);
+}
+
+static void keys_are_found_through_rebuilds(void **state)
+{
+  (void)state;
+  perform(SCENE_REBUILD);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(keys_are_found_through_split_and_merge),
+      cmocka_unit_test(keys_are_found_through_rebuilds),
+  };
+
+  return cmocka_run_group_tests_name("read_models", tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/*
+ * The lock-free read, with the writer's steps put between any two of the
+ * reader's loads.
+ *
+ * One thread plays both: each atomic load of the reader is preceded by a call
+ * of look(), which performs as many steps of the writer as the schedule says.
+ * All schedules with up to three such interruptions are tried, from each state
+ * of the scene. That is a model checker for table/read.h as it is compiled,
+ * under sequential consistency, with the writer's steps as units; the writer
+ * in single steps is the affair of docs/model/, and test_read_models.c lets
+ * the processor decide.
+ */
+#include "base/atomics.h"
+
+static void look(void);
+
+#undef cmap__load_relaxed
+#undef cmap__load_acquire
+#define cmap__load_relaxed(p)                                                  \
+  (look(), atomic_load_explicit((p), memory_order_relaxed))
+#define cmap__load_acquire(p)                                                  \
+  (look(), atomic_load_explicit((p), memory_order_acquire))
+
+#include "table/read.h"
+
+#include "scenes.h"
+#include "settings.h"
+
+enum { INTERRUPTIONS_MAX = 3 };
+
+static struct {
+  struct scene scene;
+  bool reading;   /* loads are the reader's */
+  unsigned loads; /* of this read so far */
+  unsigned n;     /* interruptions */
+  struct {
+    unsigned load;  /* before which */
+    unsigned steps; /* how many */
+  } at[INTERRUPTIONS_MAX];
+} now;
+
+static void look(void)
+{
+  if (!now.reading)
+    return;
+  now.loads++;
+  for (unsigned i = 0; i < now.n; i++) {
+    if (now.at[i].load != now.loads)
+      continue;
+    now.reading = false;
+    for (unsigned step = 0; step < now.at[i].steps; step++)
+      scene_step(&now.scene);
+    now.reading = true;
+  }
+}
+
+/* The shape of the scene's slots. */
+static struct cmap__read_shape shape_of(const struct cmap__layout *layout)
+{
+  return (struct cmap__read_shape){.kind = CMAP_U64,
+                                   .slot_words = layout->slot_words,
+                                   .value_word = layout->value_word,
+                                   .value_words = layout->value_words};
+}
+
+static void begin_reading(void)
+{
+  now.reading = true;
+  now.loads = 0;
+}
+
+static bool read_rounds(const struct cmap__table *table,
+                        const struct cmap__probe *probe, uint64_t *value)
+{
+  const struct cmap__read_shape shape = shape_of(&table->layout);
+  enum cmap__read_result result = CMAP__READ_AGAIN;
+
+  /* Ends: each interruption spoils one round at the most. */
+  for (unsigned round = 0; result == CMAP__READ_AGAIN; round++) {
+    if (round > INTERRUPTIONS_MAX) {
+      CHECK_NEVER("a read without a writer must end");
+      break;
+    }
+    result = cmap__read_round(table, &shape, probe, value);
+  }
+  now.reading = false;
+  return result == CMAP__READ_HIT;
+}
+
+static bool read_by_schedule(const struct cmap__table *table,
+                             const struct cmap__probe *probe, uint64_t *value)
+{
+  begin_reading();
+  return read_rounds(table, probe, value);
+}
+
+/* The fast path first, which knows the home group alone. */
+static bool read_home_by_schedule(const struct cmap__table *table,
+                                  const struct cmap__probe *probe,
+                                  uint64_t *value)
+{
+  const struct cmap__read_shape shape = shape_of(&table->layout);
+  enum cmap__read_result result;
+
+  begin_reading();
+  result = cmap__read_home(table, &shape, probe, value);
+  if (result == CMAP__READ_AGAIN)
+    return read_rounds(table, probe, value);
+  now.reading = false;
+  return result == CMAP__READ_HIT;
+}
+
+/* What a writer has seen before it locks, and may use if it still holds. */
+static bool peek_by_schedule(const struct cmap__table *table,
+                             const struct cmap__probe *probe, uint64_t *value)
+{
+  struct cmap__table *writable = (struct cmap__table *)(uintptr_t)table;
+  struct cmap__locked locked;
+  struct cmap__place place;
+  struct cmap__peek peek;
+  bool found;
+
+  begin_reading();
+  peek = cmap__peek(table, CMAP_U64, probe);
+  now.reading = false;
+  CHECK_OK(cmap__table_lock(writable, probe->hash, CMAP__WRITE, NULL, &locked));
+  found = cmap__shard_find(&table->layout, locked.shard, probe, &place);
+  if (cmap__peek_holds(&peek, locked.shard)) {
+    CHECK(peek.found == found);
+    if (found) {
+      CHECK(peek.place.slot == place.slot);
+      CHECK(peek.place.group == place.group);
+      CHECK(peek.place.index == place.index);
+      CHECK(peek.place.tag == place.tag);
+    }
+  }
+  if (found)
+    cmap__payload_copy_out(value, place.slot + table->layout.value_word,
+                           table->layout.value_words);
+  cmap__table_unlock(&locked);
+  return found;
+}
+
+/* One schedule from one state of the scene, for both keys. */
+static void try_schedule(unsigned period, unsigned phase)
+{
+  static scene_read *const reads[] = {read_by_schedule, read_home_by_schedule,
+                                      peek_by_schedule};
+
+  for (unsigned key = K0; key < SCENE_KEYS; key++) {
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+      while (now.scene.steps % period != phase)
+        scene_step(&now.scene);
+      scene_check(&now.scene, (enum scene_key)key, reads[i]);
+    }
+  }
+}
+
+/* What is tried: all loads up to one, all numbers of steps up to one. */
+struct range {
+  unsigned interruptions;
+  unsigned loads;
+  unsigned steps;
+};
+
+/* Chooses interruption number now.n, and those after it. */
+static void try_from(const struct range *range, unsigned first, unsigned period,
+                     unsigned phase)
+{
+  unsigned n = now.n++;
+
+  for (unsigned load = first; load <= range->loads; load++) {
+    now.at[n].load = load;
+    for (unsigned steps = 1; steps <= range->steps; steps++) {
+      now.at[n].steps = steps;
+      if (now.n == range->interruptions)
+        try_schedule(period, phase);
+      else
+        try_from(range, load + 1, period, phase);
+    }
+  }
+  now.n--;
+}
+
+static void try_all(enum scene_kind kind, unsigned period)
+{
+  /* A read that is not disturbed has up to 10 loads, one of a second group up
+     to 16; the value adds 8 to a hit. */
+  static const struct range ranges[] = {{1, 40, 30}, {2, 20, 8}, {3, 14, 2}};
+
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+    struct range range = ranges[i];
+
+    /* Fewer loads where the work is to be less. */
+    if (range.interruptions > 1 && test_scale(100) < 100)
+      range.loads -= range.loads / 4;
+    if (range.interruptions > 1 && test_scale(100) < 15)
+      range.loads -= range.loads / 3;
+    scene_begin(&now.scene, kind);
+    for (unsigned phase = 0; phase < period; phase++) {
+      now.n = 0;
+      try_from(&range, 1, period, phase);
+    }
+    scene_end(&now.scene);
+    checks_assert();
+  }
+}
+
+static void keys_are_found_through_split_and_merge(void **state)
+{
+  (void)state;
+  try_all(SCENE_SPLIT, SCENE_SPLIT_PERIOD);
+}
+
+static void keys_are_found_through_rebuilds(void **state)
+{
+  (void)state;
+  try_all(SCENE_REBUILD, SCENE_REBUILD_PERIOD);
+}
+
+/* What the tests above rest on: few blocks, which change their parts. */
+static void scenes_move_the_keys(void **state)
+{
+  enum { BLOCKS = 8 };
+  struct {
+    uintptr_t block;
+    bool home_of[SCENE_KEYS]; /* alone */
+  } met[BLOCKS] = {{0}};
+  struct scene *scene = &now.scene;
+  unsigned changed = 0;
+
+  (void)state;
+  scene_begin(scene, SCENE_SPLIT);
+  for (unsigned step = 0; step < 10 * SCENE_SPLIT_PERIOD; step++) {
+    const struct cmap__directory *directory = &scene->table.directory;
+    uintptr_t homes[SCENE_KEYS] = {
+        cmap__directory_block(directory, 0),
+        cmap__directory_block(directory, UINT64_C(1) << 63)};
+
+    for (unsigned key = K0; key < SCENE_KEYS && homes[K0] != homes[K1]; key++) {
+      unsigned i = 0;
+
+      while (met[i].block != 0 && met[i].block != homes[key])
+        assert_true(++i < BLOCKS);
+      met[i].block = homes[key];
+      met[i].home_of[key] = true;
+    }
+    scene_step(scene);
+  }
+  for (unsigned i = 0; i < BLOCKS; i++)
+    changed += met[i].home_of[K0] && met[i].home_of[K1];
+  assert_int_equal(changed, 2);
+  assert_int_equal(met[2].block, 0);
+  scene_end(scene);
+
+  scene_begin(scene, SCENE_REBUILD);
+  for (unsigned step = 0; step < 60 * SCENE_REBUILD_PERIOD; step++)
+    scene_step(scene);
+  assert_in_range(scene->displaced, 5, 100);
+  scene_end(scene);
+  checks_assert();
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(scenes_move_the_keys),
+      cmocka_unit_test(keys_are_found_through_split_and_merge),
+      cmocka_unit_test(keys_are_found_through_rebuilds),
+  };
+
+  return cmocka_run_group_tests_name("read_schedules", tests, NULL, NULL);
+}

@@ -1,0 +1,468 @@
+/*
+ * replace.h: growing, splitting, merging and rebuilding shards, for all kinds
+ * of keys and of hashes. After each step the whole table is checked.
+ */
+#include "random.h"
+#include "tables.h"
+#include "valid.h"
+
+enum { KEYS = 120 };
+
+struct fixture {
+  struct counting_alloc alloc;
+  struct tables_setting setting;
+  struct cmap__table table;
+  uint64_t keys; /* 0 ... keys - 1 are in, with their number as value */
+};
+
+static void begin(struct fixture *f, unsigned kind, enum spread spread,
+                  size_t groups)
+{
+  struct cmap_options options;
+
+  counting_alloc_begin(&f->alloc);
+  f->setting = (struct tables_setting){kind, spread, &f->alloc};
+  options = tables_options(&f->setting, groups);
+  assert_ok(cmap__table_init(&f->table, &options));
+  f->keys = 0;
+  checks_about(tables_setting_name(&f->setting));
+}
+
+static void end(struct fixture *f)
+{
+  tables_close(&f->table);
+  assert_true(counting_alloc_is_empty(&f->alloc));
+  checks_assert();
+}
+
+/* Every entry is there, no other is, and all invariants hold. */
+static void check(const struct fixture *f)
+{
+  struct cmap__table *table = (struct cmap__table *)(uintptr_t)&f->table;
+  uint64_t value;
+
+  assert_true(table_is_valid(table));
+  assert_int_equal(table_count(table), f->keys);
+  for (uint64_t i = 0; i < f->keys; i++) {
+    assert_ok(tables_find(table, i, &value));
+    assert_int_equal(value, i);
+  }
+  for (uint64_t i = f->keys; i < f->keys + 20; i++)
+    assert_status(tables_find(table, i, &value), CMAP_NOT_FOUND);
+  if (checks_failed())
+    checks_assert();
+}
+
+static void put_until(struct fixture *f, uint64_t keys)
+{
+  for (; f->keys < keys; f->keys++)
+    assert_ok(tables_put(&f->table, f->keys, f->keys));
+}
+
+static void take_until(struct fixture *f, uint64_t keys)
+{
+  while (f->keys > keys)
+    assert_ok(tables_take(&f->table, --f->keys));
+}
+
+static int block_log2(const struct cmap__shard *shard)
+{
+  return cmap__block_is_empty(shard->block)
+             ? CMAP__NO_BLOCK
+             : (int)cmap__block_log2(shard->block);
+}
+
+#define FOR_ALL_SETTINGS(kind, spread)                                         \
+  for (unsigned kind = CMAP_U32; kind <= CMAP_CUSTOM; kind++)                  \
+    for (unsigned spread = 0; spread < SPREADS; spread++)
+
+/* -------------------------------------------------------------------------
+ * One replacement at a time
+ * ------------------------------------------------------------------------- */
+
+static enum cmap_status resize(struct fixture *f, uint64_t hash, int g)
+{
+  struct cmap__shard *old = tables_lock(&f->table, hash);
+  struct cmap__shard *shard = old;
+  enum cmap_status status = cmap__shard_resize(&f->table, &shard, g);
+
+  assert_int_equal(shard == old, status != CMAP_OK);
+  assert_true(cmap__shardlock_is_write_locked(&shard->lock));
+  assert_true(cmap__shard_covers(shard, hash));
+  if (status == CMAP_OK)
+    assert_int_equal(block_log2(shard), g);
+  tables_unlock(shard);
+  return status;
+}
+
+static enum cmap_status split(struct fixture *f, uint64_t hash, unsigned levels)
+{
+  struct cmap__shard *old = tables_lock(&f->table, hash);
+  struct cmap__shard *shard = old;
+  unsigned depth = cmap__shard_depth(old) + levels;
+  enum cmap_status status = cmap__shard_split(&f->table, &shard, hash, depth);
+
+  assert_int_equal(shard == old, status != CMAP_OK);
+  assert_true(cmap__shardlock_is_write_locked(&shard->lock));
+  assert_true(cmap__shard_covers(shard, hash));
+  if (status == CMAP_OK)
+    assert_int_equal(cmap__shard_depth(shard), depth);
+  tables_unlock(shard);
+  return status;
+}
+
+/* Merges the two shards of one depth that part at the last bit of `hash`. */
+static enum cmap_status merge(struct fixture *f, uint64_t hash)
+{
+  struct cmap__shard *low = tables_lock(&f->table, hash);
+  unsigned depth = cmap__shard_depth(low);
+  uint64_t bit = UINT64_C(1) << (64 - depth);
+  struct cmap__shard *high = tables_lock(&f->table, low->prefix | bit);
+  struct cmap__shard *merged = low;
+  enum cmap_status status;
+
+  assert_int_equal(low->prefix & bit, 0);
+  assert_int_equal(cmap__shard_depth(high), depth);
+  status = cmap__shard_merge(&f->table, &merged, high);
+  assert_int_equal(merged == low, status != CMAP_OK);
+  if (status == CMAP_OK)
+    assert_int_equal(cmap__shard_depth(merged), depth - 1);
+  else
+    tables_unlock(high);
+  tables_unlock(merged);
+  return status;
+}
+
+/* The depth of the deepest shard, and one of its hashes with last bit 0. */
+static unsigned deepest(const struct fixture *f, uint64_t *hash)
+{
+  uint64_t at = 0;
+  unsigned depth = 0;
+
+  *hash = 0;
+  do {
+    const struct cmap__shard *shard =
+        cmap__directory_shard(&f->table.directory, at);
+    if (cmap__shard_depth(shard) > depth) {
+      depth = cmap__shard_depth(shard);
+      *hash = shard->prefix;
+    }
+    at = cmap__shard_next_hash(shard);
+  } while (at != 0);
+  return depth;
+}
+
+static void merge_all(struct fixture *f)
+{
+  uint64_t hash;
+
+  while (deepest(f, &hash) > 0) {
+    assert_ok(merge(f, hash));
+    assert_true(table_is_valid(&f->table));
+  }
+  cmap__directory_shrink(&f->table.directory, &f->table.layout);
+  check(f);
+}
+
+static void shards_are_resized(void **state)
+{
+  (void)state;
+  FOR_ALL_SETTINGS(kind, spread)
+  {
+    struct fixture f;
+
+    begin(&f, kind, (enum spread)spread, 64);
+    assert_ok(resize(&f, 0, 0));
+    assert_ok(resize(&f, 0, CMAP__NO_BLOCK));
+    check(&f);
+    put_until(&f, KEYS);
+    check(&f);
+    for (int g = 7; g >= 4; g--) {
+      assert_ok(resize(&f, 12345, g));
+      check(&f);
+      assert_ok(resize(&f, 12345, g)); /* the same size again */
+      check(&f);
+    }
+    end(&f);
+  }
+}
+
+static void shards_are_split_and_merged(void **state)
+{
+  (void)state;
+  FOR_ALL_SETTINGS(kind, spread)
+  {
+    for (unsigned levels = 1; levels <= 6; levels++) {
+      struct fixture f;
+      uint64_t hash;
+
+      begin(&f, kind, (enum spread)spread, 64);
+      put_until(&f, KEYS);
+      hash = tables_hash(&f.table, levels);
+      assert_ok(split(&f, hash, levels));
+      check(&f);
+      assert_ok(split(&f, ~hash, levels));
+      check(&f);
+      assert_ok(split(&f, hash, 1));
+      check(&f);
+      merge_all(&f);
+      assert_int_equal(f.table.directory.shards_at[0], 1);
+      end(&f);
+    }
+  }
+}
+
+static void empty_shards_are_split_and_merged(void **state)
+{
+  struct fixture f;
+
+  (void)state;
+  begin(&f, CMAP_U64, SPREAD_GOOD, 64);
+  assert_ok(split(&f, 0, 1));
+  assert_ok(split(&f, UINT64_MAX, 5));
+  check(&f);
+  assert_int_equal(f.table.directory.shards_at[1], 1);
+  assert_int_equal(f.table.directory.shards_at[6], 2);
+  merge_all(&f);
+  end(&f);
+}
+
+/* -------------------------------------------------------------------------
+ * Tables that grow and shrink
+ * ------------------------------------------------------------------------- */
+
+static void tables_grow_key_by_key(void **state)
+{
+  (void)state;
+  FOR_ALL_SETTINGS(kind, spread)
+  {
+    for (size_t groups = 1; groups <= 4; groups *= 4) {
+      struct fixture f;
+
+      begin(&f, kind, (enum spread)spread, groups);
+      for (uint64_t keys = 1; keys <= 3 * KEYS; keys += 1 + keys / 8) {
+        put_until(&f, keys);
+        check(&f);
+      }
+      for (uint64_t keys = f.keys; keys > 0; keys -= 1 + keys / 4) {
+        take_until(&f, keys);
+        check(&f);
+      }
+      merge_all(&f);
+      end(&f);
+    }
+  }
+}
+
+/* Hashes that no split can part do not make the directory deep. */
+static void directories_stay_small(void **state)
+{
+  (void)state;
+  for (unsigned spread = 0; spread < SPREADS; spread++) {
+    struct cmap__directory *directory;
+    struct fixture f;
+    uintptr_t word;
+    size_t entries;
+
+    begin(&f, CMAP_U64, (enum spread)spread, 1);
+    directory = &f.table.directory;
+    put_until(&f, 2000);
+    check(&f);
+    word = cmap__directory_word(directory);
+    entries = (size_t)1 << cmap__directory_depth_of(word);
+    assert_true(entries <= 8 * cmap__load_relaxed(&directory->shards) + 64);
+    if (spread == SPREAD_CONSTANT)
+      assert_int_equal(cmap__load_relaxed(&directory->shards), 1);
+    if (spread == SPREAD_GOOD || spread == SPREAD_HIGH_16)
+      assert_true(cmap__load_relaxed(&directory->shards) > 100);
+    end(&f);
+  }
+}
+
+/* -------------------------------------------------------------------------
+ * Refused memory
+ * ------------------------------------------------------------------------- */
+
+enum change { RESIZE, SPLIT, MERGE, CHANGES };
+
+static enum cmap_status change(struct fixture *f, enum change what)
+{
+  switch (what) {
+  case RESIZE:
+    return resize(f, 0, 9);
+  case SPLIT:
+    return split(f, UINT64_MAX, 7);
+  default:
+    return merge(f, 0);
+  }
+}
+
+/* All requests from the n-th on are refused, for every n: until it works, it
+   changes nothing, and what was taken for it is used by the next attempt. */
+static void check_refusals(unsigned kind, enum change what)
+{
+  struct fixture f;
+  unsigned refusals = 0;
+  size_t shards;
+
+  begin(&f, kind, SPREAD_GOOD, 64);
+  put_until(&f, KEYS);
+  if (what == MERGE)
+    assert_ok(split(&f, 0, 1));
+  shards = cmap__load_relaxed(&f.table.directory.shards);
+  for (size_t n = 1;; n++) {
+    enum cmap_status status;
+
+    counting_alloc_fail_from(&f.alloc, n);
+    status = change(&f, what);
+    counting_alloc_fail_none(&f.alloc);
+    check(&f);
+    if (status == CMAP_OK)
+      break;
+    assert_int_equal(status, CMAP_ENOMEM);
+    assert_int_equal(cmap__load_relaxed(&f.table.directory.shards), shards);
+    refusals++;
+    assert_true(n < 100);
+  }
+  if (what != MERGE)
+    assert_true(refusals > 0);
+  merge_all(&f);
+  end(&f);
+}
+
+static void refused_changes_change_nothing(void **state)
+{
+  (void)state;
+  for (unsigned kind = CMAP_U32; kind <= CMAP_CUSTOM; kind++) {
+    for (unsigned what = 0; what < CHANGES; what++)
+      check_refusals(kind, (enum change)what);
+  }
+}
+
+/* The same for whole inserts: each is refused as often as it takes. */
+static void refused_inserts_change_nothing(void **state)
+{
+  (void)state;
+  FOR_ALL_SETTINGS(kind, spread)
+  {
+    struct fixture f;
+
+    begin(&f, kind, (enum spread)spread, 2);
+    while (f.keys < KEYS) {
+      size_t bytes = counting_alloc_live_bytes(&f.alloc);
+      size_t pool = f.table.pool.bytes;
+
+      for (size_t n = 1;; n++) {
+        enum cmap_status status;
+
+        counting_alloc_fail_from(&f.alloc, n);
+        status = tables_put(&f.table, f.keys, f.keys);
+        counting_alloc_fail_none(&f.alloc);
+        if (status == CMAP_OK)
+          break;
+        assert_int_equal(status, CMAP_ENOMEM);
+        /* Nothing but the pool and the directory may have grown. */
+        if (f.table.pool.bytes == pool && n == 1)
+          assert_int_equal(counting_alloc_live_bytes(&f.alloc), bytes);
+        check(&f);
+      }
+      f.keys++;
+    }
+    check(&f);
+    end(&f);
+  }
+}
+
+/* Without memory a shard takes entries beyond its limit, to the last slot. */
+static void full_shards_use_their_last_slots(void **state)
+{
+  struct fixture f;
+
+  (void)state;
+  begin(&f, CMAP_U64, SPREAD_GOOD, 4);
+  assert_ok(resize(&f, 0, 2));
+  counting_alloc_fail_from(&f.alloc, 1);
+  /* What the pool has left over may still do for a split or two. */
+  while (tables_put(&f.table, f.keys, f.keys) == CMAP_OK)
+    f.keys++;
+  check(&f);
+  assert_true(f.keys >= 44);
+  for (uint64_t i = 0; i < 30; i++)
+    assert_status(tables_put(&f.table, i, 0), CMAP_EXISTS);
+  check(&f);
+  counting_alloc_fail_none(&f.alloc);
+  put_until(&f, f.keys + 100);
+  check(&f);
+  end(&f);
+}
+
+/* -------------------------------------------------------------------------
+ * Worn shards
+ * ------------------------------------------------------------------------- */
+
+/* Removals leave overflow bits, which a rebuild of the same size clears. */
+static void worn_shards_are_rebuilt(void **state)
+{
+  struct cmap__shard *shard;
+  struct cmap__probe probe;
+  struct cmap__place place;
+  struct tables_key key;
+  struct fixture f;
+
+  (void)state;
+  begin(&f, CMAP_U64, SPREAD_CONSTANT, 8);
+  put_until(&f, 80);
+  shard = tables_lock(&f.table, 0);
+  tables_key(&key, CMAP_U64, 1000);
+  assert_ok(cmap__probe_init(&f.table.layout, key.key, NULL, &probe));
+  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
+  /* Long probes alone do not help: nothing was removed. */
+  assert_true(place.probes >= 7);
+  assert_false(cmap__shard_is_worn(shard, place.probes));
+  tables_unlock(shard);
+  take_until(&f, 10);
+  shard = tables_lock(&f.table, 0);
+  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
+  assert_true(place.probes >= 7);
+  assert_true(cmap__shard_is_worn(shard, place.probes));
+  assert_false(cmap__shard_is_worn(shard, 0));
+  assert_ok(cmap__shard_resize(&f.table, &shard, block_log2(shard)));
+  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
+  assert_int_equal(place.probes, 0);
+  assert_false(cmap__shard_is_worn(shard, 7));
+  tables_unlock(shard);
+  check(&f);
+  end(&f);
+}
+
+static void block_sizes_hold_their_entries(void **state)
+{
+  (void)state;
+  assert_int_equal(cmap__block_log2_for(0), CMAP__NO_BLOCK);
+  for (size_t count = 1; count < 100000; count += 1 + count / 50) {
+    int g = cmap__block_log2_for(count);
+
+    assert_true(count < (size_t)CMAP__GROUP_SLOTS << g);
+    /* And no more than twice what they need, and a sixteenth. */
+    assert_true(g == 0 || count * 16 / 14 >= (size_t)CMAP__GROUP_SLOTS
+                                                 << (g - 1));
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(shards_are_resized),
+      cmocka_unit_test(shards_are_split_and_merged),
+      cmocka_unit_test(empty_shards_are_split_and_merged),
+      cmocka_unit_test(tables_grow_key_by_key),
+      cmocka_unit_test(directories_stay_small),
+      cmocka_unit_test(refused_changes_change_nothing),
+      cmocka_unit_test(refused_inserts_change_nothing),
+      cmocka_unit_test(full_shards_use_their_last_slots),
+      cmocka_unit_test(worn_shards_are_rebuilt),
+      cmocka_unit_test(block_sizes_hold_their_entries),
+  };
+
+  return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+}

@@ -34,7 +34,8 @@
 /* How often the progress line is written. */
 #define PROGRESS_NS 200000000L
 
-enum exit_status { DONE = 0, TROUBLE = 1, USAGE = 2 };
+/* Exit statuses. */
+enum { DONE = 0, TROUBLE = 1, USAGE = 2 };
 
 struct settings {
   size_t threads;
@@ -92,7 +93,7 @@ static size_t processors(void)
 
 /* false: the program ends with *exit_status. PATHs begin at argv[optind]. */
 static bool read_arguments(int argc, char **argv, struct settings *settings,
-                           enum exit_status *exit_status)
+                           int *exit_status)
 {
   static const struct option long_options[] = {
       {"all", no_argument, NULL, 'a'},
@@ -192,8 +193,7 @@ static bool find_files(struct job *job, char **paths)
 }
 
 /* Finds, counts, prints. */
-static enum exit_status run(struct job *job, const struct settings *settings,
-                            char **paths)
+static int run(struct job *job, const struct settings *settings, char **paths)
 {
   double begin = now();
   double seconds;
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
   static struct job job; /* zero */
   struct settings settings = {.threads = processors(), .top = 20};
-  enum exit_status exit_status;
+  int exit_status;
   enum cmap_status status;
 
   if (!read_arguments(argc, argv, &settings, &exit_status))

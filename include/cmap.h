@@ -798,8 +798,10 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
  * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
  * key and one type of value: `struct name`, and for every call cmap_x of the
  * sections 5 to 9 a function name_x. They are thin inline functions around the
- * calls above, whose contracts hold for them. The compiler refuses the wrong
- * key, value, output or callback, and a map of another name.
+ * calls above, whose contracts hold for them. The compiler refuses a map of
+ * another name and a wrong struct; of wrong numbers and pointers (a key, an
+ * output, a callback) C compilers before gcc 14 and clang 16 only warn. All
+ * names that begin with name_ are taken.
  *
  *     struct account {
  *       int64_t cents;

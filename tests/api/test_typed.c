@@ -148,7 +148,7 @@ static void reading(void **state)
   assert_ok(bank_get(bank, "ada", NULL, NULL));
   assert_ok(bank_contains(bank, "ada", NULL));
   assert_int_equal(account.cents, 5);
-  assert_status(bank_view(bank, "ada", look, &call, NULL), USER_STATUS);
+  assert_status(bank_view(bank, "ada", look, &call, NULL), USER);
   assert_int_equal(call.calls, 1);
   assert_status(bank_get(bank, NULL, &account, NULL), CMAP_EINVAL);
   bank_destroy(bank);
@@ -195,7 +195,7 @@ static void making(void **state)
   (void)state;
   assert_status(
       bank_get_or_insert_with(bank, "ada", &account, &event, make, &call, NULL),
-      USER_STATUS);
+      USER);
   call.status = CMAP_OK;
   assert_ok(bank_get_or_insert_with(bank, "ada", &account, &event, make, &call,
                                     NULL));

@@ -10,10 +10,11 @@
 #define MAGIC_DEAD UINT64_C(0x6465616462000001)
 #define FRESH      0xa5
 #define POISON     0xdb
+#define HEAD_ALIGN _Alignof(struct head)
 #define TAIL_BYTES 8
 #define TAIL       0x7e
 
-/* What lies right before each block. */
+/* What lies before each block, at the next aligned address. */
 struct head {
   uint64_t magic;
   size_t size;
@@ -42,10 +43,17 @@ static size_t block_offset(size_t align)
 {
   size_t offset = align;
 
-  while (offset < sizeof(struct head)) {
+  while (offset < sizeof(struct head) + HEAD_ALIGN) {
     offset += 2 * align;
   }
   return offset;
+}
+
+static struct head *head_of(unsigned char *block)
+{
+  size_t gap = (uintptr_t)block % HEAD_ALIGN;
+
+  return (struct head *)(void *)(block - gap - sizeof(struct head));
 }
 
 static bool must_fail(struct counting_alloc *counting)
@@ -77,7 +85,7 @@ static void *counting_allocate(size_t size, size_t align, void *ctx)
     return NULL;
   }
   block = (unsigned char *)base + offset;
-  head = (struct head *)(void *)(block - sizeof *head);
+  head = head_of(block);
   head->magic = MAGIC_LIVE;
   head->size = size;
   head->align = align;
@@ -100,7 +108,7 @@ static void counting_free(void *memory, size_t size, size_t align, void *ctx)
     CHECK_NEVER("NULL is freed");
     return;
   }
-  head = (struct head *)(void *)(block - sizeof *head);
+  head = head_of(block);
   if (head->magic != MAGIC_LIVE || head->owner != counting) {
     CHECK_NEVER("what is freed is not a live block of this allocator");
     return;

@@ -1,0 +1,176 @@
+/*
+ * The limit: libcmap's own table without all that makes it safe.
+ *
+ * The same hash, the same groups of 11 slots with the same search, the same
+ * preferred cache line and prefetch, laid out alike and filled as full. What is
+ * missing is what this row is there to weigh: the call into a shared library,
+ * the directory, the sequence counts with their second look, the checks of
+ * arguments, and any thought of another thread. It is inlined into the loop,
+ * reads only, and belongs to no user.
+ */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "table/group.h"
+#include "table/hash.h"
+
+/* A group's metadata without atomics: the words of struct cmap__group. */
+struct raw_group {
+  uint64_t lo;
+  uint64_t hi;
+};
+
+struct raw_slot {
+  uint64_t key;
+  uint64_t value;
+};
+
+struct raw_table {
+  struct raw_group *groups;
+  struct raw_slot *slots; /* CMAP__GROUP_SLOTS a group */
+  size_t mask;
+  size_t len;
+  struct cmap__hash_key hash_key;
+};
+
+static void *zeroed(size_t size)
+{
+  void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
+
+  if (memory == NULL)
+    abort();
+  memset(memory, 0, size);
+  return memory;
+}
+
+/* As many groups as libcmap has for so many keys: a power of two, and at most
+ * 13/16 full. */
+static void *create(size_t keys)
+{
+  struct raw_table *table = zeroed(sizeof *table);
+  size_t groups = 1;
+
+  while (groups * CMAP__GROUP_SLOTS * 13 / 16 < keys)
+    groups *= 2;
+  table->mask = groups - 1;
+  table->groups = zeroed(groups * sizeof *table->groups);
+  table->slots = zeroed(groups * CMAP__GROUP_SLOTS * sizeof *table->slots);
+  /* Any two numbers; they change nothing about the speed. */
+  table->hash_key.k0 = bench_key(1);
+  table->hash_key.k1 = bench_key(2);
+  return table;
+}
+
+static void destroy(void *map)
+{
+  struct raw_table *table = map;
+
+  free(table->groups);
+  free(table->slots);
+  free(table);
+}
+
+static size_t len(void *map)
+{
+  return ((struct raw_table *)map)->len;
+}
+
+static unsigned preferred(uint64_t hash)
+{
+  return (cmap__hash_position(hash) * CMAP__GROUP_SLOTS) >> 5;
+}
+
+static unsigned choose(const struct raw_slot *slots, unsigned empty,
+                       uint64_t hash)
+{
+  uintptr_t line = (uintptr_t)&slots[preferred(hash)] / 64;
+
+  for (unsigned left = empty; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    if ((uintptr_t)&slots[index] / 64 == line)
+      return index;
+  }
+  return (unsigned)__builtin_ctz(empty);
+}
+
+static void insert_one(struct raw_table *table, uint64_t key)
+{
+  uint64_t hash = cmap__hash_u64(&table->hash_key, key);
+  size_t at = (size_t)cmap__hash_group(hash) & table->mask;
+
+  for (size_t step = 1;; at = (at + step++) & table->mask) {
+    struct raw_group *group = &table->groups[at];
+    struct raw_slot *slots = &table->slots[at * CMAP__GROUP_SLOTS];
+    unsigned empty = cmap__group_empty(group->lo, group->hi);
+    unsigned index;
+    uint64_t *word;
+    if (empty == 0) {
+      group->hi |= (uint64_t)cmap__hash_overflow_bit(hash)
+                   << CMAP__OVERFLOW_SHIFT;
+      continue;
+    }
+    index = choose(slots, empty, hash);
+    word = index < 8 ? &group->lo : &group->hi;
+    *word = cmap__group_with_tag(*word, index, cmap__hash_tag(hash));
+    slots[index].key = slots[index].value = key;
+    table->len++;
+    return;
+  }
+}
+
+static uint64_t insert(void *map, const struct trace *trace)
+{
+  for (size_t i = 0; i < trace->count; i++)
+    insert_one(map, trace->keys[i]);
+  return trace->count;
+}
+
+static inline bool find(const struct raw_table *table, uint64_t key,
+                        uint64_t *value)
+{
+  uint64_t hash = cmap__hash_u64(&table->hash_key, key);
+  size_t at = (size_t)cmap__hash_group(hash) & table->mask;
+
+  for (size_t step = 1;; at = (at + step++) & table->mask) {
+    const struct raw_group *group = &table->groups[at];
+    const struct raw_slot *slots = &table->slots[at * CMAP__GROUP_SLOTS];
+    unsigned match;
+    cmap__prefetch(&slots[preferred(hash)]);
+    match = cmap__group_match(group->lo, group->hi, cmap__hash_tag(hash));
+    for (; match != 0; match &= match - 1) {
+      unsigned index = (unsigned)__builtin_ctz(match);
+      if (cmap__likely(slots[index].key == key)) {
+        *value = slots[index].value;
+        return true;
+      }
+    }
+    if (!cmap__group_overflowed(group->hi, cmap__hash_overflow_bit(hash)) ||
+        step > table->mask)
+      return false;
+  }
+}
+
+static uint64_t get(void *map, const struct trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    uint64_t value;
+    if (find(map, trace->keys[i], &value))
+      sum += value;
+  }
+  return sum;
+}
+
+const struct impl bench_impl_raw = {
+    .name = "raw",
+    .what = "the same table without safety, inlined: the limit of get and miss",
+    .create = create,
+    .destroy = destroy,
+    .len = len,
+    .get = get,
+    .insert = insert,
+    .max_threads = 1,
+};

@@ -1,0 +1,192 @@
+/*
+ * Readers against storage that is used again and again: the two models of
+ * docs/memory-model.md on real threads, as fast as one thread can replace
+ * shards.
+ *
+ *   split and merge  shards of one group split by a few keys that come, and
+ *                    merge when these are gone; a block that was one shard's
+ *                    is another's a moment later
+ *   rebuild          one shard grows and shrinks, back and forth between the
+ *                    same blocks; all keys collide, so that a probe crosses
+ *                    groups and each rebuild lays the keys out anew
+ *
+ * Permanent keys must always be found. One key comes and goes: a read during
+ * which it neither came nor went must say how it is.
+ */
+#include "numbers.h"
+#include "random.h"
+#include "settings.h"
+#include "threads.h"
+
+#define TESTS 2
+
+struct stage {
+  struct cmap *map;
+  size_t rounds;       /* const */
+  uint64_t permanent;  /* const: keys below are always present */
+  uint64_t end;        /* const: keys from `permanent` on make shards split */
+  atomic_uint changes; /* of the key that comes and goes: two a change, odd
+                          while it happens, present after an odd number */
+  atomic_bool over;
+};
+
+/* The key that comes and goes. */
+#define GUEST UINT64_C(1000000)
+
+static void change_guest(struct stage *stage)
+{
+  unsigned changes =
+      atomic_load_explicit(&stage->changes, memory_order_relaxed);
+
+  atomic_store(&stage->changes, changes + 1);
+  if (changes / 2 % 2 == 0) {
+    numbers_put(stage->map, GUEST, 1);
+  } else {
+    numbers_drop(stage->map, GUEST);
+  }
+  atomic_store(&stage->changes, changes + 2);
+}
+
+static void read_guest(struct stage *stage)
+{
+  unsigned before = atomic_load(&stage->changes);
+  bool present = numbers_has(stage->map, GUEST);
+
+  if (before % 2 == 0 && atomic_load(&stage->changes) == before) {
+    CHECK(present == (before / 2 % 2 == 1));
+  }
+}
+
+static void read_on(struct stage *stage, struct random *random)
+{
+  uint64_t first = random_next(random);
+
+  while (!atomic_load_explicit(&stage->over, memory_order_relaxed)) {
+    for (uint64_t i = 0; i < stage->permanent; i++) {
+      uint64_t id = (first + i) % stage->permanent;
+      CHECK(numbers_get(stage->map, id) == random_mix(id));
+      read_guest(stage);
+    }
+    CHECK(!numbers_has(stage->map, stage->end + first % 100));
+  }
+}
+
+static void split_and_merge(struct stage *stage, struct random *random)
+{
+  for (size_t round = 0; round < stage->rounds; round++) {
+    for (uint64_t id = stage->permanent; id < stage->end; id++) {
+      numbers_put(stage->map, id, 0);
+    }
+    if (random_once_in(random, 2)) {
+      change_guest(stage);
+    }
+    for (uint64_t id = stage->permanent; id < stage->end; id++) {
+      numbers_drop(stage->map, id);
+    }
+    CHECK_OK(cmap_shrink_to_fit(stage->map, NULL));
+    if (random_once_in(random, 2)) {
+      change_guest(stage);
+    }
+  }
+}
+
+static void rebuild(struct stage *stage, struct random *random)
+{
+  for (size_t round = 0; round < stage->rounds; round++) {
+    uint64_t id = stage->permanent + random_below(random, 3);
+    size_t room = 60 + random_below(random, 200);
+    CHECK_OK(cmap_reserve(stage->map, room, NULL));
+    if (random_once_in(random, 2)) {
+      change_guest(stage);
+    }
+    /* A key more in front of others, or behind them. */
+    numbers_put(stage->map, id, 0);
+    CHECK_OK(cmap_shrink_to_fit(stage->map, NULL));
+    numbers_drop(stage->map, id);
+  }
+}
+
+static void act(unsigned index, void *ctx)
+{
+  struct stage *stage = ctx;
+  struct random random;
+
+  random_begin(&random, index);
+  if (index > 0) {
+    read_on(stage, &random);
+    return;
+  }
+  if (stage->end > stage->permanent + 3) {
+    split_and_merge(stage, &random);
+  } else {
+    rebuild(stage, &random);
+  }
+  atomic_store_explicit(&stage->over, true, memory_order_relaxed);
+}
+
+static uint64_t same_hash(struct cmap_key key, void *ctx)
+{
+  (void)key;
+  (void)ctx;
+  return 7;
+}
+
+static void run(struct stage *stage, struct cmap *map, unsigned readers)
+{
+  stage->map = map;
+  atomic_init(&stage->changes, 0);
+  atomic_init(&stage->over, false);
+  for (uint64_t id = 0; id < stage->permanent; id++) {
+    numbers_put(map, id, random_mix(id));
+  }
+  threads_run(1 + readers, act, stage);
+  cmap_destroy(map);
+  checks_assert();
+}
+
+/* One reader has a processor of its own; two meet in the same groups. */
+static void shards_split_and_merge(void **state)
+{
+  struct stage stage = {.permanent = 6, .end = 30};
+  struct soak soak;
+
+  (void)state;
+  stage.rounds = test_scale(30000);
+  soak_begin(&soak, TESTS);
+  do {
+    run(&stage, numbers_open_small(), 1);
+    run(&stage, numbers_open_small(), 2);
+  } while (soak_again(&soak));
+}
+
+static void a_shard_is_rebuilt_back_and_forth(void **state)
+{
+  struct stage stage = {.permanent = 30, .end = 33};
+  struct cmap_options options;
+  struct soak soak;
+
+  (void)state;
+  stage.rounds = test_scale(50000);
+  soak_begin(&soak, TESTS);
+  do {
+    for (int collide = 0; collide < 2; collide++) {
+      for (unsigned readers = 1; readers <= 2; readers++) {
+        struct cmap *map = NULL;
+        cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+        options.key_hash = collide ? same_hash : NULL;
+        assert_ok(cmap_create(&options, &map));
+        run(&stage, map, readers);
+      }
+    }
+  } while (soak_again(&soak));
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(shards_split_and_merge),
+      cmocka_unit_test(a_shard_is_rebuilt_back_and_forth),
+  };
+
+  return cmocka_run_group_tests_name("recycled_blocks", tests, NULL, NULL);
+}

@@ -799,9 +799,10 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
  * key and one type of value: `struct name`, and for every call cmap_x of the
  * sections 5 to 9 a function name_x. They are thin inline functions around the
  * calls above, whose contracts hold for them. The compiler refuses a map of
- * another name and a wrong struct; of wrong numbers and pointers (a key, an
- * output, a callback) C compilers before gcc 14 and clang 16 only warn. All
- * names that begin with name_ are taken.
+ * another name and a wrong struct. Of wrong pointers (a key, an output, a
+ * callback) many C compilers only warn; with -Werror=int-conversion and
+ * -Werror=incompatible-pointer-types they refuse them, too. All names that
+ * begin with name_ are taken.
  *
  *     struct account {
  *       int64_t cents;

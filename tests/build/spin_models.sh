@@ -16,7 +16,8 @@ errors() {
   mkdir "$dir"
   (cd "$dir" && spin -a "${@:2}" "$1") >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "spin does not take ${1##*/} ${2:-}"; }
-  (cd "$dir" && "$cc" -w -O1 "${limits[@]}" -o pan pan.c) >"$scratch/log" 2>&1 ||
+  (cd "$dir" && "$cc" -w -O1 "${limits[@]}" -o pan pan.c) \
+    >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "${1##*/} ${2:-}: pan.c does not compile"; }
   (cd "$dir" && ./pan -m1000000) >"$scratch/log" 2>&1 || true
   if grep -qE 'max search depth too small|out of memory|reached -DMEMLIM' \

@@ -144,7 +144,8 @@ static void run(struct stage *stage, struct cmap *map, unsigned readers)
   checks_assert();
 }
 
-/* One reader has a processor of its own; two meet in the same groups. */
+/* One reader has a processor of its own; many are interrupted in the middle of
+   a probe, and find the storage several lives later. */
 static void shards_split_and_merge(void **state)
 {
   struct stage stage = {.permanent = 6, .end = 30};
@@ -155,29 +156,36 @@ static void shards_split_and_merge(void **state)
   soak_begin(&soak, TESTS);
   do {
     run(&stage, numbers_open_small(), 1);
-    run(&stage, numbers_open_small(), 2);
+    run(&stage, numbers_open_small(), 5);
   } while (soak_again(&soak));
+}
+
+static struct cmap *open_colliding(void)
+{
+  struct cmap_options options;
+  struct cmap *map = NULL;
+
+  cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+  options.key_hash = same_hash;
+  assert_ok(cmap_create(&options, &map));
+  return map;
 }
 
 static void a_shard_is_rebuilt_back_and_forth(void **state)
 {
-  struct stage stage = {.permanent = 30, .end = 33};
-  struct cmap_options options;
+  struct stage few = {.permanent = 30, .end = 33};
+  struct stage many = {.permanent = 90, .end = 93};
   struct soak soak;
 
   (void)state;
-  stage.rounds = test_scale(50000);
+  few.rounds = test_scale(50000);
+  many.rounds = test_scale(20000);
   soak_begin(&soak, TESTS);
   do {
-    for (int collide = 0; collide < 2; collide++) {
-      for (unsigned readers = 1; readers <= 2; readers++) {
-        struct cmap *map = NULL;
-        cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
-        options.key_hash = collide ? same_hash : NULL;
-        assert_ok(cmap_create(&options, &map));
-        run(&stage, map, readers);
-      }
-    }
+    run(&few, numbers_open(), 1);
+    run(&few, numbers_open(), 2);
+    run(&few, open_colliding(), 1);
+    run(&many, open_colliding(), 5);
   } while (soak_again(&soak));
 }
 

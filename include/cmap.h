@@ -159,6 +159,12 @@ CMAP_API const char *cmap_status_name(enum cmap_status status)
 CMAP_API const char *cmap_status_text(enum cmap_status status)
     CMAP_SYMBOL(status_text);
 
+/* A status of the user's own, for callbacks; `number` is above 0. */
+static inline enum cmap_status cmap_status_user(int number)
+{
+  return (enum cmap_status)number;
+}
+
 /* What a call that returned CMAP_OK did to the entry. */
 enum cmap_event {
   CMAP_FOUND,    /* the key was present and its entry is unchanged */

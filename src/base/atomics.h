@@ -50,7 +50,28 @@
   atomic_compare_exchange_strong_explicit(                                     \
       (p), (expected), (desired), memory_order_acq_rel, memory_order_relaxed)
 
-#define cmap__fence_release() atomic_thread_fence(memory_order_release)
-#define cmap__fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
+/*
+ * Fences. gcc warns that ThreadSanitizer does not follow them; nothing that it
+ * checks here relies on one (sync/seqcount.h).
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#  pragma GCC diagnostic push
+#  pragma GCC diagnostic ignored "-Wpragmas"
+#  pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
+static inline void cmap__fence_release(void)
+{
+  atomic_thread_fence(memory_order_release);
+}
+
+static inline void cmap__fence_seq_cst(void)
+{
+  atomic_thread_fence(memory_order_seq_cst);
+}
+
+#if defined(__GNUC__) && !defined(__clang__)
+#  pragma GCC diagnostic pop
+#endif
 
 #endif

@@ -47,9 +47,10 @@
  */
 #if CMAP__TSAN && defined(__clang__)
 #  define CMAP__UNINSTRUMENTED                                                 \
-    __attribute__((noinline, disable_sanitizer_instrumentation))
+    __attribute__((noinline, unused, disable_sanitizer_instrumentation))
 #elif CMAP__TSAN
-#  define CMAP__UNINSTRUMENTED __attribute__((noinline, no_sanitize_thread))
+#  define CMAP__UNINSTRUMENTED                                                 \
+    __attribute__((noinline, unused, no_sanitize_thread))
 #else
 #  define CMAP__UNINSTRUMENTED __attribute__((always_inline)) inline
 #endif

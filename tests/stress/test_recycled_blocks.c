@@ -23,15 +23,21 @@
 struct stage {
   struct cmap *map;
   size_t rounds;       /* const */
-  uint64_t permanent;  /* const: keys below are always present */
-  uint64_t end;        /* const: keys from `permanent` on make shards split */
+  uint64_t permanent;  /* const: keys below are always present, and keys from
+                          there on come and go, unseen by the readers */
+  size_t room;         /* const: what is reserved, to make shards grow; 0:
+                          they are split instead */
   atomic_uint changes; /* of the key that comes and goes: two a change, odd
                           while it happens, present after an odd number */
   atomic_bool over;
 };
 
 /* The key that comes and goes. */
-#define GUEST UINT64_C(1000000)
+#define GUEST     UINT64_C(1000000)
+/* Keys from here on are never inserted. */
+#define ABSENT    UINT64_C(2000000)
+/* So many keys more make shards split. */
+#define SPLITTING 24
 
 static void change_guest(struct stage *stage)
 {
@@ -67,20 +73,22 @@ static void read_on(struct stage *stage, struct random *random)
       CHECK(numbers_get(stage->map, id) == random_mix(id));
       read_guest(stage);
     }
-    CHECK(!numbers_has(stage->map, stage->end + first % 100));
+    CHECK(!numbers_has(stage->map, ABSENT + first % 100));
   }
 }
 
 static void split_and_merge(struct stage *stage, struct random *random)
 {
+  uint64_t end = stage->permanent + SPLITTING;
+
   for (size_t round = 0; round < stage->rounds; round++) {
-    for (uint64_t id = stage->permanent; id < stage->end; id++) {
+    for (uint64_t id = stage->permanent; id < end; id++) {
       numbers_put(stage->map, id, 0);
     }
     if (random_once_in(random, 2)) {
       change_guest(stage);
     }
-    for (uint64_t id = stage->permanent; id < stage->end; id++) {
+    for (uint64_t id = stage->permanent; id < end; id++) {
       numbers_drop(stage->map, id);
     }
     CHECK_OK(cmap_shrink_to_fit(stage->map, NULL));
@@ -90,19 +98,23 @@ static void split_and_merge(struct stage *stage, struct random *random)
   }
 }
 
+/* Between the same two sizes, so that the same blocks come back soon. */
 static void rebuild(struct stage *stage, struct random *random)
 {
   for (size_t round = 0; round < stage->rounds; round++) {
-    uint64_t id = stage->permanent + random_below(random, 3);
-    size_t room = 60 + random_below(random, 200);
-    CHECK_OK(cmap_reserve(stage->map, room, NULL));
+    uint64_t end = stage->permanent + random_below(random, stage->room / 4);
+    CHECK_OK(cmap_reserve(stage->map, stage->room, NULL));
+    /* What is removed again leaves gaps: the rest is laid out anew. */
+    for (uint64_t id = stage->permanent; id < end; id++) {
+      numbers_put(stage->map, id, 0);
+    }
     if (random_once_in(random, 2)) {
       change_guest(stage);
     }
-    /* A key more in front of others, or behind them. */
-    numbers_put(stage->map, id, 0);
+    for (uint64_t id = stage->permanent; id < end; id++) {
+      numbers_drop(stage->map, id);
+    }
     CHECK_OK(cmap_shrink_to_fit(stage->map, NULL));
-    numbers_drop(stage->map, id);
   }
 }
 
@@ -116,7 +128,7 @@ static void act(unsigned index, void *ctx)
     read_on(stage, &random);
     return;
   }
-  if (stage->end > stage->permanent + 3) {
+  if (stage->room == 0) {
     split_and_merge(stage, &random);
   } else {
     rebuild(stage, &random);
@@ -148,7 +160,7 @@ static void run(struct stage *stage, struct cmap *map, unsigned readers)
    a probe, and find the storage several lives later. */
 static void shards_split_and_merge(void **state)
 {
-  struct stage stage = {.permanent = 6, .end = 30};
+  struct stage stage = {.permanent = 6};
   struct soak soak;
 
   (void)state;
@@ -173,13 +185,13 @@ static struct cmap *open_colliding(void)
 
 static void a_shard_is_rebuilt_back_and_forth(void **state)
 {
-  struct stage few = {.permanent = 30, .end = 33};
-  struct stage many = {.permanent = 90, .end = 93};
+  struct stage few = {.permanent = 30, .room = 100};
+  struct stage many = {.permanent = 90, .room = 160};
   struct soak soak;
 
   (void)state;
-  few.rounds = test_scale(50000);
-  many.rounds = test_scale(20000);
+  few.rounds = test_scale(30000);
+  many.rounds = test_scale(40000);
   soak_begin(&soak, TESTS);
   do {
     run(&few, numbers_open(), 1);

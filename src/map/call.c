@@ -139,10 +139,10 @@ enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,
 
 enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
                                 const struct cmap_how *how,
-                                cmap__visit_shard *visit, void *ctx)
+                                cmap__visit_shard *visit_shard, void *ctx)
 {
   struct cmap__patience patience;
-  struct cmap__locked locked;
+  struct cmap__visit visit;
   const uint64_t *unused;
   uint64_t hash = 0;
 
@@ -150,12 +150,13 @@ enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
     return CMAP_EINVAL;
   do {
     enum cmap_status status =
-        cmap__table_lock(&map->table, hash, mode, &patience, &locked);
+        cmap__table_lock(&map->table, hash, mode, &patience, &visit.locked);
     if (status != CMAP_OK)
       return status;
-    hash = cmap__shard_next_hash(locked.shard);
-    status = visit(map, &locked, ctx);
-    cmap__table_unlock(&locked);
+    visit.from = hash;
+    hash = cmap__shard_next_hash(visit.locked.shard);
+    status = visit_shard(map, &visit, ctx);
+    cmap__table_unlock(&visit.locked);
     if (status != CMAP_OK)
       return status;
   } while (hash != 0);

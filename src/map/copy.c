@@ -50,15 +50,16 @@ static enum cmap_status copy_entry(const struct cmap__layout *layout,
 
 /* Copies all entries of a held shard. On failure `copies` has some of them. */
 static enum cmap_status copies_take(const struct cmap__layout *layout,
-                                    const struct cmap__shard *shard,
+                                    const struct cmap__visit *visit,
                                     struct copies *copies)
 {
-  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct cmap__place place;
   enum cmap_status status = CMAP_OK;
 
   copies->count = 0;
-  copies->bytes = cmap__shard_count(shard) * cmap__layout_slot_bytes(layout);
+  copies->bytes =
+      cmap__shard_count(visit->locked.shard) * cmap__layout_slot_bytes(layout);
   copies->words = NULL;
   if (copies->bytes == 0)
     return CMAP_OK;
@@ -181,13 +182,13 @@ static enum cmap_status merge_copies(const struct cmap__layout *layout,
 }
 
 static enum cmap_status merge_shard(struct cmap *from,
-                                    struct cmap__locked *locked, void *ctx)
+                                    struct cmap__visit *visit, void *ctx)
 {
   const struct cmap__layout *layout = &from->table.layout;
   struct copies copies;
-  enum cmap_status status = copies_take(layout, locked->shard, &copies);
+  enum cmap_status status = copies_take(layout, visit, &copies);
 
-  cmap__locked_release(locked);
+  cmap__locked_release(&visit->locked);
   if (status == CMAP_OK)
     return merge_copies(layout, &copies, ctx);
   copies_free(layout, &copies, 0);
@@ -297,10 +298,10 @@ static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
 #define DIFFERENT CMAP_MISMATCH
 
 static enum cmap_status compare_shard(struct cmap *outer,
-                                      struct cmap__locked *locked, void *ctx)
+                                      struct cmap__visit *visit, void *ctx)
 {
   const struct cmap__layout *layout = &outer->table.layout;
-  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct comparison *c = ctx;
   struct cmap__place place;
 

@@ -51,16 +51,16 @@ enum cmap_status cmap_create(const struct cmap_options *options,
 
 /* Nobody else sees the map any more: entries are released where they are. */
 static enum cmap_status destroy_entries(struct cmap *map,
-                                        struct cmap__locked *locked, void *ctx)
+                                        struct cmap__visit *visit, void *ctx)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct cmap__place place;
   struct cmap__slot_image image;
 
   (void)ctx;
   while (cmap__cursor_next(layout, &cursor, &place)) {
-    cmap__shard_take(layout, locked->shard, &place, false, image.words);
+    cmap__shard_take(layout, visit->locked.shard, &place, false, image.words);
     cmap__slot_words_release(layout, image.words, NULL);
   }
   return CMAP_OK;

@@ -171,11 +171,29 @@ static inline bool cmap__value_is_missing(const struct cmap *map,
 }
 
 /*
- * Calls `visit` for every shard, in hash order, each locked in `mode`: a status
- * ends the walk and is returned. visit unlocks with cmap__locked_release when
- * it is done with the shard, so that it can release what it removed after that;
- * what it has not unlocked, the walk does.
+ * Calls visit_shard for every shard, in hash order, each locked in `mode`: a
+ * status ends the walk and is returned. visit_shard unlocks with
+ * cmap__locked_release when it is done with the shard, so that it can release
+ * what it removed after that; what it has not unlocked, the walk does.
  */
+struct cmap__visit {
+  struct cmap__locked locked;
+  /* Entries with lower hashes have been visited: a shard that was merged since
+     then comes twice. */
+  uint64_t from;
+};
+
+/* The entries of the shard that the walk has not met yet. */
+static inline struct cmap__cursor
+cmap__visit_cursor(const struct cmap__visit *visit)
+{
+  const struct cmap__shard *shard = visit->locked.shard;
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+
+  cursor.from = shard->prefix < visit->from ? visit->from : 0;
+  return cursor;
+}
+
 static inline void cmap__locked_release(struct cmap__locked *locked)
 {
   cmap__table_unlock(locked);
@@ -183,9 +201,9 @@ static inline void cmap__locked_release(struct cmap__locked *locked)
 }
 
 typedef enum cmap_status
-cmap__visit_shard(struct cmap *map, struct cmap__locked *locked, void *ctx);
+cmap__visit_shard(struct cmap *map, struct cmap__visit *visit, void *ctx);
 enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
                                 const struct cmap_how *how,
-                                cmap__visit_shard *visit, void *ctx);
+                                cmap__visit_shard *visit_shard, void *ctx);
 
 #endif

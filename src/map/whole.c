@@ -66,17 +66,17 @@ struct view_all {
   void *ctx;
 };
 
-static enum cmap_status view_shard(struct cmap *map,
-                                   struct cmap__locked *locked, void *ctx)
+static enum cmap_status view_shard(struct cmap *map, struct cmap__visit *visit,
+                                   void *ctx)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   const struct view_all *all = ctx;
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
   struct cmap__hold hold;
 
-  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__READ);
+  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__READ);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place))
     status = all->view(cmap__slot_key(layout, place.slot),
                        cmap__slot_value(layout, place.slot), all->ctx);
@@ -99,17 +99,17 @@ struct alter_all {
   void *ctx;
 };
 
-static enum cmap_status alter_shard(struct cmap *map,
-                                    struct cmap__locked *locked, void *ctx)
+static enum cmap_status alter_shard(struct cmap *map, struct cmap__visit *visit,
+                                    void *ctx)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   const struct alter_all *all = ctx;
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
   struct cmap__hold hold;
 
-  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__WRITE);
+  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__WRITE);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
     uint64_t hi = cmap__seq_open_for_user(&place.group->hi);
     status = all->alter(cmap__slot_key(layout, place.slot),
@@ -138,28 +138,28 @@ struct retain {
 
 /* Unlocks the shard before the destructors run. */
 static enum cmap_status retain_shard(struct cmap *map,
-                                     struct cmap__locked *locked, void *ctx)
+                                     struct cmap__visit *visit, void *ctx)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__cursor cursor = cmap__cursor_begin(locked->shard->block);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct retain *retain = ctx;
   struct removed_list list;
   struct cmap__place place;
   struct cmap__hold hold;
 
-  if (!list_init(layout, &list, cmap__shard_count(locked->shard)))
+  if (!list_init(layout, &list, cmap__shard_count(visit->locked.shard)))
     return CMAP_ENOMEM;
-  cmap__hold_begin(&hold, &locked->shard->lock, CMAP__WRITE);
+  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__WRITE);
   while (cmap__cursor_next(layout, &cursor, &place)) {
     _Atomic uint64_t *hi = &place.group->hi;
     (void)cmap__seq_open_for_user(hi);
     if (!retain->keep(cmap__slot_key(layout, place.slot),
                       cmap__slot_value(layout, place.slot), retain->ctx))
-      list_take(layout, &list, locked->shard, &place, true);
+      list_take(layout, &list, visit->locked.shard, &place, true);
     cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
   }
   cmap__hold_end(&hold);
-  cmap__locked_release(locked);
+  cmap__locked_release(&visit->locked);
   retain->removed += list.count;
   list_release(layout, &list);
   list_free(layout, &list);

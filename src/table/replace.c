@@ -193,34 +193,30 @@ static enum cmap_status take_sides(struct split *split)
   const struct cmap__layout *layout = &table->layout;
   int g = layout->block_limit;
   size_t enough = full_at((size_t)CMAP__GROUP_SLOTS << g) / 8;
-  size_t taken = 0;
-  size_t announced = 0;
-  unsigned depth;
+  enum cmap_status status = CMAP_OK;
+  size_t taken;
 
-  for (; taken < split->n; taken++) {
+  for (taken = 0; taken < split->n; taken++) {
     int fit = cmap__block_log2_for(split->counts[taken]);
     /* A side with next to nothing need not start with a large block. */
     if (fit < g && split->counts[taken] >= enough)
       fit = g;
     split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
-    if (split->shards[taken] == NULL)
-      goto fail;
+    if (split->shards[taken] == NULL) {
+      status = CMAP_ENOMEM;
+      break;
+    }
   }
-  for (; announced < split->n; announced++) {
-    (void)side_prefix(split, announced, &depth);
-    if (cmap__directory_announce(&table->directory, layout, depth, 1) !=
-        CMAP_OK)
-      goto fail;
+  for (size_t i = 0; status == CMAP_OK && i < split->n; i++) {
+    unsigned depth;
+    (void)side_prefix(split, i, &depth);
+    status = cmap__directory_announce(&table->directory, layout, depth, 1);
+    /* The deepest comes first: after that the directory is deep enough. */
+    cmap__assert(status == CMAP_OK || i == 0);
   }
-  return CMAP_OK;
-fail:
-  while (announced > 0) {
-    (void)side_prefix(split, --announced, &depth);
-    cmap__directory_withdraw(&table->directory, depth, 1);
-  }
-  while (taken > 0)
+  while (status != CMAP_OK && taken > 0)
     retire(table, split->shards[--taken]);
-  return CMAP_ENOMEM;
+  return status;
 }
 
 /* Steps 4 to 7. */

@@ -276,24 +276,12 @@ void cmap__block_publish(uintptr_t block)
   }
 }
 
-bool cmap__cursor_next(const struct cmap__layout *layout,
-                       struct cmap__cursor *cursor, struct cmap__place *place)
+static void cursor_place(const struct cmap__layout *layout,
+                         const struct cmap__cursor *cursor,
+                         struct cmap__place *place)
 {
-  size_t n = (size_t)1 << cmap__block_log2(cursor->block);
-  struct cmap__group *group;
+  struct cmap__group *group = cmap__block_groups(cursor->block) + cursor->group;
 
-  if (cmap__block_is_empty(cursor->block))
-    return false;
-  while (cursor->left == 0) {
-    uint64_t lo, hi;
-    if (++cursor->group >= n)
-      return false;
-    group = cmap__block_groups(cursor->block) + cursor->group;
-    lo = cmap__load_relaxed(&group->lo);
-    hi = cmap__load_relaxed(&group->hi);
-    cursor->left = cmap__group_full(lo, hi);
-  }
-  group = cmap__block_groups(cursor->block) + cursor->group;
   place->group = group;
   place->index = (unsigned)__builtin_ctz(cursor->left);
   place->slot =
@@ -302,6 +290,28 @@ bool cmap__cursor_next(const struct cmap__layout *layout,
   place->tag = cmap__group_tag(cmap__load_relaxed(&group->lo),
                                cmap__load_relaxed(&group->hi), place->index);
   place->probes = 0;
-  cursor->left &= cursor->left - 1;
-  return true;
+}
+
+bool cmap__cursor_next(const struct cmap__layout *layout,
+                       struct cmap__cursor *cursor, struct cmap__place *place)
+{
+  size_t n = (size_t)1 << cmap__block_log2(cursor->block);
+
+  if (cmap__block_is_empty(cursor->block))
+    return false;
+  for (;;) {
+    while (cursor->left == 0) {
+      struct cmap__group *group;
+      if (++cursor->group >= n)
+        return false;
+      group = cmap__block_groups(cursor->block) + cursor->group;
+      cursor->left = cmap__group_full(cmap__load_relaxed(&group->lo),
+                                      cmap__load_relaxed(&group->hi));
+    }
+    cursor_place(layout, cursor, place);
+    cursor->left &= cursor->left - 1;
+    if (cursor->from == 0 ||
+        cmap__slot_hash(layout, place->slot) >= cursor->from)
+      return true;
+  }
 }

@@ -29,7 +29,7 @@
 #include "sync/shardlock.h"
 #include "table/key.h"
 
-struct cmap__shard {
+struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   struct cmap__shardlock lock;
   /* Atomic, statistics: lockings that had to wait, by the bit of the hash
      that a split would part them by. */
@@ -44,7 +44,7 @@ struct cmap__shard {
   struct cmap__shard *next_free; /* under the pool's mutex, or owner thread */
 };
 
-_Static_assert(sizeof(struct cmap__shard) <= CMAP__CACHE_LINE,
+_Static_assert(sizeof(struct cmap__shard) == CMAP__CACHE_LINE,
                "a shard's header is one cache line");
 
 /* Of a header that is not live: no hash has prefix 1 under mask 0. */
@@ -180,11 +180,12 @@ struct cmap__cursor {
   uintptr_t block;
   size_t group;
   unsigned left; /* occupied slots of this group not yet met */
+  uint64_t from; /* entries with lower hashes are passed over */
 };
 
 static inline struct cmap__cursor cmap__cursor_begin(uintptr_t block)
 {
-  struct cmap__cursor cursor = {block, (size_t)-1, 0};
+  struct cmap__cursor cursor = {block, (size_t)-1, 0, 0};
   return cursor;
 }
 

@@ -190,8 +190,8 @@ static void a_shard_is_rebuilt_back_and_forth(void **state)
   struct soak soak;
 
   (void)state;
-  few.rounds = test_scale(30000);
-  many.rounds = test_scale(40000);
+  few.rounds = test_scale(15000);
+  many.rounds = test_scale(80000);
   soak_begin(&soak, TESTS);
   do {
     run(&few, numbers_open(), 1);

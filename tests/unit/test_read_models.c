@@ -11,7 +11,7 @@
 #include "settings.h"
 #include "threads.h"
 
-enum { READERS = 5, STEPS = 1500000 };
+enum { READERS = 5, STEPS = 800000 };
 
 struct play {
   struct scene scene;

@@ -56,7 +56,8 @@
  *   shard, is CMAP_EDEADLK if the key lives in the locked shard and works if
  *   not, so do not. Two threads whose callbacks write to each other's
  *   map may wait for each other for ever: use CMAP_TRY or a deadline.
- *   hash, equal, key_copy and value_equal must not call the library.
+ *   key_hash, key_equal, key_copy, value_equal and value_clone must not call
+ *   the library.
  *
  * Waiting. Readers and writers wait for a lock in no fixed order; neither can
  *   starve the other. Every call that may wait takes `how` (section 3).

@@ -3,6 +3,12 @@
  */
 #include "map/map.h"
 
+#include "base/alloc.h"
+#include "base/pages.h"
+
+/* Less than this is asked for as it is needed. */
+#define THINKABLE_BYTES ((size_t)64 * 1024 * 1024)
+
 /*
  * How a table for n evenly spread entries looks: 2^depth shards of 2^g groups.
  */
@@ -41,6 +47,33 @@ static struct plan plan_for(const struct cmap__layout *layout, size_t entries)
   return plan;
 }
 
+/*
+ * Could the system give that much memory at all? Asked once for all, because
+ * it would grant one shard after the other and then kill the process.
+ */
+static bool is_thinkable(const struct cmap__table *table, size_t entries)
+{
+  const struct cmap__layout *layout = &table->layout;
+  const struct cmap_allocator *allocator = &layout->options.allocator;
+  size_t bytes;
+  void *trial;
+
+  if (!cmap__size_mul(entries, cmap__layout_slot_bytes(layout), &bytes) ||
+      bytes > PTRDIFF_MAX)
+    return false;
+  if (bytes < THINKABLE_BYTES)
+    return true;
+  if (table->pool.own_pages) {
+    trial = cmap__pages_map(bytes);
+    if (trial != NULL)
+      cmap__pages_unmap(trial, bytes);
+  } else {
+    trial = cmap__alloc(allocator, bytes, CMAP__CACHE_LINE);
+    cmap__free(allocator, trial, bytes, CMAP__CACHE_LINE);
+  }
+  return trial != NULL;
+}
+
 /* Splits and grows the shard at `hash`, which is held, as planned. */
 static enum cmap_status reserve_shard(struct cmap__table *table,
                                       struct cmap__shard **shard, uint64_t hash,
@@ -72,7 +105,7 @@ enum cmap_status cmap_reserve(struct cmap *map, size_t entries,
     return CMAP_EINVAL;
   if (entries == 0)
     return CMAP_OK;
-  if (entries > PTRDIFF_MAX / cmap__layout_slot_bytes(&map->table.layout))
+  if (!is_thinkable(&map->table, entries))
     return CMAP_ENOMEM;
   plan = plan_for(&map->table.layout, entries);
   do {

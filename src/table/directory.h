@@ -37,7 +37,8 @@ struct cmap__directory_entry {
 struct cmap__directory {
   /* Address of the current array | 64 - D. Atomic, under mutex [D1]. */
   _Atomic uintptr_t word;
-  pthread_mutex_t mutex;
+  /* On a line of its own: readers share the word's line. */
+  CMAP__ALIGNED(CMAP__CACHE_LINE) pthread_mutex_t mutex;
   /* By depth, from 1; under mutex. */
   struct cmap__directory_entry *arrays[CMAP__DEPTH_MAX + 1];
   /* Live shards of each depth, and those announced; under mutex. */

@@ -99,6 +99,17 @@ static bool must_wait(const struct call *call, enum hold_by by)
          (by == BY_COMPUTE && !call_has(call, CALL_FREE));
 }
 
+/* No call that has failed leaves a lock behind. */
+static void check_free(struct cmap *map)
+{
+  struct cmap_how how = cmap_how_try();
+
+  for (uint64_t id = 0; id < KEYS; id++) {
+    uint64_t value = calls_value(cmap_key_u64(&id));
+    CHECK_OK(cmap_insert(map, cmap_key_u64(&id), &value, NULL, NULL, &how));
+  }
+}
+
 typedef struct cmap_how how_fn(void);
 
 /* Every call on the held key: it must end with `status` if it must wait, and
@@ -124,6 +135,7 @@ static void run_every_call(enum hold_by by, how_fn *choose,
                    must_wait(call, by) || !call_has(call, CALL_REMOVES)
                        ? call->if_present
                        : call->if_absent);
+      check_free(map);
     }
     cmap_destroy(map);
   }

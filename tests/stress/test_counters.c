@@ -10,6 +10,11 @@
 #include "threads.h"
 
 #define THREADS 4
+/* Far more than the machine has processors. */
+#define CROWD   64
+
+/* Calls of run in the program, which share the soak time. */
+#define RUNS 18
 
 typedef void count_fn(struct cmap *map, uint64_t key);
 
@@ -121,19 +126,19 @@ static void count(unsigned index, void *ctx)
   }
 }
 
-static void run(count_fn *fn, size_t keys, size_t rounds)
+static void run(count_fn *fn, size_t keys, size_t rounds, unsigned threads)
 {
   struct stage stage = {.keys = keys, .count = fn};
   size_t times = test_scale(rounds) / keys + 1;
   struct soak soak;
 
-  soak_begin(&soak, 15);
+  soak_begin(&soak, RUNS);
   do {
     stage.map = numbers_open();
     stage.rounds = times * keys;
-    threads_run(THREADS, count, &stage);
+    threads_run(threads, count, &stage);
     for (uint64_t key = 0; key < keys; key++) {
-      CHECK(numbers_get(stage.map, random_mix(key)) == times * THREADS);
+      CHECK(numbers_get(stage.map, random_mix(key)) == times * threads);
     }
     assert_int_equal(cmap_len(stage.map), keys);
     cmap_destroy(stage.map);
@@ -144,9 +149,9 @@ static void run(count_fn *fn, size_t keys, size_t rounds)
 /* One hot key, a few, and so many that shards split all the time. */
 static void run_all(count_fn *fn, size_t rounds)
 {
-  run(fn, 1, rounds);
-  run(fn, 16, rounds);
-  run(fn, 10000, rounds);
+  run(fn, 1, rounds, THREADS);
+  run(fn, 16, rounds, THREADS);
+  run(fn, 10000, rounds, THREADS);
 }
 
 static void fetch_add(void **state)
@@ -179,6 +184,14 @@ static void remove_and_insert(void **state)
   run_all(by_remove, 300000);
 }
 
+static void a_crowd(void **state)
+{
+  (void)state;
+  run(by_fetch_add, 1, 100000, CROWD);
+  run(by_compute, 3, 50000, CROWD);
+  run(by_alter, 1000, 50000, CROWD);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -187,6 +200,7 @@ int main(void)
       cmocka_unit_test(alter),
       cmocka_unit_test(compute),
       cmocka_unit_test(remove_and_insert),
+      cmocka_unit_test(a_crowd),
   };
 
   return cmocka_run_group_tests_name("counters", tests, NULL, NULL);

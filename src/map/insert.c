@@ -263,13 +263,16 @@ static enum cmap_status make_and_put(struct cmap *map, struct cmap__call *call,
   return status;
 }
 
-enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
-                                         void *value, enum cmap_event *event,
-                                         cmap_value_fn *make, void *ctx,
-                                         const struct cmap_how *how)
+/*
+ * Begins a call that makes a value if the key is absent. call->found: it is
+ * present, and its value has been copied out without a lock.
+ */
+static enum cmap_status make_begin(struct cmap *map, struct cmap_key key,
+                                   void *value, cmap_value_fn *make,
+                                   const struct cmap_how *how,
+                                   struct cmap__call *call)
 {
-  struct cmap__call call;
-  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+  enum cmap_status status = cmap__call_begin(map, key, how, call);
 
   if (status != CMAP_OK)
     return status;
@@ -277,7 +280,20 @@ enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;
-  call.found = read_hit(map, &call, value) == CMAP_OK;
+  call->found = read_hit(map, call, value) == CMAP_OK;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
+                                         void *value, enum cmap_event *event,
+                                         cmap_value_fn *make, void *ctx,
+                                         const struct cmap_how *how)
+{
+  struct cmap__call call;
+  enum cmap_status status = make_begin(map, key, value, make, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
   if (!call.found) {
     status = cmap__call_lock(map, &call, CMAP__WRITE);
     if (status != CMAP_OK)
@@ -320,15 +336,10 @@ enum cmap_status cmap_get_or_insert_with_unlocked(
 {
   struct cmap__value_image made;
   struct cmap__call call;
-  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+  enum cmap_status status = make_begin(map, key, value, make, how, &call);
 
   if (status != CMAP_OK)
     return status;
-  if (make == NULL)
-    return CMAP_EINVAL;
-  if (cmap__cannot_copy(map, value))
-    return CMAP_ENOTSUP;
-  call.found = read_hit(map, &call, value) == CMAP_OK;
   if (!call.found) {
     /* The read above may have given up; a read lock knows. */
     status = cmap__call_lock(map, &call, CMAP__READ);

@@ -151,6 +151,24 @@ static inline void *cmap__call_value(const struct cmap *map,
   return cmap__slot_value(&map->table.layout, call->place.slot);
 }
 
+/* The place's group is opened for user code that may change the value, and
+ * the hold is recorded; then closed. Write lock. */
+static inline void cmap__call_open_for_user(const struct cmap__call *call,
+                                            struct cmap__hold *hold)
+{
+  (void)cmap__seq_open_for_user(&call->place.group->hi);
+  cmap__hold_begin(hold, &call->locked.shard->lock, CMAP__WRITE);
+}
+
+static inline void cmap__call_close_for_user(const struct cmap__call *call,
+                                             struct cmap__hold *hold)
+{
+  _Atomic uint64_t *hi = &call->place.group->hi;
+
+  cmap__hold_end(hold);
+  cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
+}
+
 /* Would a call that copies a value to `out` have to copy the uncopyable? */
 static inline bool cmap__cannot_copy(const struct cmap *map, const void *out)
 {

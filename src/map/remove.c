@@ -3,30 +3,6 @@
  */
 #include "map/map.h"
 
-/*
- * Runs `test` on a present entry whose shard is write-locked, in a section
- * opened for user code, which stays open: the caller closes it.
- */
-static bool run_test(struct cmap *map, const struct cmap__call *call,
-                     cmap_test_fn *test, void *ctx)
-{
-  struct cmap__hold hold;
-  bool yes;
-
-  (void)cmap__seq_open_for_user(&call->place.group->hi);
-  cmap__hold_begin(&hold, &call->locked.shard->lock, CMAP__WRITE);
-  yes = test(cmap__call_key(map, call), cmap__call_value(map, call), ctx);
-  cmap__hold_end(&hold);
-  return yes;
-}
-
-static void close_section(const struct cmap__call *call)
-{
-  _Atomic uint64_t *hi = &call->place.group->hi;
-
-  cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
-}
-
 /* What decides whether a present entry is removed; neither: it is. */
 struct condition {
   cmap_test_fn *test;
@@ -41,6 +17,7 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
   const struct cmap__layout *layout;
   struct cmap__slot_image image;
   struct cmap__call call;
+  struct cmap__hold hold;
   bool yes = true;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -50,17 +27,21 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
-  if (call.found) {
-    if (when->test != NULL)
-      yes = run_test(map, &call, when->test, when->ctx);
-    else if (when->expected != NULL)
+  if (call.found && when->test != NULL) {
+    cmap__call_open_for_user(&call, &hold);
+    yes = when->test(cmap__call_key(map, &call), cmap__call_value(map, &call),
+                     when->ctx);
+    if (yes)
+      cmap__shard_take(layout, call.locked.shard, &call.place, true,
+                       image.words);
+    cmap__call_close_for_user(&call, &hold);
+  } else if (call.found) {
+    if (when->expected != NULL)
       yes = cmap__value_equal(layout, cmap__call_value(map, &call),
                               when->expected);
     if (yes)
-      cmap__shard_take(layout, call.locked.shard, &call.place,
-                       when->test != NULL, image.words);
-    if (when->test != NULL)
-      close_section(&call);
+      cmap__shard_take(layout, call.locked.shard, &call.place, false,
+                       image.words);
   }
   cmap__call_unlock(&call);
   if (!call.found)

@@ -3,23 +3,6 @@
  */
 #include "map/map.h"
 
-/* Opens a section for user code, and closes it. */
-static void open_for_user(const struct cmap__call *call,
-                          struct cmap__hold *hold)
-{
-  (void)cmap__seq_open_for_user(&call->place.group->hi);
-  cmap__hold_begin(hold, &call->locked.shard->lock, CMAP__WRITE);
-}
-
-static void close_for_user(const struct cmap__call *call,
-                           struct cmap__hold *hold)
-{
-  _Atomic uint64_t *hi = &call->place.group->hi;
-
-  cmap__hold_end(hold);
-  cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
-}
-
 /* Checks a call that replaces a value, and locks its key for writing. */
 static enum cmap_status replace_begin(struct cmap *map, struct cmap_key key,
                                       const void *value,
@@ -101,12 +84,12 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
   if (status != CMAP_OK)
     return status;
   if (call.found) {
-    open_for_user(&call, &hold);
+    cmap__call_open_for_user(&call, &hold);
     yes = test(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
     if (yes)
       cmap__slot_exchange(&map->table.layout, &call.place, true, fresh.words,
                           before.words);
-    close_for_user(&call, &hold);
+    cmap__call_close_for_user(&call, &hold);
   }
   cmap__call_unlock(&call);
   return replace_end(map, &call, yes, &fresh, &before, old);
@@ -129,10 +112,10 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
     return status;
   status = CMAP_NOT_FOUND;
   if (call.found) {
-    open_for_user(&call, &hold);
+    cmap__call_open_for_user(&call, &hold);
     status =
         alter(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
-    close_for_user(&call, &hold);
+    cmap__call_close_for_user(&call, &hold);
   }
   cmap__call_unlock(&call);
   return status;

@@ -162,7 +162,7 @@ static void run(const struct map_spec *spec)
 
   memset(&stage, 0, sizeof stage);
   test_map_open(&stage.m, spec);
-  stage.rounds = test_scale(15000);
+  stage.rounds = test_scale(8000);
   meeting_begin(&stage.meeting, THREADS);
   threads_run(THREADS, claim_all, &stage);
   test_map_close(&stage.m);

@@ -1,12 +1,12 @@
 /*
  * The limit: libcmap's own table without all that makes it safe.
  *
- * The same hash, the same groups of 11 slots with the same search, the same
- * preferred cache line and prefetch, laid out alike and filled as full. What is
- * missing is what this row is there to weigh: the call into a shared library,
- * the directory, the sequence counts with their second look, the checks of
- * arguments, and any thought of another thread. It is inlined into the loop,
- * reads only, and belongs to no user.
+ * The same hash, the same directory of shards with the same groups of 11 slots,
+ * the same search, preferred cache line and prefetch, laid out alike and filled
+ * as full. What is missing is what this row is there to weigh: the call into a
+ * shared library, the sequence counts with their second look, the second look
+ * at the directory, the checks of arguments, and any thought of another thread.
+ * It is inlined into the loop, reads only, and belongs to no user.
  */
 #include "bench.h"
 
@@ -27,13 +27,23 @@ struct raw_slot {
   uint64_t value;
 };
 
-struct raw_table {
+/* A shard: groups, and behind them CMAP__GROUP_SLOTS slots a group. */
+struct raw_shard {
   struct raw_group *groups;
-  struct raw_slot *slots; /* CMAP__GROUP_SLOTS a group */
-  size_t mask;
-  size_t len;
-  struct cmap__hash_key hash_key;
+  uint64_t mask; /* groups, less one */
 };
+
+struct raw_table {
+  struct raw_shard *directory; /* 2^depth shards, by the hash's top bits */
+  unsigned shift;              /* 64 - depth */
+  struct cmap__hash_key hash_key;
+  size_t len;
+};
+
+/* The groups of a shard, as in libcmap. */
+#define SHARD_GROUPS   64
+/* From this depth on libcmap asks for slots early (table/read.h). */
+#define PREFETCH_DEPTH 7
 
 static void *zeroed(size_t size)
 {
@@ -45,18 +55,22 @@ static void *zeroed(size_t size)
   return memory;
 }
 
-/* As many groups as libcmap has for so many keys: a power of two, and at most
- * 13/16 full. */
+/* As many shards as libcmap has for so many keys, at most 13/16 full. */
 static void *create(size_t keys)
 {
   struct raw_table *table = zeroed(sizeof *table);
-  size_t groups = 1;
+  size_t group_bytes =
+      sizeof(struct raw_group) + CMAP__GROUP_SLOTS * sizeof(struct raw_slot);
+  unsigned depth = 1;
 
-  while (groups * CMAP__GROUP_SLOTS * 13 / 16 < keys)
-    groups *= 2;
-  table->mask = groups - 1;
-  table->groups = zeroed(groups * sizeof *table->groups);
-  table->slots = zeroed(groups * CMAP__GROUP_SLOTS * sizeof *table->slots);
+  while (((size_t)SHARD_GROUPS * CMAP__GROUP_SLOTS * 13 / 16) << depth < keys)
+    depth++;
+  table->shift = 64 - depth;
+  table->directory = zeroed(sizeof *table->directory << depth);
+  for (size_t i = 0; i < (size_t)1 << depth; i++) {
+    table->directory[i].groups = zeroed(SHARD_GROUPS * group_bytes);
+    table->directory[i].mask = SHARD_GROUPS - 1;
+  }
   /* Any two numbers; they change nothing about the speed. */
   table->hash_key.k0 = bench_key(1);
   table->hash_key.k1 = bench_key(2);
@@ -67,9 +81,19 @@ static void destroy(void *map)
 {
   struct raw_table *table = map;
 
-  free(table->groups);
-  free(table->slots);
+  for (size_t i = 0; i < (size_t)1 << (64 - table->shift); i++)
+    free(table->directory[i].groups);
+  free(table->directory);
   free(table);
+}
+
+/* The slots of a group. */
+static inline struct raw_slot *slots_of(const struct raw_shard *shard,
+                                        size_t at)
+{
+  struct raw_slot *slots = (struct raw_slot *)(shard->groups + shard->mask + 1);
+
+  return slots + at * CMAP__GROUP_SLOTS;
 }
 
 static size_t len(void *map)
@@ -98,11 +122,12 @@ static unsigned choose(const struct raw_slot *slots, unsigned empty,
 static void insert_one(struct raw_table *table, uint64_t key)
 {
   uint64_t hash = cmap__hash_u64(&table->hash_key, key);
-  size_t at = (size_t)cmap__hash_group(hash) & table->mask;
+  struct raw_shard *shard = &table->directory[hash >> table->shift];
+  size_t at = (size_t)cmap__hash_group(hash) & shard->mask;
 
-  for (size_t step = 1;; at = (at + step++) & table->mask) {
-    struct raw_group *group = &table->groups[at];
-    struct raw_slot *slots = &table->slots[at * CMAP__GROUP_SLOTS];
+  for (size_t step = 1;; at = (at + step++) & shard->mask) {
+    struct raw_group *group = &shard->groups[at];
+    struct raw_slot *slots = slots_of(shard, at);
     unsigned empty = cmap__group_empty(group->lo, group->hi);
     unsigned index;
     uint64_t *word;
@@ -131,13 +156,15 @@ static inline bool find(const struct raw_table *table, uint64_t key,
                         uint64_t *value)
 {
   uint64_t hash = cmap__hash_u64(&table->hash_key, key);
-  size_t at = (size_t)cmap__hash_group(hash) & table->mask;
+  const struct raw_shard *shard = &table->directory[hash >> table->shift];
+  size_t at = (size_t)cmap__hash_group(hash) & shard->mask;
 
-  for (size_t step = 1;; at = (at + step++) & table->mask) {
-    const struct raw_group *group = &table->groups[at];
-    const struct raw_slot *slots = &table->slots[at * CMAP__GROUP_SLOTS];
+  for (size_t step = 1;; at = (at + step++) & shard->mask) {
+    const struct raw_group *group = &shard->groups[at];
+    const struct raw_slot *slots = slots_of(shard, at);
     unsigned match;
-    cmap__prefetch(&slots[preferred(hash)]);
+    if (table->shift <= 64 - PREFETCH_DEPTH)
+      cmap__prefetch(&slots[preferred(hash)]);
     match = cmap__group_match(group->lo, group->hi, cmap__hash_tag(hash));
     for (; match != 0; match &= match - 1) {
       unsigned index = (unsigned)__builtin_ctz(match);
@@ -147,7 +174,7 @@ static inline bool find(const struct raw_table *table, uint64_t key,
       }
     }
     if (!cmap__group_overflowed(group->hi, cmap__hash_overflow_bit(hash)) ||
-        step > table->mask)
+        step > shard->mask)
       return false;
   }
 }

@@ -43,22 +43,26 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
 /* Slots of maps with `plain_u64`. */
 static const struct cmap__read_shape plain_u64 = {CMAP_U64, 2, 1, 1};
 
-/*
- * The commonest map, u64 -> 8 bytes hashed by us, in one function without
- * calls: all sizes are constants, and the key and the value stay in registers.
- */
-enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
-                          const struct cmap_how *how)
+/* The key of a map with `plain_u64`, to be looked for. */
+CMAP__ALWAYS_INLINE struct cmap__probe plain_probe(const struct cmap *map,
+                                                   const void *key)
 {
   struct cmap__probe probe;
+
+  memcpy(probe.words, key, sizeof(uint64_t));
+  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
+  return probe;
+}
+
+/* The home group did not know: one more round over as many groups as it takes,
+ * before the long way. */
+static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
+                                                 const void *key, void *value)
+{
+  struct cmap__probe probe = plain_probe(map, key);
   uint64_t word;
 
-  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
-                     key.size != sizeof word || key.data == NULL))
-    return get_any(map, key, value, how);
-  memcpy(probe.words, key.data, sizeof word);
-  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
-  switch (cmap__read_home(&map->table, &plain_u64, &probe, &word)) {
+  switch (cmap__read_round(&map->table, &plain_u64, &probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
@@ -66,7 +70,45 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
   case CMAP__READ_MISS:
     return CMAP_NOT_FOUND;
   default:
+    return get_any(map, cmap_key_u64(key), value, NULL);
+  }
+}
+
+/* The home group has no such tag. */
+static CMAP__NOINLINE enum cmap_status
+get_unmatched(struct cmap *map, const void *key, void *value, uint64_t hash,
+              uintptr_t block, uint64_t hi)
+{
+  if (cmap__read_home_miss(&map->table, hash, block, hi) == CMAP__READ_MISS)
+    return CMAP_NOT_FOUND;
+  return get_again(map, key, value);
+}
+
+/*
+ * The commonest map, u64 -> 8 bytes hashed by us, in one function whose only
+ * calls are its last: all sizes are constants, and no register is saved.
+ */
+enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
+                          const struct cmap_how *how)
+{
+  struct cmap__probe probe;
+  uint64_t word, hi;
+  uintptr_t block;
+
+  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+                     key.size != sizeof word || key.data == NULL))
     return get_any(map, key, value, how);
+  probe = plain_probe(map, key.data);
+  switch (
+      cmap__read_home(&map->table, &plain_u64, &probe, &word, &block, &hi)) {
+  case CMAP__READ_HIT:
+    if (value != NULL)
+      memcpy(value, &word, sizeof word);
+    return CMAP_OK;
+  case CMAP__READ_MISS:
+    return get_unmatched(map, key.data, value, probe.hash, block, hi);
+  default:
+    return get_again(map, key.data, value);
   }
 }
 

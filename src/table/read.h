@@ -120,22 +120,60 @@ cmap__read_group(const struct cmap__read *read,
 }
 
 /*
- * Reads in the home group alone, which nearly always knows: AGAIN also means
- * that the key may be in another group. For fast paths, with little code.
+ * Reads the first slot with the key's tag in the home group, which nearly
+ * always is the key's: HIT. MISS: there is no such tag, and
+ * cmap__read_home_miss tells whether that is a miss; *block and *hi are what it
+ * needs. For fast paths: the hit needs so few registers that none has to be
+ * saved.
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result
 cmap__read_home(const struct cmap__table *table,
                 const struct cmap__read_shape *shape,
-                const struct cmap__probe *probe, uint64_t *value)
+                const struct cmap__probe *probe, uint64_t *value,
+                uintptr_t *block, uint64_t *hi)
 {
   struct cmap__read read = cmap__read_begin(table, shape, probe);
-  uint64_t hi;
-  enum cmap__read_result result = cmap__read_group(&read, shape, value, &hi);
+  struct cmap__group *group = cmap__block_groups(read.block) + read.at;
+  uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
+  uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
+  unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
+  const _Atomic uint64_t *slot;
 
-  if (result == CMAP__READ_MISS &&
-      cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash)))
+  *block = read.block;
+  *hi = word;
+  if (cmap__unlikely(!cmap__seq_is_stable(word)))
     return CMAP__READ_AGAIN;
-  return result;
+  if (match == 0)
+    return CMAP__READ_MISS;
+  slot = cmap__block_slots(read.block) +
+         (read.at * CMAP__GROUP_SLOTS + (unsigned)__builtin_ctz(match)) *
+             shape->slot_words;
+  if (cmap__unlikely(
+          !cmap__key_equal(&table->layout, shape->kind, false, slot, probe)))
+    return CMAP__READ_AGAIN;
+  cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
+  /* Relaxed: the loads above are acquire loads and come first. */
+  return cmap__likely(cmap__load_relaxed(&group->hi) == word)
+             ? CMAP__READ_HIT
+             : CMAP__READ_AGAIN;
+}
+
+/* The end of a read of the home group that found no tag: rule (a), and AGAIN if
+ * the key may be in another group. */
+static inline enum cmap__read_result
+cmap__read_home_miss(const struct cmap__table *table, uint64_t hash,
+                     uintptr_t block, uint64_t hi)
+{
+  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+  struct cmap__group *group =
+      cmap__block_groups(block) + ((size_t)cmap__hash_group(hash) & mask);
+
+  /* Acquire, so that the look at the count comes after it. */
+  if (cmap__unlikely(cmap__directory_block(&table->directory, hash) != block ||
+                     cmap__load_relaxed(&group->hi) != hi ||
+                     cmap__group_overflowed(hi, cmap__hash_overflow_bit(hash))))
+    return CMAP__READ_AGAIN;
+  return CMAP__READ_MISS;
 }
 
 /* Reads in as many groups as the probe has. `value`: value_words words. */

@@ -108,6 +108,7 @@ static enum cmap_status replace_by_one(struct cmap__table *table,
     copy_all(layout, old[i]->block, shard->block);
   }
   settle(layout, shard, old[0]->prefix, depth, entries);
+  cmap__assert_valid(cmap__shard_is_valid(layout, shard));
   for (size_t i = 0; i < count; i++)
     cmap__block_close(old[i]->block);
   cmap__block_publish(shard->block);
@@ -235,6 +236,7 @@ static void move_to_sides(struct split *split)
     unsigned depth;
     uint64_t prefix = side_prefix(split, i, &depth);
     settle(layout, split->shards[i], prefix, depth, split->counts[i]);
+    cmap__assert_valid(cmap__shard_is_valid(layout, split->shards[i]));
   }
   cmap__block_close(split->old->block);
   for (size_t i = 0; i < split->n; i++)

@@ -175,6 +175,13 @@ void cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
 void cmap__block_close(uintptr_t block);
 void cmap__block_publish(uintptr_t block);
 
+/*
+ * Do the shard's invariants hold? For cmap__assert_valid: walks all of it.
+ * `shard` is live or filled, and held.
+ */
+bool cmap__shard_is_valid(const struct cmap__layout *layout,
+                          const struct cmap__shard *shard);
+
 /* Walks the entries of a block whose shard the caller holds. */
 struct cmap__cursor {
   uintptr_t block;

@@ -164,7 +164,7 @@ static void shards_split_and_merge(void **state)
   struct soak soak;
 
   (void)state;
-  stage.rounds = test_scale(30000);
+  stage.rounds = test_scale(20000);
   soak_begin(&soak, TESTS);
   do {
     run(&stage, numbers_open_small(), 1);
@@ -191,7 +191,7 @@ static void a_shard_is_rebuilt_back_and_forth(void **state)
 
   (void)state;
   few.rounds = test_scale(15000);
-  many.rounds = test_scale(80000);
+  many.rounds = test_scale(50000);
   soak_begin(&soak, TESTS);
   do {
     run(&few, numbers_open(), 1);

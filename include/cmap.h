@@ -756,7 +756,7 @@ cmap_reserve(struct cmap *map, size_t entries, const struct cmap_how *how)
 
 /*
  * Merges and shrinks shards to what the entries need, and keeps the freed
- * storage for this map. Shards that are in use are passed over.
+ * storage for this map. A neighbour that is in use is not merged.
  *   CMAP_ENOMEM  no memory for a smaller copy of a shard; the map is usable
  * Lock: write, two neighbouring shards at a time; waits for none but the
  * first.

@@ -161,7 +161,8 @@ static size_t side_of(const struct split *split, uint64_t hash)
   uint64_t differ = (hash ^ split->hash) & cmap__depth_mask(split->to);
   unsigned bit; /* the first, from the top, that tells them apart */
 
-  if (differ == 0)
+  /* A hash outside the old shard's range (see parting_depth) goes along. */
+  if (differ == 0 || (differ & cmap__depth_mask(split->from)) != 0)
     return 0;
   bit = (unsigned)__builtin_clzll(differ) + 1;
   return bit == split->to ? 1 : 1 + bit - split->from;
@@ -283,6 +284,8 @@ static unsigned parting_depth(const struct cmap__layout *layout,
 
   while (cmap__cursor_next(layout, &cursor, &place))
     differ |= cmap__slot_hash(layout, place.slot) ^ hash;
+  /* After a wrong prehash an entry may lie in a shard that is not its own. */
+  differ &= ~cmap__depth_mask(cmap__shard_depth(shard));
   return differ == 0 ? 0 : (unsigned)__builtin_clzll(differ) + 1;
 }
 

@@ -43,15 +43,12 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
 /* Slots of maps with `plain_u64`. */
 static const struct cmap__read_shape plain_u64 = {CMAP_U64, 2, 1, 1};
 
-/* The key of a map with `plain_u64`, to be looked for. */
-CMAP__ALWAYS_INLINE struct cmap__probe plain_probe(const struct cmap *map,
-                                                   const void *key)
+/* Fills in what a look-up in a map with `plain_u64` needs of a probe. */
+CMAP__ALWAYS_INLINE void plain_probe(const struct cmap *map, const void *key,
+                                     struct cmap__probe *probe)
 {
-  struct cmap__probe probe;
-
-  memcpy(probe.words, key, sizeof(uint64_t));
-  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
-  return probe;
+  memcpy(probe->words, key, sizeof(uint64_t));
+  probe->hash = cmap__hash_u64(&map->table.layout.hash_key, probe->words[0]);
 }
 
 /* The home group did not know: one more round over as many groups as it takes,
@@ -59,9 +56,10 @@ CMAP__ALWAYS_INLINE struct cmap__probe plain_probe(const struct cmap *map,
 static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
                                                  const void *key, void *value)
 {
-  struct cmap__probe probe = plain_probe(map, key);
+  struct cmap__probe probe;
   uint64_t word;
 
+  plain_probe(map, key, &probe);
   switch (cmap__read_round(&map->table, &plain_u64, &probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
@@ -98,7 +96,7 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
   if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
                      key.size != sizeof word || key.data == NULL))
     return get_any(map, key, value, how);
-  probe = plain_probe(map, key.data);
+  plain_probe(map, key.data, &probe);
   switch (
       cmap__read_home(&map->table, &plain_u64, &probe, &word, &block, &hi)) {
   case CMAP__READ_HIT:

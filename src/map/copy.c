@@ -303,16 +303,19 @@ static enum cmap_status compare_shard(struct cmap *outer,
   const struct cmap__layout *layout = &outer->table.layout;
   struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct comparison *c = ctx;
+  enum cmap_status status = CMAP_OK;
   struct cmap__place place;
+  struct cmap__hold hold;
 
-  while (cmap__cursor_next(layout, &cursor, &place)) {
-    enum cmap_status status = compare_entry(outer, c, place.slot);
-    if (status != CMAP_OK)
-      return status;
-    if (!c->equal)
-      return DIFFERENT;
+  /* It waits for the other map's locks. */
+  cmap__locked_hold_begin(&outer->table, &visit->locked, &hold);
+  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
+    status = compare_entry(outer, c, place.slot);
+    if (status == CMAP_OK && !c->equal)
+      status = DIFFERENT;
   }
-  return CMAP_OK;
+  cmap__hold_end(&hold);
+  return status;
 }
 
 enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,

@@ -243,7 +243,7 @@ static enum cmap_status make_and_put(struct cmap *map, struct cmap__call *call,
   }
   if (source == NULL) {
     struct cmap__hold hold;
-    cmap__hold_begin(&hold, &call->locked.shard->lock, CMAP__WRITE);
+    cmap__locked_hold_begin(&map->table, &call->locked, &hold);
     status = make(call->probe.key, fresh.value.data, ctx);
     cmap__hold_end(&hold);
     made = status == CMAP_OK;

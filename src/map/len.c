@@ -159,9 +159,9 @@ static void unlock_below(struct cmap *map, uint64_t end, bool all)
 
   while (all || hash != end) {
     /* What we hold cannot be replaced: the directory still names it. */
+    const struct cmap__hold *own = cmap__hold_find(&map->table, hash);
     struct cmap__shard *shard =
         cmap__directory_shard(&map->table.directory, hash);
-    const struct cmap__hold *own = cmap__hold_find(&shard->lock);
     hash = cmap__shard_next_hash(shard);
     if (own == NULL || own->mode != CMAP__WRITE)
       cmap__shardlock_read_unlock(&shard->lock);
@@ -174,6 +174,8 @@ enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
                                 const struct cmap_how *how)
 {
   struct cmap__patience patience;
+  /* What is locked so far: nothing yet. */
+  struct cmap__hold hold = {.mode = CMAP__READ};
   struct cmap__locked locked;
   const uint64_t *unused;
   uint64_t hash = 0;
@@ -181,16 +183,21 @@ enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
 
   if (map == NULL || len == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
+  cmap__hold_begin(&hold);
   do {
     enum cmap_status status =
         cmap__table_lock(&map->table, hash, CMAP__READ, &patience, &locked);
     if (status != CMAP_OK) {
+      cmap__hold_end(&hold);
       unlock_below(map, hash, false);
       return status;
     }
     sum += cmap__shard_count(locked.shard);
     hash = cmap__shard_next_hash(locked.shard);
+    hold.object = &map->table;
+    hold.last = hash - 1;
   } while (hash != 0);
+  cmap__hold_end(&hold);
   unlock_below(map, 0, true);
   *len = sum;
   return CMAP_OK;

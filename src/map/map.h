@@ -153,11 +153,12 @@ static inline void *cmap__call_value(const struct cmap *map,
 
 /* The place's group is opened for user code that may change the value, and
  * the hold is recorded; then closed. Write lock. */
-static inline void cmap__call_open_for_user(const struct cmap__call *call,
+static inline void cmap__call_open_for_user(const struct cmap *map,
+                                            const struct cmap__call *call,
                                             struct cmap__hold *hold)
 {
   (void)cmap__seq_open_for_user(&call->place.group->hi);
-  cmap__hold_begin(hold, &call->locked.shard->lock, CMAP__WRITE);
+  cmap__locked_hold_begin(&map->table, &call->locked, hold);
 }
 
 static inline void cmap__call_close_for_user(const struct cmap__call *call,

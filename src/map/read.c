@@ -133,7 +133,7 @@ enum cmap_status cmap_view(struct cmap *map, struct cmap_key key,
     return status;
   status = CMAP_NOT_FOUND;
   if (call.found) {
-    cmap__hold_begin(&hold, &call.locked.shard->lock, CMAP__READ);
+    cmap__locked_hold_begin(&map->table, &call.locked, &hold);
     status =
         view(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
     cmap__hold_end(&hold);

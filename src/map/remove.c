@@ -28,7 +28,7 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
   if (status != CMAP_OK)
     return status;
   if (call.found && when->test != NULL) {
-    cmap__call_open_for_user(&call, &hold);
+    cmap__call_open_for_user(map, &call, &hold);
     yes = when->test(cmap__call_key(map, &call), cmap__call_value(map, &call),
                      when->ctx);
     if (yes)

@@ -84,7 +84,7 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
   if (status != CMAP_OK)
     return status;
   if (call.found) {
-    cmap__call_open_for_user(&call, &hold);
+    cmap__call_open_for_user(map, &call, &hold);
     yes = test(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
     if (yes)
       cmap__slot_exchange(&map->table.layout, &call.place, true, fresh.words,
@@ -112,7 +112,7 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
     return status;
   status = CMAP_NOT_FOUND;
   if (call.found) {
-    cmap__call_open_for_user(&call, &hold);
+    cmap__call_open_for_user(map, &call, &hold);
     status =
         alter(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
     cmap__call_close_for_user(&call, &hold);
@@ -166,7 +166,7 @@ static enum cmap_status compute_run(struct cmap *map, struct computation *c,
   enum cmap_status status;
 
   c->action = CMAP_KEEP;
-  cmap__hold_begin(&hold, &c->call.locked.shard->lock, CMAP__WRITE);
+  cmap__locked_hold_begin(&map->table, &c->call.locked, &hold);
   status = compute(key, present, c->fresh.value.data, &c->action, ctx);
   cmap__hold_end(&hold);
   if (status != CMAP_OK)

@@ -76,7 +76,7 @@ static enum cmap_status view_shard(struct cmap *map, struct cmap__visit *visit,
   struct cmap__place place;
   struct cmap__hold hold;
 
-  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__READ);
+  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place))
     status = all->view(cmap__slot_key(layout, place.slot),
                        cmap__slot_value(layout, place.slot), all->ctx);
@@ -109,7 +109,7 @@ static enum cmap_status alter_shard(struct cmap *map, struct cmap__visit *visit,
   struct cmap__place place;
   struct cmap__hold hold;
 
-  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__WRITE);
+  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
     uint64_t hi = cmap__seq_open_for_user(&place.group->hi);
     status = all->alter(cmap__slot_key(layout, place.slot),
@@ -149,7 +149,7 @@ static enum cmap_status retain_shard(struct cmap *map,
 
   if (!list_init(layout, &list, cmap__shard_count(visit->locked.shard)))
     return CMAP_ENOMEM;
-  cmap__hold_begin(&hold, &visit->locked.shard->lock, CMAP__WRITE);
+  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
   while (cmap__cursor_next(layout, &cursor, &place)) {
     _Atomic uint64_t *hi = &place.group->hi;
     (void)cmap__seq_open_for_user(hi);

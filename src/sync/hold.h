@@ -1,59 +1,154 @@
 /*
- * What the calling thread holds: the locks under which it is running user code.
+ * What each thread holds.
  *
- * A hold is a record on the stack of the call that runs a callback; the records
- * of a thread are a list, innermost first. They are looked at only when a lock
- * is not free at once, so that a call from inside a callback that needs the
- * very lock the thread holds is told so, instead of waiting for itself.
+ * A hold says: this thread has the lock of these hashes of that map, in this
+ * mode. (Or something else that others may wait for: `object` is only
+ * compared.) It is what tells a thread that it would wait for itself, and what
+ * the deadlock detector follows from thread to thread.
  *
- * Concurrency: everything here belongs to one thread.
+ * Two lists for each thread:
+ *   calls    records on the stack of calls that run user code under a lock, or
+ *            wait for a lock while they have another
+ *   guards   records of the library's own, since guards live as long as the
+ *            user likes and are copied by him: a guard names its record and
+ *            the record's serial, so that a stale copy is told from a good one
+ *
+ * Records of guards come from the thread's free list. They are never given
+ * back to the system: when a thread ends, others use them.
+ *
+ * When a thread ends while guards of it are out, their locks are marked
+ * (cmap__shardlock_abandon), and the records are kept for cmap_destroy.
+ *
+ * Concurrency: everything belongs to one thread, and is read by the detector
+ * while that thread's wait is published. The records of threads that have
+ * ended are under a mutex, which comes after all other locks.
  */
 #ifndef CMAP__SYNC_HOLD_H
 #define CMAP__SYNC_HOLD_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/* 0 leaves out what only the detector needs, to measure what it costs. */
+#ifndef CMAP_DETECT
+#  define CMAP_DETECT 1
+#endif
 
 struct cmap__shardlock;
+struct cmap__holder;
 
 enum cmap__mode { CMAP__READ, CMAP__WRITE };
 
 struct cmap__hold {
-  const struct cmap__shardlock *lock;
+  const void *object; /* the table whose lock it is */
+  uint64_t first;     /* the hashes that it covers: */
+  uint64_t last;      /* from first to last */
   enum cmap__mode mode;
-  struct cmap__hold *outer;
+  struct cmap__shardlock *lock; /* of the one shard; NULL: of several */
+  struct cmap__hold *outer;     /* the next one in the list */
 };
 
-extern _Thread_local struct cmap__hold *cmap__holds
+/* The record behind a guard; the first part of struct cmap__guard. */
+struct cmap__record {
+  struct cmap__hold hold;     /* hold.outer links free records as well */
+  struct cmap__holder *owner; /* the thread, or NULL: it has ended */
+  uintptr_t serial;           /* of the guard; grows when it is released */
+};
+
+/* Bytes of a record from the free list: room for a struct cmap__guard. */
+#define CMAP__RECORD_BYTES ((size_t)512)
+
+/* One for each thread, thread-local. */
+struct cmap__holder {
+  struct cmap__hold *calls;
+  struct cmap__hold *guards;
+  struct cmap__hold *free; /* of records */
+  unsigned end_rounds;     /* of the thread's end that were put off */
+};
+
+extern _Thread_local struct cmap__holder cmap__self
     __attribute__((tls_model("initial-exec")));
 
-/* User code is about to run under the lock; pairs with cmap__hold_end. */
-static inline void cmap__hold_begin(struct cmap__hold *hold,
-                                    const struct cmap__shardlock *lock,
-                                    enum cmap__mode mode)
+/* A call's hold, filled by the caller; pairs with cmap__hold_end. */
+static inline void cmap__hold_begin(struct cmap__hold *hold)
 {
-  hold->lock = lock;
-  hold->mode = mode;
-  hold->outer = cmap__holds;
-  cmap__holds = hold;
+  hold->outer = cmap__self.calls;
+  cmap__self.calls = hold;
 }
 
 static inline void cmap__hold_end(struct cmap__hold *hold)
 {
-  cmap__holds = hold->outer;
+  cmap__self.calls = hold->outer;
 }
 
-/* The calling thread's strongest hold of the lock, or NULL. */
-static inline const struct cmap__hold *
-cmap__hold_find(const struct cmap__shardlock *lock)
+/* Does the calling thread hold anything? */
+static inline bool cmap__hold_any(void)
 {
-  const struct cmap__hold *found = NULL;
-
-  for (const struct cmap__hold *h = cmap__holds; h != NULL; h = h->outer) {
-    if (h->lock == lock && (found == NULL || h->mode == CMAP__WRITE))
-      found = h;
-  }
-  return found;
+  return cmap__self.calls != NULL || cmap__self.guards != NULL;
 }
+
+/* The calling thread's strongest hold of a hash of the object, or NULL. */
+const struct cmap__hold *cmap__hold_find(const void *object, uint64_t hash);
+
+static inline bool cmap__hold_covers(const struct cmap__hold *hold,
+                                     const void *object, uint64_t hash)
+{
+  return hold->object == object && hold->first <= hash && hash <= hold->last;
+}
+
+/*
+ * A record for a guard, not linked yet; NULL: out of memory. Of its bytes,
+ * those behind struct cmap__record are as the last guard left them.
+ */
+struct cmap__record *cmap__record_take_slow(void);
+
+static inline struct cmap__record *cmap__record_take(void)
+{
+  struct cmap__hold *hold = cmap__self.free;
+
+  if (cmap__unlikely(hold == NULL))
+    return cmap__record_take_slow();
+  cmap__self.free = hold->outer;
+  return (struct cmap__record *)hold;
+}
+
+/* Gives an unlinked record back; guards that name it are stale from now on. */
+static inline void cmap__record_give(struct cmap__record *record)
+{
+  record->serial++;
+  record->hold.outer = cmap__self.free;
+  cmap__self.free = &record->hold;
+}
+
+/* Enters a filled hold into the list of guards. */
+static inline void cmap__guard_link(struct cmap__hold *hold)
+{
+  if (CMAP_DETECT) {
+    hold->outer = cmap__self.guards;
+    cmap__self.guards = hold;
+  }
+}
+
+void cmap__guard_unlink_slow(struct cmap__hold *hold);
+
+static inline void cmap__guard_unlink(struct cmap__hold *hold)
+{
+  if (!CMAP_DETECT)
+    return;
+  if (cmap__likely(cmap__self.guards == hold))
+    cmap__self.guards = hold->outer;
+  else
+    cmap__guard_unlink_slow(hold);
+}
+
+/*
+ * Takes the next record of the object out of the calling thread's guards, or
+ * out of those of threads that have ended; NULL: there is none. For destroying
+ * the object, which nobody else uses any more. Its owner is the caller then.
+ */
+struct cmap__record *cmap__record_orphan(const void *object);
 
 #endif

@@ -32,6 +32,7 @@
 #define WRITERS_WAIT CMAP__LOCK_WRITERS_WAIT
 #define READERS_WAIT CMAP__LOCK_READERS_WAIT
 #define READERS_NEXT CMAP__LOCK_READERS_NEXT
+#define ABANDONED    CMAP__LOCK_ABANDONED
 #define ONE_READER   CMAP__LOCK_ONE_READER
 #define READERS      CMAP__LOCK_READERS
 #define FULL         CMAP__LOCK_FULL
@@ -78,7 +79,7 @@ static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
 {
   if (mode == &write_mode)
     return word & (WRITER | READERS | READERS_NEXT);
-  if (already_reads || (word & READERS_NEXT) != 0)
+  if (already_reads || (word & (READERS_NEXT | ABANDONED)) != 0)
     return word & (WRITER | FULL);
   return word & (WRITER | FULL | WRITERS_WAIT);
 }
@@ -173,33 +174,65 @@ static void nap(struct cmap__shardlock *lock, uint32_t word, uint64_t deadline)
 }
 
 /*
- * Announces the caller in `word` and parks. Returns true if the announcement
- * was made; false if the word had changed before, which is no harm.
+ * Announces the caller in *word. False if the word has changed; that is no
+ * harm. Acquire, so that the caller sees what was done to the shard by whoever
+ * had the lock before: its directory, then, tells whether it still waits for
+ * the right one.
  */
-static bool park(struct cmap__shardlock *lock, const struct mode *mode,
-                 uint32_t word, uint64_t deadline)
+static bool announce(struct cmap__shardlock *lock, const struct mode *mode,
+                     uint32_t *word)
 {
-  uint32_t announced = word | mode->announce;
+  uint32_t announced = *word | mode->announce;
 
-  if (word != announced &&
-      !cmap__cas_weak_relaxed(&lock->word, &word, announced))
+  if (!cmap__cas_strong_acquire(&lock->word, word, announced))
     return false;
-  cmap__park_wait(&lock->word, announced, mode->class_mask, deadline);
+  *word = announced;
   return true;
+}
+
+/* Parks, between the caller's two functions. The caller is announced. */
+static enum cmap__lock_result park(struct cmap__shardlock *lock,
+                                   const struct mode *mode, uint32_t announced,
+                                   struct cmap__lock_wait *wait)
+{
+  enum cmap__lock_result result =
+      wait->before_park ? wait->before_park(wait) : CMAP__LOCK_OK;
+
+  if (result == CMAP__LOCK_OK) {
+    cmap__park_wait(&lock->word, announced, mode->class_mask,
+                    wait->deadline_ns);
+    if (wait->after_park)
+      wait->after_park(wait);
+  }
+  return result;
 }
 
 /* Why the caller may not wait any more; CMAP__LOCK_OK if it may. */
 static enum cmap__lock_result refusal(const struct cmap__lock_wait *wait,
-                                      uint32_t obstacles)
+                                      uint32_t word, uint32_t obstacles)
 {
   if (wait->try_only)
     return CMAP__LOCK_BUSY;
+  if ((word & ABANDONED) != 0 && obstacles != FULL)
+    return CMAP__LOCK_GIVEN_UP;
   if (obstacles == FULL && wait->already_reads)
     return CMAP__LOCK_BUSY; /* the holds it waits for may be its own */
   if (wait->deadline_ns != CMAP__NO_DEADLINE &&
       cmap__now_ns() >= wait->deadline_ns)
     return CMAP__LOCK_TIMEDOUT;
   return CMAP__LOCK_OK;
+}
+
+/* The end of a wait without the lock. */
+static enum cmap__lock_result give_up(struct cmap__shardlock *lock,
+                                      const struct mode *mode, bool announced,
+                                      enum cmap__lock_result result)
+{
+  if (announced && mode == &write_mode)
+    writer_gives_up(lock);
+  else if (announced)
+    reader_gives_up(lock);
+  return result;
 }
 
 static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
@@ -228,22 +261,20 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
         return CMAP__LOCK_OK;
       continue;
     }
-    result = refusal(wait, obstacles);
-    if (result != CMAP__LOCK_OK) {
-      if (announced && mode == &write_mode)
-        writer_gives_up(lock);
-      else if (announced)
-        reader_gives_up(lock);
-      return result;
-    }
+    result = refusal(wait, word, obstacles);
+    if (result != CMAP__LOCK_OK)
+      return give_up(lock, mode, announced, result);
     wait->waited = true;
     if (spin(&rounds))
       continue;
     if (obstacles == FULL) {
       nap(lock, word, wait->deadline_ns);
-    } else if (park(lock, mode, word, wait->deadline_ns)) {
+    } else if (announce(lock, mode, &word)) {
       announced = true;
       rounds = 0;
+      result = park(lock, mode, word, wait);
+      if (result != CMAP__LOCK_OK && result != CMAP__LOCK_AGAIN)
+        return give_up(lock, mode, true, result);
     }
   }
 }
@@ -260,6 +291,26 @@ cmap__shardlock_read_slow(struct cmap__shardlock *lock,
                           struct cmap__lock_wait *wait)
 {
   return lock_slow(lock, &read_mode, wait);
+}
+
+void cmap__shardlock_admit_readers(struct cmap__shardlock *lock)
+{
+  /* Relaxed: waiting bits guard no data. */
+  uint32_t word = cmap__load_relaxed(&lock->word);
+
+  /* Ends: a failure means that another thread got on. */
+  do {
+    if ((word & (WRITER | READERS_WAIT)) != READERS_WAIT)
+      return;
+  } while (!cmap__cas_weak_relaxed(&lock->word, &word,
+                                   (word & ~READERS_WAIT) | READERS_NEXT));
+  wake_readers(lock);
+}
+
+void cmap__shardlock_abandon(struct cmap__shardlock *lock)
+{
+  (void)cmap__or_acq_rel(&lock->word, ABANDONED); /* [L1] [L2] */
+  cmap__park_wake(&lock->word, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
 }
 
 CMAP__NOINLINE void

@@ -52,7 +52,13 @@
  *                  with WRITER. Legal to clear it early (costs fairness);
  *                  illegal to set it when no reader waits.
  *
- *   READERS        The number of read holds, from bit 4. Exact.
+ *   ABANDONED      A thread ended while it held the lock, in either mode: it
+ *                  will never be free again. Set by that thread's end, which
+ *                  wakes everybody; never cleared. Writers give up on seeing
+ *                  it; readers do if WRITER is set too, and else pay no heed
+ *                  to the waiting writers.
+ *
+ *   READERS        The number of read holds, from bit 5. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There
  *                  can be fewer threads than that; only nested holds get here.
  *
@@ -91,8 +97,9 @@
 #define CMAP__LOCK_WRITERS_WAIT UINT32_C(0x00000002)
 #define CMAP__LOCK_READERS_WAIT UINT32_C(0x00000004)
 #define CMAP__LOCK_READERS_NEXT UINT32_C(0x00000008)
-#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000010)
-#define CMAP__LOCK_READERS      UINT32_C(0xfffffff0)
+#define CMAP__LOCK_ABANDONED    UINT32_C(0x00000010)
+#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000020)
+#define CMAP__LOCK_READERS      UINT32_C(0xffffffe0)
 #define CMAP__LOCK_FULL         UINT32_C(0x80000000)
 
 /* On x86 every locked instruction is a full barrier; elsewhere it takes one. */
@@ -111,7 +118,10 @@ enum cmap__lock_result {
   CMAP__LOCK_BUSY,     /* only if try_only; or FULL and already_reads */
   CMAP__LOCK_TIMEDOUT, /* the deadline has passed and the lock is not to be had
                         */
-  CMAP__LOCK_DEADLOCK  /* from the deadlock detector, never from here */
+  CMAP__LOCK_GIVEN_UP, /* a thread ended that held it */
+  CMAP__LOCK_DEADLOCK, /* waiting would never have ended: from before_park */
+  CMAP__LOCK_MOVED,    /* it protects something else by now: the same */
+  CMAP__LOCK_AGAIN     /* look again, do not park: the same */
 };
 
 /* How to wait, and how it went. Belongs to the calling thread. */
@@ -120,12 +130,20 @@ struct cmap__lock_wait {
   bool try_only;        /* do not wait at all */
   bool already_reads;   /* the caller holds this lock in read mode */
   bool waited; /* out: set if the call spun or parked, else untouched */
+  /*
+   * Both NULL, or both given: called before and after the thread parks, with
+   * its announcement in the word. Unless before_park says CMAP__LOCK_OK the
+   * thread does not park: CMAP__LOCK_AGAIN makes it look at the word again,
+   * any other result is the call's.
+   */
+  enum cmap__lock_result (*before_park)(struct cmap__lock_wait *wait);
+  void (*after_park)(struct cmap__lock_wait *wait);
 };
 
 /*
- * The calls that may wait. `wait` may be NULL: wait for ever. Without a try
- * or a deadline the result is CMAP__LOCK_OK, but for the one case of
- * CMAP__LOCK_BUSY named above.
+ * The calls that may wait. `wait` may be NULL: wait for ever. Without a try, a
+ * deadline or before_park the result is CMAP__LOCK_OK, but for
+ * CMAP__LOCK_GIVEN_UP and the one case of CMAP__LOCK_BUSY named above.
  */
 enum cmap__lock_result cmap__shardlock_write_slow(struct cmap__shardlock *lock,
                                                   struct cmap__lock_wait *wait);
@@ -136,6 +154,15 @@ enum cmap__lock_result cmap__shardlock_read_slow(struct cmap__shardlock *lock,
 void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock);
 void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock);
 void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock);
+
+/*
+ * Makes it the readers' turn, if readers are parked and no writer holds the
+ * lock: they pass the writers that wait.
+ */
+void cmap__shardlock_admit_readers(struct cmap__shardlock *lock);
+
+/* The thread that held it has ended. Wakes everybody. */
+void cmap__shardlock_abandon(struct cmap__shardlock *lock);
 
 /*
  * One attempt at the write lock. Fails also when the lock is free but awaited;

@@ -80,45 +80,114 @@ static void relieve(struct cmap__table *table, struct cmap__shard **shard,
     (void)cmap__shard_split(table, shard, hash, cmap__shard_depth(*shard) + 1);
 }
 
-/* The lock is not free at once: own holds first, then wait. */
-static CMAP__NOINLINE enum cmap_status
-lock_slow(struct cmap__shard *shard, uint64_t hash, enum cmap__mode mode,
-          const struct cmap__patience *patience, bool *borrowed)
+/*
+ * Threads that hold something wake up this often to look at the directory.
+ * Who announces itself in a lock's word and then finds that the directory still
+ * names the shard is woken when that shard is replaced, except that the word
+ * may be the same again by the time the thread goes to sleep: the header lives
+ * again, and is held and awaited again. Then the thread waits for a shard that
+ * is not the one it published.
+ */
+#define LOOK_AGAIN_NS CMAP__NS_PER_S
+
+/* Waiting for the shard of a hash. */
+struct table_wait {
+  struct cmap__lock_wait wait; /* first */
+  struct cmap__wait published;
+  const struct cmap__table *table;
+  const struct cmap__shard *shard;
+  uint64_t deadline_ns; /* the caller's */
+};
+
+/* Before the thread parks: is it the right lock, and may it be waited for? */
+static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
 {
-  const struct cmap__hold *own = cmap__hold_find(&shard->lock);
-  struct cmap__lock_wait wait = {
-      .deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE,
-      .try_only = patience && patience->try_only,
-      .already_reads = own != NULL && own->mode == CMAP__READ,
-  };
+  struct table_wait *wait = (struct table_wait *)lock_wait;
   enum cmap__lock_result result;
 
-  if (own != NULL && (mode == CMAP__WRITE || own->mode == CMAP__WRITE)) {
-    /*
-     * What we hold does not change: if it covers the hash, it is the hash's
-     * home. If not, the directory has moved on, and the caller looks again.
-     */
-    *borrowed = true;
-    if (mode == CMAP__READ || !cmap__shard_covers(shard, hash))
-      return CMAP_OK;
-    return wait.try_only ? CMAP_BUSY : CMAP_EDEADLK;
+  if (cmap__directory_shard(&wait->table->directory, wait->published.hash) !=
+      wait->shard)
+    return CMAP__LOCK_MOVED;
+  if (!CMAP_DETECT || !cmap__hold_any())
+    return CMAP__LOCK_OK;
+  result = cmap__deadlock_enter(&wait->published);
+  if (result == CMAP__LOCK_OK) {
+    uint64_t soon = cmap__now_ns() + LOOK_AGAIN_NS;
+    if (soon < wait->deadline_ns)
+      lock_wait->deadline_ns = soon;
   }
-  if (mode == CMAP__WRITE)
-    result = cmap__shardlock_write_slow(&shard->lock, &wait);
-  else
-    result = cmap__shardlock_read_slow(&shard->lock, &wait);
-  if (wait.waited && result == CMAP__LOCK_OK)
-    count_wait(shard, hash);
+  return result;
+}
+
+static void after_park(struct cmap__lock_wait *lock_wait)
+{
+  struct table_wait *wait = (struct table_wait *)lock_wait;
+
+  lock_wait->deadline_ns = wait->deadline_ns;
+  if (CMAP_DETECT && cmap__hold_any())
+    cmap__deadlock_leave(&wait->published);
+}
+
+static enum cmap_status status_of(enum cmap__lock_result result)
+{
   switch (result) {
-  case CMAP__LOCK_OK:
-    return CMAP_OK;
   case CMAP__LOCK_BUSY:
     return CMAP_BUSY;
   case CMAP__LOCK_TIMEDOUT:
     return CMAP_TIMEDOUT;
-  default:
+  case CMAP__LOCK_GIVEN_UP:
+    return CMAP_EABANDONED;
+  case CMAP__LOCK_DEADLOCK:
     return CMAP_EDEADLK;
+  default:
+    return CMAP_OK;
   }
+}
+
+/*
+ * The lock is not free at once: own holds first, then wait. CMAP_OK: the shard
+ * is locked or borrowed; or *moved, it is neither, and the caller looks again.
+ */
+static CMAP__NOINLINE enum cmap_status
+lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
+          const struct cmap__patience *patience, bool *moved)
+{
+  const struct cmap__hold *own = cmap__hold_find(table, hash);
+  enum cmap__mode mode = locked->mode;
+  struct table_wait wait = {.table = table};
+  enum cmap__lock_result result;
+  struct cmap__shard *shard;
+
+  wait.wait.try_only = patience && patience->try_only;
+  *moved = false;
+  if (own != NULL) {
+    /* What we hold is the hash's home, and stays it. */
+    locked->shard = (struct cmap__shard *)own->lock;
+    if (mode == CMAP__WRITE)
+      return wait.wait.try_only ? CMAP_BUSY : CMAP_EDEADLK;
+    if (own->mode == CMAP__WRITE) {
+      locked->borrowed = true;
+      return CMAP_OK;
+    }
+  }
+  wait.shard = shard = locked->shard;
+  wait.deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE;
+  wait.wait.deadline_ns = wait.deadline_ns;
+  wait.wait.already_reads = own != NULL;
+  wait.wait.before_park = before_park;
+  wait.wait.after_park = after_park;
+  wait.published.object = table;
+  wait.published.hash = hash;
+  wait.published.mode = mode;
+  wait.published.timed = wait.deadline_ns != CMAP__NO_DEADLINE;
+  wait.published.lock = &shard->lock;
+  result = mode == CMAP__WRITE
+               ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
+               : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
+  *moved = result == CMAP__LOCK_MOVED;
+  if (wait.wait.waited && result == CMAP__LOCK_OK)
+    count_wait(shard, hash);
+  return status_of(result);
 }
 
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
@@ -137,10 +206,13 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
     locked->mode = mode;
     locked->borrowed = false;
     if (cmap__unlikely(!got)) {
+      bool moved;
       enum cmap_status status =
-          lock_slow(shard, hash, mode, patience, &locked->borrowed);
+          lock_slow(table, locked, hash, patience, &moved);
       if (status != CMAP_OK)
         return status;
+      if (moved)
+        continue;
     }
     if (cmap__likely(cmap__shard_covers(shard, hash))) {
       if (cmap__unlikely(!got) && mode == CMAP__WRITE)

@@ -4,7 +4,7 @@
 #ifndef CMAP__TABLE_TABLE_H
 #define CMAP__TABLE_TABLE_H
 
-#include "sync/hold.h"
+#include "sync/deadlock.h"
 #include "table/directory.h"
 #include "table/pool.h"
 
@@ -38,7 +38,8 @@ struct cmap__patience {
 /*
  * Locks the shard that covers `hash`; splits it if it has often been waited
  * for. A read under the thread's own write hold borrows that. CMAP_BUSY,
- * CMAP_TIMEDOUT; CMAP_EDEADLK if the thread's own hold is in the way.
+ * CMAP_TIMEDOUT; CMAP_EDEADLK if waiting would never end; CMAP_EABANDONED if a
+ * thread has ended that holds the shard.
  */
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,
@@ -53,6 +54,29 @@ static inline void cmap__table_unlock(const struct cmap__locked *locked)
     cmap__shardlock_write_unlock(&locked->shard->lock);
   else
     cmap__shardlock_read_unlock(&locked->shard->lock);
+}
+
+/* A hold of the shard that was locked. */
+static inline void cmap__locked_hold(const struct cmap__table *table,
+                                     const struct cmap__locked *locked,
+                                     struct cmap__hold *hold)
+{
+  struct cmap__shard *shard = locked->shard;
+
+  hold->object = table;
+  hold->first = shard->prefix;
+  hold->last = shard->prefix | ~shard->mask;
+  hold->mode = locked->mode;
+  hold->lock = &shard->lock;
+}
+
+/* User code is about to run under the lock; pairs with cmap__hold_end. */
+static inline void cmap__locked_hold_begin(const struct cmap__table *table,
+                                           const struct cmap__locked *locked,
+                                           struct cmap__hold *hold)
+{
+  cmap__locked_hold(table, locked, hold);
+  cmap__hold_begin(hold);
 }
 
 /* One attempt at what is nearly always the case: free, and still the home. */

@@ -1,0 +1,175 @@
+/*
+ * The search for cycles of waits.
+ */
+#include "sync/deadlock.h"
+
+#include <pthread.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct cmap__wait *waits; /* under mutex: those published */
+
+/* How a hold stands in the way of a wait. */
+enum edge {
+  NO_EDGE,
+  HARD_EDGE, /* the wait lasts as long as the hold */
+  SOFT_EDGE  /* both read: only a waiting writer is between them */
+};
+
+static enum edge edge_to(const struct cmap__wait *wait,
+                         const struct cmap__hold *hold)
+{
+  if (!cmap__hold_covers(hold, wait->object, wait->hash))
+    return NO_EDGE;
+  if (wait->mode == CMAP__WRITE || hold->mode == CMAP__WRITE)
+    return HARD_EDGE;
+  return wait->lock == NULL || wait->admitted ? NO_EDGE : SOFT_EDGE;
+}
+
+/* The strongest edge from a wait to what a thread holds. */
+static enum edge edge_to_any(const struct cmap__wait *wait,
+                             const struct cmap__hold *holds, enum edge found)
+{
+  for (; holds != NULL && found != HARD_EDGE; holds = holds->outer) {
+    enum edge edge = edge_to(wait, holds);
+    if (edge != NO_EDGE)
+      found = edge;
+  }
+  return found;
+}
+
+static enum edge edge_between(const struct cmap__wait *wait,
+                              const struct cmap__holder *holder)
+{
+  enum edge edge = edge_to_any(wait, holder->calls, NO_EDGE);
+
+  return edge_to_any(wait, holder->guards, edge);
+}
+
+static void unlink_wait(struct cmap__wait *wait)
+{
+  if (wait->next != NULL)
+    wait->next->prev = wait->prev;
+  if (wait->prev != NULL)
+    wait->prev->next = wait->next;
+  else
+    waits = wait->next;
+}
+
+static void link_wait(struct cmap__wait *wait)
+{
+  wait->prev = NULL;
+  wait->next = waits;
+  if (waits != NULL)
+    waits->prev = wait;
+  waits = wait;
+}
+
+/*
+ * Is there a way from `from` along hard edges back to its own holds, through
+ * waits without a deadline?
+ */
+static bool closes_cycle(struct cmap__wait *from)
+{
+  struct cmap__wait *last = from;
+
+  for (struct cmap__wait *w = waits; w != NULL; w = w->next)
+    w->seen = false;
+  from->queued = NULL;
+  from->seen = true;
+  for (struct cmap__wait *at = from; at != NULL; at = at->queued) {
+    if (edge_between(at, from->holder) == HARD_EDGE)
+      return true;
+    for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
+      if (w->seen || w->timed || edge_between(at, w->holder) != HARD_EDGE)
+        continue;
+      w->seen = true;
+      w->queued = NULL;
+      last->queued = w;
+      last = w;
+    }
+  }
+  return false;
+}
+
+/*
+ * A reader that could be let in past a writer, on a way from `from` back to
+ * its own holds; NULL if there is none. A wait is visited at most twice: first
+ * when it is reached, and once more when it is reached over such a reader.
+ */
+static struct cmap__wait *find_admissible(struct cmap__wait *from)
+{
+  struct cmap__wait *last = from;
+
+  for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
+    w->seen = w->seen_soft = false;
+    w->admissible = NULL;
+    w->queued = NULL;
+  }
+  from->seen = true;
+  for (struct cmap__wait *at = from; at != NULL;) {
+    struct cmap__wait *next;
+    for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
+      enum edge edge = edge_between(at, w->holder);
+      struct cmap__wait *reader =
+          edge == SOFT_EDGE && at->admissible == NULL ? at : at->admissible;
+      if (edge == NO_EDGE)
+        continue;
+      if (w == from && reader != NULL)
+        return reader;
+      if (reader == NULL ? w->seen : w->seen_soft)
+        continue;
+      w->seen = true;
+      w->seen_soft = reader != NULL;
+      w->admissible = reader;
+      /* Still in the queue: it will be visited with what it has now. */
+      if (w == last || w->queued != NULL)
+        continue;
+      w->queued = NULL;
+      last->queued = w;
+      last = w;
+    }
+    next = at->queued;
+    at->queued = NULL;
+    at = next;
+  }
+  return NULL;
+}
+
+/* Lets in all readers that only writers keep from closing a cycle. */
+static enum cmap__lock_result admit_readers(struct cmap__wait *from)
+{
+  enum cmap__lock_result result = CMAP__LOCK_OK;
+  struct cmap__wait *reader;
+
+  /* Ends: each round admits one more. */
+  while ((reader = find_admissible(from)) != NULL) {
+    reader->admitted = true;
+    cmap__shardlock_admit_readers(reader->lock);
+    if (reader == from)
+      result = CMAP__LOCK_AGAIN;
+  }
+  return result;
+}
+
+enum cmap__lock_result cmap__deadlock_enter(struct cmap__wait *wait)
+{
+  enum cmap__lock_result result = CMAP__LOCK_OK;
+
+  wait->holder = &cmap__self;
+  wait->admitted = false;
+  pthread_mutex_lock(&mutex);
+  link_wait(wait);
+  if (wait->next != NULL) /* somebody else waits */
+    result = closes_cycle(wait) ? CMAP__LOCK_DEADLOCK : admit_readers(wait);
+  if (result != CMAP__LOCK_OK)
+    unlink_wait(wait);
+  pthread_mutex_unlock(&mutex);
+  return result;
+}
+
+void cmap__deadlock_leave(struct cmap__wait *wait)
+{
+  pthread_mutex_lock(&mutex);
+  unlink_wait(wait);
+  pthread_mutex_unlock(&mutex);
+}

@@ -5,11 +5,13 @@
  *
  * This is the only header of the library, and the whole of its contract.
  *
- *   1. Rules that hold for every call      6. Reading
- *   2. Status codes                        7. Writing
- *   3. Keys, `how`, callbacks              8. Read-modify-write
- *   4. Options                             9. The whole map
- *   5. Create and destroy                 10. The typed layer (CMAP_DEFINE)
+ *   1. Rules that hold for every call      8. Read-modify-write
+ *   2. Status codes                        9. Guards; deadlock
+ *   3. Keys, `how`, callbacks             10. Entries
+ *   4. Options                            11. Several keys at once
+ *   5. Create and destroy                 12. The whole map
+ *   6. Reading                            13. The typed layer (CMAP_DEFINE)
+ *   7. Writing
  *
  * -------------------------------------------------------------------------
  * 1. Rules that hold for every call
@@ -52,17 +54,18 @@
  *   changing the same 11 entries during the read.
  *
  * Callbacks. A callback that is called under a lock may read any map. It may
- *   write to other maps; to write to its own map, or to wait for its own
- *   shard, is CMAP_EDEADLK if the key lives in the locked shard and works if
- *   not, so do not. Two threads whose callbacks write to each other's
- *   map may wait for each other for ever: use CMAP_TRY or a deadline.
+ *   write to other maps; to write to its own map is CMAP_EDEADLK if the key
+ *   lives in the locked shard and works if not, so do not. What may be called
+ *   under which lock is the table of section 9. It must return: a thread that
+ *   ends inside a callback leaves the lock as it is.
  *   key_hash, key_equal, key_copy, value_equal and value_clone must not call
  *   the library.
  *
  * Waiting. Readers and writers wait for a lock in no fixed order; neither can
  *   starve the other. Every call that may wait takes `how` (section 3).
  *   No call waits for a table to be rebuilt: only one shard, a few hundred
- *   entries, is ever locked for growing.
+ *   entries, is ever locked for growing. A wait that would never end is
+ *   refused with CMAP_EDEADLK (section 9).
  *
  * Ordering guarantees.
  *   A.1  Calls on one key are linearizable: each takes effect at one moment
@@ -437,8 +440,8 @@ cmap_hash(const struct cmap *map, struct cmap_key key, uint64_t *hash)
  *   CMAP_EINVAL    checked misuse (section 1)
  *   CMAP_BUSY      CMAP_TRY, and the lock is not free
  *   CMAP_TIMEDOUT  CMAP_DEADLINE, and the lock was not free in time
- *   CMAP_EDEADLK   the calling thread is inside a callback under the very lock
- *                  that the call needs
+ *   CMAP_EDEADLK   waiting would never have ended (section 9)
+ *   CMAP_EABANDONED  a thread has ended that held what the call needs
  *   > 0            a callback's own status
  * and, of calls that may insert or copy a value:
  *   CMAP_ENOMEM    out of memory
@@ -617,6 +620,50 @@ cmap_compute(struct cmap *map, struct cmap_key key, void *value,
              const struct cmap_how *how) CMAP_SYMBOL(compute);
 
 /*
+ * Makes the value of an absent key with add, or the new value of a present one
+ * from its old value with update; stores it, and copies it to *value (NULL:
+ * not). Exactly one of the two callbacks runs, once per call, and no other
+ * call on the key comes between. A status from it: nothing is changed.
+ * *fresh starts as in cmap_compute_fn.
+ * event: CMAP_INSERTED or CMAP_UPDATED. Lock: write, while the callback runs.
+ */
+typedef enum cmap_status cmap_update_fn(struct cmap_key key, const void *old,
+                                        void *fresh, void *ctx);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_add_or_update(struct cmap *map, struct cmap_key key, void *value,
+                   enum cmap_event *event, cmap_value_fn *add,
+                   cmap_update_fn *update, void *ctx,
+                   const struct cmap_how *how) CMAP_SYMBOL(add_or_update);
+
+/* Of cmap_add_or_update_unlocked: what it may do, and what it did. */
+struct cmap_attempts {
+  unsigned max;     /* in: attempts, each of one callback; 0: 100,000 */
+  unsigned adds;    /* out: how often add was called */
+  unsigned updates; /* out: how often update was called */
+};
+
+/*
+ * The same, but the callbacks run outside every lock, on a copy of the value:
+ * they may take their time and use the map. The result is stored only if the
+ * key is still absent, or its value still equals the copy (value_equal, or
+ * bytes); else it is destroyed, and the call begins again with another look.
+ * So A CALLBACK MAY RUN SEVERAL TIMES IN ONE CALL: it must compute *fresh from
+ * its arguments and have no other effect. "Equal" is not "unchanged": a value
+ * that went from A to B and back to A in between is taken for unchanged.
+ * `attempts` may be NULL; its counts are set whatever the status.
+ *   CMAP_BUSY     as many attempts as allowed have failed. Values that never
+ *                 equal their copy (padding, NaN in value_equal) end so.
+ *   CMAP_ENOTSUP  value_destroy without value_clone and value_equal
+ * event: CMAP_INSERTED or CMAP_UPDATED. Lock: none while a callback runs, write
+ * to store.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
+    struct cmap *map, struct cmap_key key, void *value, enum cmap_event *event,
+    cmap_value_fn *add, cmap_update_fn *update, void *ctx,
+    struct cmap_attempts *attempts, const struct cmap_how *how)
+    CMAP_SYMBOL(add_or_update_unlocked);
+
+/*
  * Lets alter change the value in place. There is no roll-back: what alter has
  * changed stays, whatever status it returns.
  *   CMAP_NOT_FOUND  the key is absent; alter was not called
@@ -661,7 +708,384 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
     CMAP_SYMBOL(fetch_min);
 
 /* -------------------------------------------------------------------------
- * 9. The whole map
+ * 9. Guards
+ *
+ * A guard is a lock and a pointer: while it is out, the entry stays where it
+ * is, and nobody else changes it (read guard) or sees it (write guard).
+ *
+ *     CMAP_SCOPED(cmap_write_guard) account = CMAP_INIT;
+ *     status = cmap_get_mut(bank, key, &account, NULL);
+ *     if (status == CMAP_OK)
+ *       ((struct account *)account.value)->cents += 5;
+ *     // released where `account` goes out of scope
+ *
+ * A guard belongs to the thread that took it: no other thread may release it.
+ * One that is CMAP_INIT, or was released, may be released again, and so may
+ * copies of it: only the first time counts. To take a guard into a struct that
+ * holds another is a leak of that other.
+ *
+ * What may be called while a guard is out. "Another key" may always live in the
+ * shard that the guard holds; the table says what happens when it does, and
+ * also when it is the same key. Keys of other shards, and of other maps, are
+ * as if there was no guard.
+ *
+ *                            | this thread holds   | another thread holds
+ *                            | read    | write     | read    | write
+ *   -------------------------+---------+-----------+---------+-----------
+ *   get, contains, a hit     | works   | works     | works   | may wait
+ *    without a lock [1]      |         |           |         |
+ *   view, view_all, clone,   | works   | works     | works   | waits
+ *    equal, len_exact        |         |           |         |
+ *   get_ref, lock_many to    | works   | EDEADLK   | works   | waits
+ *    read, get_or_insert_ref |         |           |         |
+ *    with a hit              |         |           |         |
+ *   all that writes: insert, | EDEADLK | EDEADLK   | waits   | waits
+ *    remove, get_mut, entry, |         |           |         |
+ *    lock_many to write,     |         |           |         |
+ *    add_or_update, clear,   |         |           |         |
+ *    retain, reserve ...     |         |           |         |
+ *   len, is_empty, hash,     | works   | works     | works   | works
+ *    capacity, shard numbers |         |           |         |
+ *
+ *   "Holds read": a read guard, a key locked to read, or a callback that runs
+ *   under the read lock (view ...). "Holds write": a write guard, an entry, a
+ *   key locked to write or as entry, or a callback under the write lock.
+ *   With CMAP_TRY every "waits" and every "EDEADLK" is CMAP_BUSY. "Waits" ends
+ *   with CMAP_EDEADLK if it would never end (see Deadlock).
+ *   [1] Where reads are lock-free (section 1), also the hit of insert_new and
+ *   of get_or_insert; else get and contains are as view, and such hits as all
+ *   that writes. "May wait": only for keys that lie in the same group of 11
+ *   entries as one that is held.
+ *
+ * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
+ *   that waits for itself, and a circle of threads over any number of maps, in
+ *   which each holds what the next one waits for. Exactly one thread of the
+ *   circle, the one that closes it, gets CMAP_EDEADLK, and has what it held;
+ *   the others go on waiting until it lets go. It should release its guards and
+ *   begin again. A circle of which a member waits with a deadline is not
+ *   refused: that wait ends. Waits for something else (a mutex of your own,
+ *   pthread_join, another process) are not seen: give such calls a deadline.
+ *
+ * Ended threads. A thread that ends while it holds a guard leaves its shard
+ *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
+ *   released in destructors of thread-specific data. cmap_destroy frees what
+ *   such threads have left behind.
+ * ------------------------------------------------------------------------- */
+
+/* A variable that is released where it goes out of scope:
+   CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT; */
+#define CMAP_SCOPED(type) __attribute__((cleanup(type##_release))) struct type
+
+/* An entry that nobody changes meanwhile. `internal` is the library's. */
+struct cmap_read_guard {
+  struct cmap_key key; /* the stored key */
+  const void *value;
+  uintptr_t internal[2];
+};
+
+/* An entry that nobody else reads or changes meanwhile. */
+struct cmap_write_guard {
+  struct cmap_key key;
+  void *value; /* may be changed until the release */
+  uintptr_t internal[2];
+};
+
+/*
+ * Takes a read guard of the key's entry. Other threads may read it too.
+ *   CMAP_NOT_FOUND   the key is absent; nothing is held
+ *   CMAP_ENOMEM      no memory to note the hold; nothing is held
+ *   CMAP_EABANDONED  as of every call: see above
+ * Lock: read, until the release.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_ref(struct cmap *map, struct cmap_key key,
+             struct cmap_read_guard *guard, const struct cmap_how *how)
+    CMAP_SYMBOL(get_ref);
+
+/*
+ * Takes a write guard of the key's entry. Lock-free readers of other keys go
+ * on, except of those in the same group of 11 entries.
+ * Statuses as cmap_get_ref. Lock: write, until the release.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_mut(struct cmap *map, struct cmap_key key,
+             struct cmap_write_guard *guard, const struct cmap_how *how)
+    CMAP_SYMBOL(get_mut);
+
+/*
+ * Takes a read guard of the key's entry, which is inserted with *value if the
+ * key is absent. Looks under the read lock first, and takes the write lock only
+ * if the key is absent; no other write comes between insertion and guard.
+ * event: CMAP_INSERTED, or CMAP_FOUND: then *value was not stored, and is still
+ * the caller's. Lock: read, until the release; write to insert.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key, const void *value,
+                       struct cmap_read_guard *guard, enum cmap_event *event,
+                       const struct cmap_how *how)
+    CMAP_SYMBOL(get_or_insert_ref);
+
+/* Ends a guard, which becomes CMAP_INIT. Never waits; a full barrier if the
+ * guard was one to write. NULL is allowed. */
+CMAP_API void cmap_read_guard_release(struct cmap_read_guard *guard)
+    CMAP_SYMBOL(read_guard_release);
+CMAP_API void cmap_write_guard_release(struct cmap_write_guard *guard)
+    CMAP_SYMBOL(write_guard_release);
+
+/*
+ * Makes a read guard into *to of a write guard, which becomes CMAP_INIT. No
+ * write comes between. Never waits.
+ *   CMAP_EINVAL  a NULL, or `from` holds nothing
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_write_guard_downgrade(struct cmap_write_guard *from,
+                           struct cmap_read_guard *to)
+    CMAP_SYMBOL(write_guard_downgrade);
+
+/*
+ * Removes the guard's entry and ends the guard. The value is moved to *old, or
+ * destroyed, after the lock is released, if that is NULL.
+ *   CMAP_EINVAL  a NULL, or the guard holds nothing
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_write_guard_remove(struct cmap_write_guard *guard, void *old)
+    CMAP_SYMBOL(write_guard_remove);
+
+/* The index of the shard that is held, as of cmap_shard_index; for metrics. 0
+   if nothing is held. */
+CMAP_API size_t cmap_read_guard_shard_index(const struct cmap_read_guard *guard)
+    CMAP_SYMBOL(read_guard_shard_index);
+CMAP_API size_t cmap_write_guard_shard_index(
+    const struct cmap_write_guard *guard) CMAP_SYMBOL(write_guard_shard_index);
+
+/* -------------------------------------------------------------------------
+ * 10. Entries
+ *
+ * An entry is a key's place, occupied or vacant, under one hash and one write
+ * lock: look, decide, and store without anybody coming between.
+ *
+ *     CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+ *     status = cmap_entry_begin(counts, key, &entry, NULL);
+ *     if (status == CMAP_OK)
+ *       status = cmap_entry_or_insert(cmap_entry_and_modify(&entry, add_one,
+ *                                                           NULL), &one);
+ *
+ * entry.value is NULL while the entry is vacant, and else points to the value,
+ * which may be changed until the release. Room for a vacant key is made when
+ * the entry is taken: storing a plain value in it cannot fail.
+ *
+ * As a guard, an entry belongs to its thread, keeps the lock until it is
+ * released, and may be released again. On one that holds nothing every call is
+ * CMAP_EINVAL. What the calls remove or replace is destroyed after the release.
+ * A status that is not CMAP_OK leaves the entry as it was, and still held.
+ * ------------------------------------------------------------------------- */
+
+struct cmap_entry {
+  struct cmap_key key; /* the stored key; of a vacant entry: to be stored */
+  void *value;         /* NULL: vacant */
+  uintptr_t internal[2];
+};
+
+/*
+ * Takes the key's entry, whether it is present or not.
+ *   CMAP_ENOMEM  no memory to note the hold, or for a vacant key; nothing is
+ *                held
+ * Lock: write, until the release.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_begin(struct cmap *map, struct cmap_key key,
+                 struct cmap_entry *entry, const struct cmap_how *how)
+    CMAP_SYMBOL(entry_begin);
+
+/* Ends an entry, which becomes CMAP_INIT. Never waits. NULL is allowed. */
+CMAP_API void cmap_entry_release(struct cmap_entry *entry)
+    CMAP_SYMBOL(entry_release);
+
+/*
+ * Lets modify change the value of an occupied entry in place; does nothing on a
+ * vacant one. Returns the entry. A status from modify is kept: the next call on
+ * the entry that returns a status does nothing and returns it.
+ */
+CMAP_API struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
+                                                  cmap_value_fn *modify,
+                                                  void *ctx)
+    CMAP_SYMBOL(entry_and_modify);
+
+/*
+ * Stores *value if the entry is vacant. Afterwards entry->value points to the
+ * value that is there. If it is occupied, *value stays the caller's: ask for
+ * entry->value == NULL before, or use cmap_entry_or_insert_with, if the value
+ * owns something.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_or_insert(struct cmap_entry *entry, const void *value)
+    CMAP_SYMBOL(entry_or_insert);
+
+/*
+ * The same with a value that make makes, only if the entry is vacant. A status
+ * from make: the entry stays vacant, and the status comes out.
+ * ("or_insert_with" and "or_try_insert_with" elsewhere.)
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_or_insert_with(struct cmap_entry *entry, cmap_value_fn *make,
+                          void *ctx) CMAP_SYMBOL(entry_or_insert_with);
+
+/* The same with a value of zeroes. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_or_default(struct cmap_entry *entry) CMAP_SYMBOL(entry_or_default);
+
+/*
+ * Stores *value, whether the entry is vacant or not. A value that was there is
+ * moved to *old; if that is NULL it is destroyed after the release.
+ *   CMAP_ENOMEM  only with value_destroy, `old` NULL, and an occupied entry: no
+ *                memory to keep the old value until the release
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_insert(struct cmap_entry *entry, const void *value, void *old)
+    CMAP_SYMBOL(entry_insert);
+
+/*
+ * Removes an occupied entry, which is vacant then, and may be filled again. The
+ * value is moved to *old; if that is NULL it is destroyed after the release.
+ * entry->key stays.
+ *   CMAP_NOT_FOUND  the entry is vacant
+ *   CMAP_ENOMEM     as cmap_entry_insert
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_remove(struct cmap_entry *entry, void *old)
+    CMAP_SYMBOL(entry_remove);
+
+/*
+ * The same, and the stored key too is moved to the caller: its key_size bytes
+ * to *key, which is not destroyed then (CMAP_CUSTOM). The entry is released:
+ * without a key it is of no use.
+ *   CMAP_NOT_FOUND  the entry is vacant; it is still held
+ *   CMAP_ENOTSUP    keys of CMAP_STRING and CMAP_BYTES: copy entry->key
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_remove_entry(struct cmap_entry *entry, void *key, void *old)
+    CMAP_SYMBOL(entry_remove_entry);
+
+/*
+ * Replaces the stored key by a copy of an equal one, and the value by *value.
+ * The old key is destroyed after the release; the old value as in
+ * cmap_entry_insert.
+ *   CMAP_NOT_FOUND  the entry is vacant
+ *   CMAP_EINVAL     `key` is another key
+ *   CMAP_ENOMEM     no memory for the key, or to keep the old one
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_replace_entry(struct cmap_entry *entry, struct cmap_key key,
+                         const void *value, void *old)
+    CMAP_SYMBOL(entry_replace_entry);
+
+/*
+ * Makes a write guard of an occupied entry, which becomes CMAP_INIT.
+ *   CMAP_NOT_FOUND  the entry is vacant; it is still held
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_into_guard(struct cmap_entry *entry, struct cmap_write_guard *guard)
+    CMAP_SYMBOL(entry_into_guard);
+
+/* As cmap_read_guard_shard_index. */
+CMAP_API size_t cmap_entry_shard_index(const struct cmap_entry *entry)
+    CMAP_SYMBOL(entry_shard_index);
+
+/* -------------------------------------------------------------------------
+ * 11. Several keys at once
+ *
+ * Nested guards of two threads in two orders end in CMAP_EDEADLK, and ordering
+ * the keys by name does not help: they lie in shards. cmap_lock_many takes
+ * them all, in an order of its own that is the same for all threads.
+ *
+ *     struct cmap_want wants[2] = {
+ *       {bank, from, CMAP_WRITE, CMAP_OK}, {bank, to, CMAP_WRITE, CMAP_OK}};
+ *     CMAP_SCOPED(cmap_multi) held = CMAP_INIT;
+ *     status = cmap_lock_many(wants, 2, &held, NULL);
+ *     if (status == CMAP_NOT_FOUND)
+ *       ... wants[0].status and wants[1].status say which one is missing
+ * ------------------------------------------------------------------------- */
+
+enum cmap_mode {
+  CMAP_READ = 1, /* the key must be present; to look at */
+  CMAP_WRITE,    /* the key must be present; to change its value */
+  CMAP_ENTRY     /* the key may be absent; as an entry */
+};
+
+/* One key that is wanted. The same key may be wanted several times. */
+struct cmap_want {
+  struct cmap *map;
+  struct cmap_key key;
+  enum cmap_mode mode;
+  enum cmap_status status; /* out */
+};
+
+/* Several keys, held. As a guard, it belongs to its thread. */
+struct cmap_multi {
+  size_t count; /* the number of wants; 0: nothing is held */
+  uintptr_t internal[2];
+};
+
+/*
+ * Locks all keys that are wanted, of any maps: all of them or none. Two calls
+ * of this kind never deadlock, whatever the order of their wants. With other
+ * guards out, the rules of section 9 hold. If a key is wanted twice, the
+ * strongest mode holds for both. CMAP_HASHED is ignored.
+ * Until the release other threads see nothing of what is changed.
+ *   CMAP_NOT_FOUND  a key that must be present is absent
+ *   CMAP_EINVAL     a NULL; n is 0; an unknown mode; a key that does not fit
+ *                   its map
+ *   CMAP_ENOMEM, CMAP_BUSY, CMAP_TIMEDOUT, CMAP_EDEADLK, CMAP_EABANDONED
+ * Each want's status is CMAP_OK, CMAP_NOT_FOUND if its key must be present and
+ * is not, or the call's status at the want where it failed; untouched if the
+ * call is CMAP_EINVAL.
+ * Lock: read or write of each key's shard, until the release. Cost: O(n log n)
+ * and one allocation.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_lock_many(struct cmap_want *wants, size_t n, struct cmap_multi *held,
+               const struct cmap_how *how) CMAP_SYMBOL(lock_many);
+
+/* The value of want i; NULL if the entry is vacant, i is not below n, or
+   nothing is held. To be changed only if it was wanted to write. */
+CMAP_API void *cmap_multi_value(const struct cmap_multi *held, size_t i)
+    CMAP_SYMBOL(multi_value);
+
+/*
+ * Want i as an entry, for the calls of section 10; it lives as long as `held`.
+ * NULL if i is not below n, the key is held to read, or nothing is held.
+ * cmap_entry_release does nothing to it; cmap_entry_into_guard and
+ * cmap_entry_remove_entry are CMAP_EINVAL.
+ */
+CMAP_API struct cmap_entry *cmap_multi_entry(const struct cmap_multi *held,
+                                             size_t i) CMAP_SYMBOL(multi_entry);
+
+/* Ends all holds; *held becomes CMAP_INIT. Never waits. NULL is allowed. */
+CMAP_API void cmap_multi_release(struct cmap_multi *held)
+    CMAP_SYMBOL(multi_release);
+
+/*
+ * Gives the entry of old_key the key new_key; the value moves with it. Nobody
+ * sees both or neither.
+ *   CMAP_NOT_FOUND  old_key is absent
+ *   CMAP_EXISTS     new_key is present, and another key
+ * Lock: write, of both keys' shards. CMAP_HASHED is ignored.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_rename(struct cmap *map, struct cmap_key old_key, struct cmap_key new_key,
+            const struct cmap_how *how) CMAP_SYMBOL(rename);
+
+/*
+ * Exchanges the values of two keys. Nobody sees one exchanged only.
+ *   CMAP_NOT_FOUND  one of them is absent
+ * Lock: write, of both keys' shards. CMAP_HASHED is ignored.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_swap_values(struct cmap *map, struct cmap_key a, struct cmap_key b,
+                 const struct cmap_how *how) CMAP_SYMBOL(swap_values);
+
+/* -------------------------------------------------------------------------
+ * 12. The whole map
  *
  * One shard is locked at a time unless a call says otherwise, so that these
  * are not one moment: an entry that is there from begin to end is met exactly
@@ -800,11 +1224,11 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
            void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
 
 /* -------------------------------------------------------------------------
- * 10. The typed layer
+ * 13. The typed layer
  *
  * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
  * key and one type of value: `struct name`, and for every call cmap_x of the
- * sections 5 to 9 a function name_x. They are thin inline functions around the
+ * sections 5 to 12 a function name_x. They are thin inline functions around the
  * calls above, whose contracts hold for them. The compiler refuses a map of
  * another name and a wrong struct. Of wrong pointers (a key, an output, a
  * callback) many C compilers only warn; with -Werror=int-conversion and
@@ -862,10 +1286,19 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
  *   by name_get_or_insert_with or the untyped cmap_insert. gcc may remark on
  *   the alignment of arguments if alignof(value_type) is above 16: -Wno-psabi.
  *
+ * Guards and entries are struct name_read_guard, name_write_guard and
+ *   name_entry, with a key and a value of these types, and are scoped by
+ *   CMAP_SCOPED(name_write_guard) guard = CMAP_INIT; Wants of cmap_lock_many
+ *   come from name_want(map, &key, mode), and name_multi_value(held, i) is the
+ *   value; the other calls on several keys are untyped, since their maps may be
+ *   of several types, and so are cmap_entry_remove_entry and
+ *   cmap_entry_replace_entry, which make a difference for CMAP_CUSTOM keys
+ * only.
+ *
  * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
- *   name_compute_fn and name_merge_fn: as the untyped ones, but with the key as
- *   above and value_type * instead of void *. A NULL one is CMAP_EINVAL (but
- *   for name_merge). Those in struct cmap_options stay untyped.
+ *   name_compute_fn, name_update_fn and name_merge_fn: as the untyped ones, but
+ * with the key as above and value_type * instead of void *. A NULL one is
+ * CMAP_EINVAL (but for name_merge). Those in struct cmap_options stay untyped.
  *
  * Options. name_create takes the options or NULL, and fills in key_kind,
  *   key_size, value_size, and value_align if value_type needs more than 8.
@@ -1026,6 +1459,10 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED_READ(name)                                                       \
   CMAP__TYPED_WRITE(name)                                                      \
   CMAP__TYPED_UPDATE(name)                                                     \
+  CMAP__TYPED_ADD_OR_UPDATE(name)                                              \
+  CMAP__TYPED_GUARDS(name)                                                     \
+  CMAP__TYPED_ENTRIES(name)                                                    \
+  CMAP__TYPED_MULTI(name)                                                      \
   CMAP__TYPED_WHOLE(name)                                                      \
   CMAP__TYPED_MAPS(name)                                                       \
   CMAP__STATIC_ASSERT(sizeof(name##__value(*)(void)) > 0,                      \
@@ -1071,6 +1508,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   typedef enum cmap_status name##_compute_fn(                                  \
       name##__key key_, const name##__value *old_, name##__value *fresh_,      \
       enum cmap_action *action_, void *ctx_);                                  \
+  typedef enum cmap_status name##_update_fn(                                   \
+      name##__key key_, const name##__value *old_, name##__value *fresh_,      \
+      void *ctx_);                                                             \
   typedef enum cmap_status name##_merge_fn(                                    \
       name##__key key_, name##__value *value_,                                 \
       const name##__value *from_value_, void *ctx_);                           \
@@ -1275,7 +1715,302 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                         how_);                                                 \
   }
 
-/* Section 9: one map. */
+/* Section 8: two callbacks in one call. */
+#define CMAP__TYPED_ADD_OR_UPDATE(name)                                        \
+  struct name##__add_or_update {                                               \
+    name##_value_fn *add;                                                      \
+    name##_update_fn *update;                                                  \
+    void *ctx;                                                                 \
+  };                                                                           \
+  CMAP__TYPED const struct name##__add_or_update *name##__add_or_update_of(    \
+      void *ctx_)                                                              \
+  {                                                                            \
+    return CMAP__AS(const struct name##__add_or_update *, ctx_);               \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__add_step(struct cmap_key key_,          \
+                                                void *value_, void *ctx_)      \
+  {                                                                            \
+    return name##__add_or_update_of(ctx_)->add(                                \
+        name##__key_out(key_), CMAP__AS(name##__value *, value_),              \
+        name##__add_or_update_of(ctx_)->ctx);                                  \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__update_step(                            \
+      struct cmap_key key_, const void *old_, void *fresh_, void *ctx_)        \
+  {                                                                            \
+    return name##__add_or_update_of(ctx_)->update(                             \
+        name##__key_out(key_), CMAP__AS(const name##__value *, old_),          \
+        CMAP__AS(name##__value *, fresh_),                                     \
+        name##__add_or_update_of(ctx_)->ctx);                                  \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_add_or_update(                                     \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, name##_value_fn *add_,                          \
+      name##_update_fn *update_, void *ctx_, const struct cmap_how *how_)      \
+  {                                                                            \
+    struct name##__add_or_update both_ = {add_, update_, ctx_};                \
+    return cmap_add_or_update(map_.map, name##__key_in(&key_), value_, event_, \
+                              add_ ? name##__add_step : NULL,                  \
+                              update_ ? name##__update_step : NULL, &both_,    \
+                              how_);                                           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_add_or_update_unlocked(                            \
+      struct name map_, name##__key key_, name##__value *value_,               \
+      enum cmap_event *event_, name##_value_fn *add_,                          \
+      name##_update_fn *update_, void *ctx_, struct cmap_attempts *attempts_,  \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    struct name##__add_or_update both_ = {add_, update_, ctx_};                \
+    return cmap_add_or_update_unlocked(                                        \
+        map_.map, name##__key_in(&key_), value_, event_,                       \
+        add_ ? name##__add_step : NULL, update_ ? name##__update_step : NULL,  \
+        &both_, attempts_, how_);                                              \
+  }
+
+/*
+ * Section 9. A typed guard has the untyped one in it. `key` is the stored key;
+ * of CMAP_STRING and CMAP_BYTES it points into the map.
+ */
+#define CMAP__TYPED_GUARDS(name)                                               \
+  struct name##_read_guard {                                                   \
+    name##__key key;                                                           \
+    const name##__value *value;                                                \
+    struct cmap_read_guard guard;                                              \
+  };                                                                           \
+  struct name##_write_guard {                                                  \
+    name##__key key;                                                           \
+    name##__value *value;                                                      \
+    struct cmap_write_guard guard;                                             \
+  };                                                                           \
+  CMAP__TYPED void name##__read_guard_show(struct name##_read_guard *guard_)   \
+  {                                                                            \
+    guard_->key = name##__key_out(guard_->guard.key);                          \
+    guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);      \
+  }                                                                            \
+  CMAP__TYPED void name##__write_guard_show(struct name##_write_guard *guard_) \
+  {                                                                            \
+    guard_->key = name##__key_out(guard_->guard.key);                          \
+    guard_->value = CMAP__AS(name##__value *, guard_->guard.value);            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_ref(struct name map_, name##__key key_,        \
+                                    struct name##_read_guard *guard_,          \
+                                    const struct cmap_how *how_)               \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_get_ref(map_.map, name##__key_in(&key_),                          \
+                     guard_ ? &guard_->guard : NULL, how_);                    \
+    if (status_ == CMAP_OK)                                                    \
+      name##__read_guard_show(guard_);                                         \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_mut(struct name map_, name##__key key_,        \
+                                    struct name##_write_guard *guard_,         \
+                                    const struct cmap_how *how_)               \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_get_mut(map_.map, name##__key_in(&key_),                          \
+                     guard_ ? &guard_->guard : NULL, how_);                    \
+    if (status_ == CMAP_OK)                                                    \
+      name##__write_guard_show(guard_);                                        \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_or_insert_ref(                                 \
+      struct name map_, name##__key key_, name##__value value_,                \
+      struct name##_read_guard *guard_, enum cmap_event *event_,               \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_get_or_insert_ref(map_.map, name##__key_in(&key_), &value_,       \
+                               guard_ ? &guard_->guard : NULL, event_, how_);  \
+    if (status_ == CMAP_OK)                                                    \
+      name##__read_guard_show(guard_);                                         \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED void name##_read_guard_release(struct name##_read_guard *guard_) \
+  {                                                                            \
+    if (guard_ == NULL)                                                        \
+      return;                                                                  \
+    cmap_read_guard_release(&guard_->guard);                                   \
+    guard_->value = NULL;                                                      \
+  }                                                                            \
+  CMAP__TYPED void name##_write_guard_release(                                 \
+      struct name##_write_guard *guard_)                                       \
+  {                                                                            \
+    if (guard_ == NULL)                                                        \
+      return;                                                                  \
+    cmap_write_guard_release(&guard_->guard);                                  \
+    guard_->value = NULL;                                                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_write_guard_downgrade(                             \
+      struct name##_write_guard *from_, struct name##_read_guard *to_)         \
+  {                                                                            \
+    enum cmap_status status_ = cmap_write_guard_downgrade(                     \
+        from_ ? &from_->guard : NULL, to_ ? &to_->guard : NULL);               \
+    if (status_ == CMAP_OK) {                                                  \
+      name##__read_guard_show(to_);                                            \
+      from_->value = NULL;                                                     \
+    }                                                                          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_write_guard_remove(                                \
+      struct name##_write_guard *guard_, name##__value *old_)                  \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_write_guard_remove(guard_ ? &guard_->guard : NULL, old_);         \
+    if (status_ == CMAP_OK)                                                    \
+      guard_->value = NULL;                                                    \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED size_t name##_read_guard_shard_index(                            \
+      const struct name##_read_guard *guard_)                                  \
+  {                                                                            \
+    return guard_ ? cmap_read_guard_shard_index(&guard_->guard) : 0;           \
+  }                                                                            \
+  CMAP__TYPED size_t name##_write_guard_shard_index(                           \
+      const struct name##_write_guard *guard_)                                 \
+  {                                                                            \
+    return guard_ ? cmap_write_guard_shard_index(&guard_->guard) : 0;          \
+  }
+
+/* Section 10. `value` is NULL while the entry is vacant. */
+#define CMAP__TYPED_ENTRIES(name)                                              \
+  struct name##_entry {                                                        \
+    name##__key key;                                                           \
+    name##__value *value;                                                      \
+    struct cmap_entry entry;                                                   \
+  };                                                                           \
+  CMAP__TYPED void name##__entry_show(struct name##_entry *entry_)             \
+  {                                                                            \
+    entry_->value = CMAP__AS(name##__value *, entry_->entry.value);            \
+    if (entry_->entry.key.data != NULL)                                        \
+      entry_->key = name##__key_out(entry_->entry.key);                        \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_begin(struct name map_, name##__key key_,    \
+                                        struct name##_entry *entry_,           \
+                                        const struct cmap_how *how_)           \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_begin(map_.map, name##__key_in(&key_),                      \
+                         entry_ ? &entry_->entry : NULL, how_);                \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED void name##_entry_release(struct name##_entry *entry_)           \
+  {                                                                            \
+    if (entry_ == NULL)                                                        \
+      return;                                                                  \
+    cmap_entry_release(&entry_->entry);                                        \
+    entry_->value = NULL;                                                      \
+  }                                                                            \
+  CMAP__TYPED struct name##_entry *name##_entry_and_modify(                    \
+      struct name##_entry *entry_, name##_value_fn *modify_, void *ctx_)       \
+  {                                                                            \
+    struct name##__value_pair pair_ = {modify_, ctx_};                         \
+    if (entry_ != NULL)                                                        \
+      (void)cmap_entry_and_modify(                                             \
+          &entry_->entry, modify_ ? name##__value_step : NULL, &pair_);        \
+    return entry_;                                                             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_or_insert(struct name##_entry *entry_,       \
+                                            name##__value value_)              \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_or_insert(entry_ ? &entry_->entry : NULL, &value_);         \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_or_insert_with(                              \
+      struct name##_entry *entry_, name##_value_fn *make_, void *ctx_)         \
+  {                                                                            \
+    struct name##__value_pair pair_ = {make_, ctx_};                           \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_or_insert_with(entry_ ? &entry_->entry : NULL,              \
+                                  make_ ? name##__value_step : NULL, &pair_);  \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_or_default(struct name##_entry *entry_)      \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_or_default(entry_ ? &entry_->entry : NULL);                 \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_insert(                                      \
+      struct name##_entry *entry_, name##__value value_, name##__value *old_)  \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_insert(entry_ ? &entry_->entry : NULL, &value_, old_);      \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_remove(struct name##_entry *entry_,          \
+                                         name##__value *old_)                  \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_remove(entry_ ? &entry_->entry : NULL, old_);               \
+    if (status_ == CMAP_OK)                                                    \
+      name##__entry_show(entry_);                                              \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_into_guard(                                  \
+      struct name##_entry *entry_, struct name##_write_guard *guard_)          \
+  {                                                                            \
+    enum cmap_status status_ = cmap_entry_into_guard(                          \
+        entry_ ? &entry_->entry : NULL, guard_ ? &guard_->guard : NULL);       \
+    if (status_ == CMAP_OK) {                                                  \
+      name##__write_guard_show(guard_);                                        \
+      entry_->value = NULL;                                                    \
+    }                                                                          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED size_t name##_entry_shard_index(                                 \
+      const struct name##_entry *entry_)                                       \
+  {                                                                            \
+    return entry_ ? cmap_entry_shard_index(&entry_->entry) : 0;                \
+  }
+
+/*
+ * Section 11. name_want(map, &key, mode) makes a want for cmap_lock_many; the
+ * key must live until that call returns. name_multi_value is the value of a
+ * want that was made so.
+ */
+#define CMAP__TYPED_MULTI(name)                                                \
+  CMAP__TYPED struct cmap_want name##_want(                                    \
+      struct name map_, const name##__key *key_, enum cmap_mode mode_)         \
+  {                                                                            \
+    struct cmap_want want_ = CMAP_INIT;                                        \
+    want_.map = map_.map;                                                      \
+    if (key_ != NULL)                                                          \
+      want_.key = name##__key_in(key_);                                        \
+    want_.mode = mode_;                                                        \
+    return want_;                                                              \
+  }                                                                            \
+  CMAP__TYPED name##__value *name##_multi_value(                               \
+      const struct cmap_multi *held_, size_t i_)                               \
+  {                                                                            \
+    return CMAP__AS(name##__value *, cmap_multi_value(held_, i_));             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_rename(struct name map_, name##__key old_key_,     \
+                                   name##__key new_key_,                       \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_rename(map_.map, name##__key_in(&old_key_),                    \
+                       name##__key_in(&new_key_), how_);                       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_swap_values(struct name map_, name##__key a_,      \
+                                        name##__key b_,                        \
+                                        const struct cmap_how *how_)           \
+  {                                                                            \
+    return cmap_swap_values(map_.map, name##__key_in(&a_),                     \
+                            name##__key_in(&b_), how_);                        \
+  }
+
+/* Section 12: one map. */
 #define CMAP__TYPED_WHOLE(name)                                                \
   CMAP__TYPED size_t name##_len(struct name map_)                              \
   {                                                                            \
@@ -1341,7 +2076,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     return cmap_shrink_to_fit(map_.map, how_);                                 \
   }
 
-/* Section 9: two maps. */
+/* Section 12: two maps. */
 #define CMAP__TYPED_MAPS(name)                                                 \
   CMAP__TYPED_STATUS name##_clone(struct name map_, struct name *copy_,        \
                                   const struct cmap_how *how_)                 \

@@ -4,6 +4,7 @@
 #include "map/map.h"
 
 #include "base/alloc.h"
+#include "map/multi.h"
 
 static bool is_plain_u64(const struct cmap__layout *layout)
 {
@@ -49,21 +50,45 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   return CMAP_OK;
 }
 
-/* Nobody else sees the map any more: entries are released where they are. */
-static enum cmap_status destroy_entries(struct cmap *map,
-                                        struct cmap__visit *visit, void *ctx)
+/*
+ * Guards that are still out: of threads that have ended, or of this one, which
+ * should have released them. What they would have released is released here.
+ */
+static void bury_guards(struct cmap *map)
+{
+  struct cmap__record *record;
+
+  while ((record = cmap__record_orphan(&map->table)) != NULL) {
+    struct cmap__held *held = (struct cmap__held *)record;
+    if (held->multi != NULL) {
+      cmap__multi_bury(held, map);
+    } else {
+      cmap__held_bury(held);
+      cmap__held_give(held);
+    }
+  }
+}
+
+/* Nobody else sees the map any more: entries are released where they are, and
+ * no lock is taken: one may belong to a thread that has ended. */
+static void destroy_entries(struct cmap *map)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__cursor cursor = cmap__visit_cursor(visit);
-  struct cmap__place place;
-  struct cmap__slot_image image;
+  uint64_t hash = 0;
 
-  (void)ctx;
-  while (cmap__cursor_next(layout, &cursor, &place)) {
-    cmap__shard_take(layout, visit->locked.shard, &place, false, image.words);
-    cmap__slot_words_release(layout, image.words, NULL);
-  }
-  return CMAP_OK;
+  do {
+    struct cmap__shard *shard =
+        cmap__directory_shard(&map->table.directory, hash);
+    struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+    struct cmap__place place;
+    struct cmap__slot_image image;
+
+    while (cmap__cursor_next(layout, &cursor, &place)) {
+      cmap__shard_take(layout, shard, &place, false, image.words);
+      cmap__slot_words_release(layout, image.words, NULL);
+    }
+    hash = cmap__shard_next_hash(shard);
+  } while (hash != 0);
 }
 
 void cmap_destroy(struct cmap *map)
@@ -73,8 +98,9 @@ void cmap_destroy(struct cmap *map)
   if (map == NULL)
     return;
   allocator = map->table.layout.options.allocator;
+  bury_guards(map);
   if (map->table.layout.owns_anything)
-    (void)cmap__map_walk(map, CMAP__WRITE, NULL, destroy_entries, NULL);
+    destroy_entries(map);
   cmap__table_destroy(&map->table);
   cmap__free(&allocator, map, sizeof *map, CMAP__CACHE_LINE);
 }

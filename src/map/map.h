@@ -129,8 +129,8 @@ static inline void cmap__call_put(struct cmap *map, struct cmap__call *call,
                                   const struct cmap__key_image *key,
                                   const struct cmap__value_image *value)
 {
-  cmap__shard_put(&map->table.layout, call->locked.shard, &call->place, key,
-                  value->words);
+  cmap__shard_put(&map->table.layout, call->locked.shard, &call->place, false,
+                  key, value->words);
 }
 
 /* Room and a new entry in one, where the value is one word. */

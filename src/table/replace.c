@@ -289,9 +289,8 @@ static unsigned parting_depth(const struct cmap__layout *layout,
   return differ == 0 ? 0 : (unsigned)__builtin_clzll(differ) + 1;
 }
 
-/* Grows or splits a full shard. */
-static enum cmap_status enlarge(struct cmap__table *table,
-                                struct cmap__shard **shard, uint64_t hash)
+enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
+                                     struct cmap__shard **shard, uint64_t hash)
 {
   const struct cmap__layout *layout = &table->layout;
   uintptr_t block = (*shard)->block;
@@ -321,7 +320,7 @@ enum cmap_status cmap__make_room(struct cmap__table *table,
 {
   /* Ends: each round makes the block larger or its range smaller. */
   while (cmap__shard_count(*shard) >= (*shard)->limit) {
-    if (enlarge(table, shard, hash) != CMAP_OK) {
+    if (cmap__shard_enlarge(table, shard, hash) != CMAP_OK) {
       size_t slots = cmap__block_slot_count((*shard)->block);
       /* Better fuller than its limit than no insert at all. */
       return cmap__shard_count(*shard) < slots ? CMAP_OK : CMAP_ENOMEM;

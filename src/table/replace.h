@@ -30,6 +30,13 @@
 enum cmap_status cmap__make_room(struct cmap__table *table,
                                  struct cmap__shard **shard, uint64_t hash);
 
+/*
+ * One step of that: makes the shard's block larger, or its range smaller.
+ * Shards that are split off are unlocked. CMAP_ENOMEM
+ */
+enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
+                                     struct cmap__shard **shard, uint64_t hash);
+
 /* Replaces the shard by one with a block of 2^g groups, of the same range. */
 enum cmap_status cmap__shard_resize(struct cmap__table *table,
                                     struct cmap__shard **shard, int g);

@@ -174,11 +174,14 @@ static inline uint64_t store_tag(const struct cmap__place *place, uint64_t hi,
 
 void cmap__shard_put(const struct cmap__layout *layout,
                      struct cmap__shard *shard, const struct cmap__place *place,
-                     const struct cmap__key_image *key, const uint64_t *value)
+                     bool open, const struct cmap__key_image *key,
+                     const uint64_t *value)
 {
   unsigned key_end = (unsigned)layout->key_word + layout->key_words;
+  _Atomic uint64_t *word = &place->group->hi;
   _Atomic uint64_t *slot = place->slot;
-  uint64_t hi = cmap__seq_open(&place->group->hi);
+  /* Relaxed: we hold the lock. */
+  uint64_t hi = open ? cmap__load_relaxed(word) : cmap__seq_open(word);
 
   /*
    * Relaxed, and before the release stores that show the key: who has seen the
@@ -191,7 +194,10 @@ void cmap__shard_put(const struct cmap__layout *layout,
   for (unsigned i = 0; i < layout->value_words; i++)
     cmap__payload_store(slot + layout->value_word + i, value[i]);
   hi = store_tag(place, hi, place->tag);
-  cmap__seq_close(&place->group->hi, hi);
+  if (open)
+    cmap__payload_store(word, hi);
+  else
+    cmap__seq_close(word, hi);
 }
 
 void cmap__shard_take(const struct cmap__layout *layout,

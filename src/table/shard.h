@@ -146,11 +146,13 @@ bool cmap__shard_vacancy(const struct cmap__layout *layout,
 
 /*
  * Stores key and value words into a vacant place of a live shard and shows
- * them to readers. value_words are layout->value_words words.
+ * them to readers. value_words are layout->value_words words. `open`: the
+ * caller has opened a section on the group, and closes it.
  */
 void cmap__shard_put(const struct cmap__layout *layout,
                      struct cmap__shard *shard, const struct cmap__place *place,
-                     const struct cmap__key_image *key, const uint64_t *value);
+                     bool open, const struct cmap__key_image *key,
+                     const uint64_t *value);
 
 /*
  * Takes an entry out, copying its slot words to `words`. Write lock. `open`:

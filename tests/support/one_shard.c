@@ -52,6 +52,6 @@ bool one_shard_put(struct one_shard *f, uint64_t i, struct cmap__place *place)
   if (!cmap__shard_vacancy(&f->layout, f->shard, probe.hash, place))
     return false;
   assert_ok(cmap__key_image_init(&f->layout, &probe, &image));
-  cmap__shard_put(&f->layout, f->shard, place, &image, &value);
+  cmap__shard_put(&f->layout, f->shard, place, false, &image, &value);
   return true;
 }

@@ -81,7 +81,7 @@ static void put_number(struct scene *scene, uint64_t number, uint64_t n)
   CHECK_OK(cmap__make_room(&scene->table, &shard, number));
   CHECK_OK(cmap__key_image_init(layout, &probe, &image));
   if (cmap__shard_vacancy(layout, shard, number, &place))
-    cmap__shard_put(layout, shard, &place, &image, words);
+    cmap__shard_put(layout, shard, &place, false, &image, words);
   else
     CHECK_NEVER("no room");
   unlock(shard);

@@ -214,7 +214,7 @@ static enum cmap_status put_locked(struct cmap__table *table,
   }
   status = cmap__key_image_init(&table->layout, probe, &image);
   if (status == CMAP_OK)
-    cmap__shard_put(&table->layout, *shard, &place, &image, &value);
+    cmap__shard_put(&table->layout, *shard, &place, false, &image, &value);
   return status;
 }
 

@@ -1,0 +1,268 @@
+/*
+ * The entry API: a key's place, occupied or vacant, under one write lock.
+ */
+#include "map/held.h"
+
+/* Shows the user what the entry is now. */
+static void show(struct cmap_entry *entry, struct cmap__held *held)
+{
+  entry->key = cmap__held_key(held);
+  entry->value = cmap__held_value(held);
+}
+
+/* The write lock is taken: an entry of what was found. */
+static enum cmap_status grant(struct cmap *map, struct cmap__call *call,
+                              struct cmap__held *held)
+{
+  struct cmap__key_image key;
+  enum cmap_status status = CMAP_OK;
+
+  if (!call->found)
+    status = cmap__call_make_room(map, call, &key);
+  if (status != CMAP_OK)
+    return status;
+  cmap__held_fill(held, map, call);
+  if (call->found) {
+    cmap__held_open(held, call->place.group);
+    return CMAP_OK;
+  }
+  held->key = key;
+  held->has_key = true;
+  return cmap__held_make_box(held);
+}
+
+enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
+                                  struct cmap_entry *entry,
+                                  const struct cmap_how *how)
+{
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  if (entry == NULL)
+    return CMAP_EINVAL;
+  held = cmap__held_take();
+  if (held == NULL)
+    return CMAP_ENOMEM;
+  status = cmap__call_lock(map, &call, CMAP__WRITE);
+  if (status == CMAP_OK) {
+    held->has_key = false;
+    status = grant(map, &call, held);
+    if (status != CMAP_OK) {
+      cmap__call_unlock(&call);
+      if (held->has_key)
+        cmap__key_words_destroy(&map->table.layout, held->key.words);
+    }
+  }
+  if (status != CMAP_OK) {
+    cmap__held_give(held);
+    return status;
+  }
+  cmap__held_link(held);
+  show(entry, held);
+  cmap__held_name(held, entry->internal);
+  return CMAP_OK;
+}
+
+void cmap_entry_release(struct cmap_entry *entry)
+{
+  const struct cmap_entry none = CMAP_INIT;
+  struct cmap__held *held;
+
+  if (entry == NULL)
+    return;
+  held = cmap__held_of(entry->internal);
+  if (held != NULL && held->multi != NULL)
+    return; /* cmap_multi_release ends it */
+  *entry = none;
+  if (held != NULL)
+    cmap__held_release(held);
+}
+
+/* Every call that returns a status begins so: what is held, and what is still
+ * to be told. */
+static enum cmap_status begin(const struct cmap_entry *entry,
+                              struct cmap__held **held)
+{
+  enum cmap_status status;
+
+  *held = entry == NULL ? NULL : cmap__held_of(entry->internal);
+  if (*held == NULL)
+    return CMAP_EINVAL;
+  status = (*held)->error;
+  (*held)->error = CMAP_OK;
+  return status;
+}
+
+struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
+                                         cmap_value_fn *modify, void *ctx)
+{
+  struct cmap__held *held =
+      entry == NULL ? NULL : cmap__held_of(entry->internal);
+
+  if (held == NULL || held->error != CMAP_OK)
+    return entry;
+  if (modify == NULL)
+    held->error = CMAP_EINVAL;
+  else if (held->occupied)
+    held->error = modify(entry->key, cmap__held_value(held), ctx);
+  return entry;
+}
+
+enum cmap_status cmap_entry_or_insert(struct cmap_entry *entry,
+                                      const void *value)
+{
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__value_is_missing(held->map, value))
+    return CMAP_EINVAL;
+  if (!held->occupied)
+    cmap__held_put(held, value);
+  show(entry, held);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
+                                           cmap_value_fn *make, void *ctx)
+{
+  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+  void *value;
+
+  if (status != CMAP_OK)
+    return status;
+  if (make == NULL)
+    return CMAP_EINVAL;
+  if (!held->occupied) {
+    value = held->box != NULL ? held->box : words;
+    memset(value, 0, cmap__held_layout(held)->options.value_size);
+    status = make(entry->key, value, ctx);
+    if (status != CMAP_OK)
+      return status;
+    if (cmap__held_of(entry->internal) != held || held->occupied)
+      return CMAP_EINVAL; /* make has used the entry that it makes for */
+    cmap__held_put(held, value);
+  }
+  show(entry, held);
+  return CMAP_OK;
+}
+
+static enum cmap_status make_zeroes(struct cmap_key key, void *value, void *ctx)
+{
+  (void)key, (void)value, (void)ctx; /* it starts zeroed */
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_entry_or_default(struct cmap_entry *entry)
+{
+  return cmap_entry_or_insert_with(entry, make_zeroes, NULL);
+}
+
+enum cmap_status cmap_entry_insert(struct cmap_entry *entry, const void *value,
+                                   void *old)
+{
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__value_is_missing(held->map, value))
+    return CMAP_EINVAL;
+  if (held->occupied)
+    status = cmap__held_replace(held, value, old);
+  else
+    cmap__held_put(held, value);
+  show(entry, held);
+  return status;
+}
+
+enum cmap_status cmap_entry_remove(struct cmap_entry *entry, void *old)
+{
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (!held->occupied)
+    return CMAP_NOT_FOUND;
+  status = cmap__held_remove(held, old);
+  show(entry, held);
+  return status;
+}
+
+enum cmap_status cmap_entry_remove_entry(struct cmap_entry *entry, void *key,
+                                         void *old)
+{
+  const struct cmap__layout *layout;
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  layout = cmap__held_layout(held);
+  if (key == NULL || held->multi != NULL)
+    return CMAP_EINVAL;
+  if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES)
+    return CMAP_ENOTSUP;
+  if (!held->occupied)
+    return CMAP_NOT_FOUND;
+  status = cmap__held_remove(held, old);
+  if (status != CMAP_OK)
+    return status;
+  memcpy(key, cmap__held_key(held).data, layout->options.key_size);
+  held->has_key = false; /* it is the caller's */
+  cmap_entry_release(entry);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_entry_replace_entry(struct cmap_entry *entry,
+                                          struct cmap_key key,
+                                          const void *value, void *old)
+{
+  struct cmap__probe probe;
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (cmap__value_is_missing(held->map, value))
+    return CMAP_EINVAL;
+  if (!held->occupied)
+    return CMAP_NOT_FOUND;
+  status = cmap__probe_init(cmap__held_layout(held), key, NULL, &probe);
+  if (status != CMAP_OK)
+    return status;
+  if (!cmap__held_is_key(held, &probe))
+    return CMAP_EINVAL;
+  status = cmap__held_replace_entry(held, &probe, value, old);
+  show(entry, held);
+  return status;
+}
+
+enum cmap_status cmap_entry_into_guard(struct cmap_entry *entry,
+                                       struct cmap_write_guard *guard)
+{
+  const struct cmap_entry none = CMAP_INIT;
+  struct cmap__held *held;
+  enum cmap_status status = begin(entry, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (guard == NULL || held->multi != NULL)
+    return CMAP_EINVAL;
+  if (!held->occupied)
+    return CMAP_NOT_FOUND;
+  /* The copies of the entry must not end the guard. */
+  held->record.serial++;
+  guard->key = entry->key;
+  guard->value = entry->value;
+  cmap__held_name(held, guard->internal);
+  *entry = none;
+  return CMAP_OK;
+}

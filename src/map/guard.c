@@ -1,0 +1,255 @@
+/*
+ * Scoped guards: get_ref, get_mut, get_or_insert_ref, and their ends.
+ */
+#include "map/held.h"
+
+/*
+ * Locks the key's shard for a guard and looks for the key. A hold of one's own
+ * is not borrowed: what a read guard shows must not change.
+ */
+CMAP__ALWAYS_INLINE enum cmap_status
+lock_for_guard(struct cmap *map, struct cmap__call *call, enum cmap__mode mode)
+{
+  enum cmap_status status = map->plain_u64
+                                ? cmap__call_lock_as(map, call, mode, CMAP_U64)
+                                : cmap__call_lock(map, call, mode);
+
+  if (cmap__unlikely(status == CMAP_OK && call->locked.borrowed))
+    return call->patience.try_only ? CMAP_BUSY : CMAP_EDEADLK;
+  return status;
+}
+
+/* Takes a record, and the key's shard in the given mode. */
+CMAP__ALWAYS_INLINE enum cmap_status
+guard_begin(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+            enum cmap__mode mode, struct cmap__call *call,
+            struct cmap__held **held)
+{
+  enum cmap_status status;
+
+  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, call))) {
+    status = cmap__call_begin(map, key, how, call);
+    if (status != CMAP_OK)
+      return status;
+  }
+  *held = cmap__held_take();
+  if (cmap__unlikely(*held == NULL))
+    return CMAP_ENOMEM;
+  status = lock_for_guard(map, call, mode);
+  if (cmap__unlikely(status != CMAP_OK))
+    cmap__held_give(*held);
+  return status;
+}
+
+/* The key is absent. */
+static CMAP__NOINLINE enum cmap_status
+guard_fails(const struct cmap__call *call, struct cmap__held *held,
+            enum cmap_status status)
+{
+  cmap__call_unlock(call);
+  cmap__held_give(held);
+  return status;
+}
+
+/* The key is present: its guard, in the mode it is locked in. */
+static inline void read_guard_fill(struct cmap *map, struct cmap__call *call,
+                                   struct cmap__held *held,
+                                   struct cmap_read_guard *guard)
+{
+  cmap__held_fill(held, map, call);
+  cmap__held_link(held);
+  guard->key = cmap__call_key(map, call);
+  guard->value = cmap__call_value(map, call);
+  cmap__held_name(held, guard->internal);
+}
+
+enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
+                              struct cmap_read_guard *guard,
+                              const struct cmap_how *how)
+{
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (guard == NULL)
+    return CMAP_EINVAL;
+  status = guard_begin(map, key, how, CMAP__READ, &call, &held);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (cmap__unlikely(!call.found))
+    return guard_fails(&call, held, CMAP_NOT_FOUND);
+  read_guard_fill(map, &call, held, guard);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
+                              struct cmap_write_guard *guard,
+                              const struct cmap_how *how)
+{
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (guard == NULL)
+    return CMAP_EINVAL;
+  status = guard_begin(map, key, how, CMAP__WRITE, &call, &held);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (cmap__unlikely(!call.found))
+    return guard_fails(&call, held, CMAP_NOT_FOUND);
+  cmap__held_fill(held, map, &call);
+  cmap__held_link(held);
+  cmap__held_open(held, call.place.group);
+  guard->key = cmap__call_key(map, &call);
+  guard->value = cmap__call_value(map, &call);
+  cmap__held_name(held, guard->internal);
+  return CMAP_OK;
+}
+
+/* The key was absent under the read lock: now under the write lock. */
+static enum cmap_status insert_for_guard(struct cmap *map,
+                                         struct cmap__call *call,
+                                         const void *value,
+                                         struct cmap__held *held)
+{
+  struct cmap__fresh fresh;
+  enum cmap_status status = lock_for_guard(map, call, CMAP__WRITE);
+
+  if (status != CMAP_OK) {
+    cmap__held_give(held);
+    return status;
+  }
+  if (call->found)
+    return CMAP_OK;
+  status = cmap__value_image_move(&map->table.layout, value, &fresh.value);
+  if (status != CMAP_OK)
+    return guard_fails(call, held, status);
+  status = cmap__call_make_room(map, call, &fresh.key);
+  if (status != CMAP_OK) {
+    cmap__value_image_drop(&map->table.layout, &fresh.value);
+    return guard_fails(call, held, status);
+  }
+  cmap__call_put(map, call, &fresh.key, &fresh.value);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
+                                        const void *value,
+                                        struct cmap_read_guard *guard,
+                                        enum cmap_event *event,
+                                        const struct cmap_how *how)
+{
+  enum cmap_event what = CMAP_FOUND;
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status;
+
+  if (guard == NULL || map == NULL || cmap__value_is_missing(map, value))
+    return CMAP_EINVAL;
+  status = guard_begin(map, key, how, CMAP__READ, &call, &held);
+  if (status != CMAP_OK)
+    return status;
+  if (!call.found) {
+    cmap__call_unlock(&call);
+    status = insert_for_guard(map, &call, value, held);
+    if (status != CMAP_OK)
+      return status;
+    if (!call.found)
+      what = CMAP_INSERTED;
+    call.found = true;
+    cmap__shardlock_downgrade(&call.locked.shard->lock);
+    call.locked.mode = CMAP__READ;
+  }
+  read_guard_fill(map, &call, held, guard);
+  cmap__set_event(event, what);
+  return CMAP_OK;
+}
+
+void cmap_read_guard_release(struct cmap_read_guard *guard)
+{
+  const struct cmap_read_guard none = CMAP_INIT;
+  struct cmap__held *held;
+
+  if (guard == NULL)
+    return;
+  held = cmap__held_of(guard->internal);
+  *guard = none;
+  if (held != NULL)
+    cmap__held_release(held);
+}
+
+void cmap_write_guard_release(struct cmap_write_guard *guard)
+{
+  const struct cmap_write_guard none = CMAP_INIT;
+  struct cmap__held *held;
+
+  if (guard == NULL)
+    return;
+  held = cmap__held_of(guard->internal);
+  *guard = none;
+  if (held != NULL)
+    cmap__held_release(held);
+}
+
+enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,
+                                            struct cmap_read_guard *to)
+{
+  const struct cmap_write_guard none = CMAP_INIT;
+  struct cmap__held *held = from ? cmap__held_of(from->internal) : NULL;
+
+  if (held == NULL || to == NULL)
+    return CMAP_EINVAL;
+  cmap__held_close(held);
+  held->opened = NULL;
+  held->sweep = false;
+  held->locked.mode = held->record.hold.mode = CMAP__READ;
+  /* The copies of the write guard must not end the read guard. */
+  held->record.serial++;
+  to->key = from->key;
+  to->value = from->value;
+  cmap__held_name(held, to->internal);
+  *from = none;
+  cmap__shardlock_downgrade(&held->locked.shard->lock);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_write_guard_remove(struct cmap_write_guard *guard,
+                                         void *old)
+{
+  const struct cmap_write_guard none = CMAP_INIT;
+  struct cmap__held *held = guard ? cmap__held_of(guard->internal) : NULL;
+  const struct cmap__layout *layout;
+  struct cmap__slot_image image;
+
+  if (held == NULL)
+    return CMAP_EINVAL;
+  layout = cmap__held_layout(held);
+  cmap__shard_take(layout, held->locked.shard, &held->place, true, image.words);
+  *guard = none;
+  cmap__held_release(held);
+  cmap__slot_words_release(layout, image.words, old);
+  return CMAP_OK;
+}
+
+static size_t shard_index(const uintptr_t internal[2])
+{
+  const struct cmap__held *held = cmap__held_of(internal);
+
+  /* What is held stays where it is. */
+  return held == NULL ? 0 : cmap_shard_index(held->map, held->hash);
+}
+
+size_t cmap_read_guard_shard_index(const struct cmap_read_guard *guard)
+{
+  return guard == NULL ? 0 : shard_index(guard->internal);
+}
+
+size_t cmap_write_guard_shard_index(const struct cmap_write_guard *guard)
+{
+  return guard == NULL ? 0 : shard_index(guard->internal);
+}
+
+size_t cmap_entry_shard_index(const struct cmap_entry *entry)
+{
+  return entry == NULL ? 0 : shard_index(entry->internal);
+}

@@ -1,0 +1,186 @@
+/*
+ * A key that is held: what is behind a guard, an entry, and each key of a
+ * multi-key hold.
+ *
+ * The user's struct has only the address of this record and its serial. All
+ * else is here, so that the user may copy his struct, release it twice, or
+ * leave it to a thread that ends.
+ *
+ * Invariants
+ *   1. Nothing replaces a shard while a key in it is held: values do not move.
+ *   2. A vacant key that is held has its stored key (`key`), its box if values
+ *      are boxed, and a free slot in its shard: storing it cannot fail.
+ *   3. The group of every occupied key that is held to be written is busy, from
+ *      the grant until the release, also if the entry was removed meanwhile.
+ *      So readers see all that was changed under a hold, or nothing of it.
+ *   4. What is removed or replaced is released after the locks.
+ */
+#ifndef CMAP__MAP_HELD_H
+#define CMAP__MAP_HELD_H
+
+#include "map/map.h"
+
+struct cmap__multi; /* map/multi.h */
+
+/* Something to be released after the lock: a value, or a stored key. */
+struct cmap__corpse {
+  struct cmap__corpse *next;
+  size_t size; /* of the allocation */
+  bool is_key;
+  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[];
+};
+
+struct cmap__held {
+  struct cmap__record record; /* first: of the lock, unless it follows */
+  struct cmap *map;
+  struct cmap__locked locked;
+  struct cmap__place place;   /* of the entry, if occupied */
+  struct cmap__multi *multi;  /* NULL: held by itself */
+  struct cmap__group *opened; /* made busy by this hold, or NULL */
+  struct cmap__corpse *corpses;
+  void *box; /* for the value of a vacant key; NULL: none */
+  uint64_t hash;
+  enum cmap_status error; /* of and_modify, not told yet */
+  bool occupied;
+  bool has_key; /* `key` is an own stored key */
+  bool sweep;   /* more groups were made busy than `opened` */
+  bool follows; /* of several: another one has the lock of its shard */
+  struct cmap__key_image key;
+};
+
+_Static_assert(sizeof(struct cmap__held) <= CMAP__RECORD_BYTES,
+               "a record has room for it");
+
+/* Which record, of the calling thread, is behind a user's struct? NULL: it
+ * holds nothing (any more). */
+static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
+{
+  struct cmap__held *held = (struct cmap__held *)internal[0];
+
+  if (cmap__unlikely(held == NULL || held->record.owner != &cmap__self ||
+                     held->record.serial != internal[1]))
+    return NULL;
+  return held;
+}
+
+static inline void cmap__held_name(const struct cmap__held *held,
+                                   uintptr_t internal[2])
+{
+  internal[0] = (uintptr_t)held;
+  internal[1] = held->record.serial;
+}
+
+static inline const struct cmap__layout *
+cmap__held_layout(const struct cmap__held *held)
+{
+  return &held->map->table.layout;
+}
+
+/* A record for one key; NULL: out of memory. */
+static inline struct cmap__held *cmap__held_take(void)
+{
+  return (struct cmap__held *)cmap__record_take();
+}
+
+/* Gives back a record that was not used. */
+static inline void cmap__held_give(struct cmap__held *held)
+{
+  cmap__record_give(&held->record);
+}
+
+/*
+ * Fills the record after the call has locked the shard and looked for the key;
+ * the hold is not linked yet.
+ */
+static inline void cmap__held_fill(struct cmap__held *held, struct cmap *map,
+                                   const struct cmap__call *call)
+{
+  held->map = map;
+  held->locked = call->locked;
+  held->hash = call->probe.hash;
+  held->occupied = call->found;
+  if (call->found)
+    held->place = call->place;
+  held->multi = NULL;
+  held->opened = NULL;
+  held->corpses = NULL;
+  held->box = NULL;
+  held->error = CMAP_OK;
+  held->has_key = held->sweep = held->follows = false;
+}
+
+/* Notes that this thread holds the shard. */
+static inline void cmap__held_link(struct cmap__held *held)
+{
+  if (CMAP_DETECT) {
+    cmap__locked_hold(&held->map->table, &held->locked, &held->record.hold);
+    cmap__guard_link(&held->record.hold);
+  }
+}
+
+/* Makes a group busy for user code until the release. */
+static inline void cmap__held_open(struct cmap__held *held,
+                                   struct cmap__group *group)
+{
+  /* Relaxed: we hold the lock. If busy, it is by this hold or its like. */
+  if (!cmap__seq_is_stable(cmap__load_relaxed(&group->hi)))
+    return;
+  (void)cmap__seq_open_for_user(&group->hi);
+  if (held->opened == NULL)
+    held->opened = group;
+  else
+    held->sweep = true;
+}
+
+/* The value in place; NULL if vacant. */
+static inline void *cmap__held_value(const struct cmap__held *held)
+{
+  return held->occupied
+             ? cmap__slot_value(cmap__held_layout(held), held->place.slot)
+             : NULL;
+}
+
+/* The stored key, of an entry or to be stored. */
+struct cmap_key cmap__held_key(struct cmap__held *held);
+
+/* Is the probe's key the one that is held? */
+bool cmap__held_is_key(const struct cmap__held *held,
+                       const struct cmap__probe *probe);
+
+/* Gets the box for a vacant key, if values are boxed. CMAP_ENOMEM */
+enum cmap_status cmap__held_make_box(struct cmap__held *held);
+
+/* Finds a vacant key its slot, in place. */
+void cmap__held_settle(struct cmap__held *held);
+
+/* Stores a vacant key with a value's bytes. */
+void cmap__held_put(struct cmap__held *held, const void *value);
+
+/* Replaces the value of an occupied key; the old one goes to `old`, or is
+ * destroyed after the release. CMAP_ENOMEM */
+enum cmap_status cmap__held_replace(struct cmap__held *held, const void *value,
+                                    void *old);
+
+/* Removes an occupied key; the same. */
+enum cmap_status cmap__held_remove(struct cmap__held *held, void *old);
+
+/* Replaces value and stored key; `probe` is an equal key. CMAP_ENOMEM, or
+ * key_copy's status: nothing is changed. */
+enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
+                                          const struct cmap__probe *probe,
+                                          const void *value, void *old);
+
+/* The three steps of a release. */
+void cmap__held_close(struct cmap__held *held); /* groups become stable */
+static inline void cmap__held_unlock(struct cmap__held *held)
+{
+  cmap__guard_unlink(&held->record.hold);
+  cmap__table_unlock(&held->locked);
+}
+void cmap__held_bury(struct cmap__held *held); /* what was removed, without
+                                                  the lock */
+
+/* Ends the hold of a key that is held by itself. */
+void cmap__held_release(struct cmap__held *held);
+
+#endif

@@ -31,9 +31,10 @@ static enum cmap_status grant(struct cmap *map, struct cmap__call *call,
   return cmap__held_make_box(held);
 }
 
-enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
-                                  struct cmap_entry *entry,
-                                  const struct cmap_how *how)
+static CMAP__NOINLINE enum cmap_status entry_any(struct cmap *map,
+                                                 struct cmap_key key,
+                                                 struct cmap_entry *entry,
+                                                 const struct cmap_how *how)
 {
   struct cmap__held *held;
   struct cmap__call call;
@@ -41,8 +42,6 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
 
   if (status != CMAP_OK)
     return status;
-  if (entry == NULL)
-    return CMAP_EINVAL;
   held = cmap__held_take();
   if (held == NULL)
     return CMAP_ENOMEM;
@@ -62,6 +61,23 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
   }
   cmap__held_link(held);
   show(entry, held);
+  cmap__held_name(held, entry->internal);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
+                                  struct cmap_entry *entry,
+                                  const struct cmap_how *how)
+{
+  struct cmap__held *held;
+
+  if (cmap__unlikely(entry == NULL))
+    return CMAP_EINVAL;
+  held = cmap__held_at_once(map, key, how, CMAP__WRITE);
+  if (cmap__unlikely(held == NULL))
+    return entry_any(map, key, entry, how);
+  entry->key = cmap__held_key_u64(held);
+  entry->value = cmap__held_value_u64(held);
   cmap__held_name(held, entry->internal);
   return CMAP_OK;
 }

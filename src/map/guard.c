@@ -7,44 +7,40 @@
  * Locks the key's shard for a guard and looks for the key. A hold of one's own
  * is not borrowed: what a read guard shows must not change.
  */
-CMAP__ALWAYS_INLINE enum cmap_status
+static enum cmap_status
 lock_for_guard(struct cmap *map, struct cmap__call *call, enum cmap__mode mode)
 {
-  enum cmap_status status = map->plain_u64
-                                ? cmap__call_lock_as(map, call, mode, CMAP_U64)
-                                : cmap__call_lock(map, call, mode);
+  enum cmap_status status = cmap__call_lock(map, call, mode);
 
-  if (cmap__unlikely(status == CMAP_OK && call->locked.borrowed))
+  if (status == CMAP_OK && call->locked.borrowed)
     return call->patience.try_only ? CMAP_BUSY : CMAP_EDEADLK;
   return status;
 }
 
 /* Takes a record, and the key's shard in the given mode. */
-CMAP__ALWAYS_INLINE enum cmap_status
-guard_begin(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
-            enum cmap__mode mode, struct cmap__call *call,
-            struct cmap__held **held)
+static enum cmap_status guard_begin(struct cmap *map, struct cmap_key key,
+                                    const struct cmap_how *how,
+                                    enum cmap__mode mode,
+                                    struct cmap__call *call,
+                                    struct cmap__held **held)
 {
-  enum cmap_status status;
+  enum cmap_status status = cmap__call_begin(map, key, how, call);
 
-  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, call))) {
-    status = cmap__call_begin(map, key, how, call);
-    if (status != CMAP_OK)
-      return status;
-  }
+  if (status != CMAP_OK)
+    return status;
   *held = cmap__held_take();
-  if (cmap__unlikely(*held == NULL))
+  if (*held == NULL)
     return CMAP_ENOMEM;
   status = lock_for_guard(map, call, mode);
-  if (cmap__unlikely(status != CMAP_OK))
+  if (status != CMAP_OK)
     cmap__held_give(*held);
   return status;
 }
 
 /* The key is absent. */
-static CMAP__NOINLINE enum cmap_status
-guard_fails(const struct cmap__call *call, struct cmap__held *held,
-            enum cmap_status status)
+static enum cmap_status guard_fails(const struct cmap__call *call,
+                                    struct cmap__held *held,
+                                    enum cmap_status status)
 {
   cmap__call_unlock(call);
   cmap__held_give(held);
@@ -63,22 +59,59 @@ static inline void read_guard_fill(struct cmap *map, struct cmap__call *call,
   cmap__held_name(held, guard->internal);
 }
 
+static CMAP__NOINLINE enum cmap_status
+get_ref_any(struct cmap *map, struct cmap_key key,
+            struct cmap_read_guard *guard, const struct cmap_how *how)
+{
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status =
+      guard_begin(map, key, how, CMAP__READ, &call, &held);
+
+  if (status != CMAP_OK)
+    return status;
+  if (!call.found)
+    return guard_fails(&call, held, CMAP_NOT_FOUND);
+  read_guard_fill(map, &call, held, guard);
+  return CMAP_OK;
+}
+
 enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
                               struct cmap_read_guard *guard,
                               const struct cmap_how *how)
 {
   struct cmap__held *held;
-  struct cmap__call call;
-  enum cmap_status status;
 
-  if (guard == NULL)
+  if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
-  status = guard_begin(map, key, how, CMAP__READ, &call, &held);
-  if (cmap__unlikely(status != CMAP_OK))
+  held = cmap__held_at_once(map, key, how, CMAP__READ);
+  if (cmap__unlikely(held == NULL))
+    return get_ref_any(map, key, guard, how);
+  guard->key = cmap__held_key_u64(held);
+  guard->value = cmap__held_value_u64(held);
+  cmap__held_name(held, guard->internal);
+  return CMAP_OK;
+}
+
+static CMAP__NOINLINE enum cmap_status
+get_mut_any(struct cmap *map, struct cmap_key key,
+            struct cmap_write_guard *guard, const struct cmap_how *how)
+{
+  struct cmap__held *held;
+  struct cmap__call call;
+  enum cmap_status status =
+      guard_begin(map, key, how, CMAP__WRITE, &call, &held);
+
+  if (status != CMAP_OK)
     return status;
-  if (cmap__unlikely(!call.found))
+  if (!call.found)
     return guard_fails(&call, held, CMAP_NOT_FOUND);
-  read_guard_fill(map, &call, held, guard);
+  cmap__held_fill(held, map, &call);
+  cmap__held_link(held);
+  cmap__held_open(held, call.place.group);
+  guard->key = cmap__call_key(map, &call);
+  guard->value = cmap__call_value(map, &call);
+  cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }
 
@@ -87,21 +120,14 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
                               const struct cmap_how *how)
 {
   struct cmap__held *held;
-  struct cmap__call call;
-  enum cmap_status status;
 
-  if (guard == NULL)
+  if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
-  status = guard_begin(map, key, how, CMAP__WRITE, &call, &held);
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (cmap__unlikely(!call.found))
-    return guard_fails(&call, held, CMAP_NOT_FOUND);
-  cmap__held_fill(held, map, &call);
-  cmap__held_link(held);
-  cmap__held_open(held, call.place.group);
-  guard->key = cmap__call_key(map, &call);
-  guard->value = cmap__call_value(map, &call);
+  held = cmap__held_at_once(map, key, how, CMAP__WRITE);
+  if (cmap__unlikely(held == NULL))
+    return get_mut_any(map, key, guard, how);
+  guard->key = cmap__held_key_u64(held);
+  guard->value = cmap__held_value_u64(held);
   cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }

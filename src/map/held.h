@@ -88,6 +88,17 @@ static inline void cmap__held_give(struct cmap__held *held)
   cmap__record_give(&held->record);
 }
 
+/* What every hold begins with. */
+static inline void cmap__held_clear(struct cmap__held *held)
+{
+  held->multi = NULL;
+  held->opened = NULL;
+  held->corpses = NULL;
+  held->box = NULL;
+  held->error = CMAP_OK;
+  held->has_key = held->sweep = held->follows = false;
+}
+
 /*
  * Fills the record after the call has locked the shard and looked for the key;
  * the hold is not linked yet.
@@ -101,12 +112,7 @@ static inline void cmap__held_fill(struct cmap__held *held, struct cmap *map,
   held->occupied = call->found;
   if (call->found)
     held->place = call->place;
-  held->multi = NULL;
-  held->opened = NULL;
-  held->corpses = NULL;
-  held->box = NULL;
-  held->error = CMAP_OK;
-  held->has_key = held->sweep = held->follows = false;
+  cmap__held_clear(held);
 }
 
 /* Notes that this thread holds the shard. */
@@ -130,6 +136,66 @@ static inline void cmap__held_open(struct cmap__held *held,
     held->opened = group;
   else
     held->sweep = true;
+}
+
+/*
+ * The fast path: takes and links a hold of a present key, on maps with
+ * `plain_u64`, if all goes as it nearly always does. NULL: nothing is held, and
+ * the caller begins anew with a call. No address of a local leaves this
+ * function, so that all of them are registers; copied through memory, field by
+ * field and then in whole, they cost 10 ns a guard.
+ */
+CMAP__ALWAYS_INLINE struct cmap__held *
+cmap__held_at_once(struct cmap *map, struct cmap_key key,
+                   const struct cmap_how *how, enum cmap__mode mode)
+{
+  struct cmap__held *held = (struct cmap__held *)cmap__self.free;
+  struct cmap__locked locked;
+  struct cmap__probe probe;
+  struct cmap__peek peek;
+
+  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+                     key.data == NULL || key.size != sizeof(uint64_t) ||
+                     held == NULL))
+    return NULL;
+  memcpy(probe.words, key.data, sizeof(uint64_t));
+  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
+  probe.boxed = false;
+  peek = cmap__peek(&map->table, CMAP_U64, &probe);
+  if (cmap__unlikely(
+          !cmap__table_lock_at_once(&map->table, probe.hash, mode, &locked)))
+    return NULL;
+  if (cmap__unlikely(!peek.found || !cmap__peek_holds(&peek, locked.shard))) {
+    cmap__table_unlock(&locked);
+    return NULL;
+  }
+  cmap__self.free = held->record.hold.outer;
+  held->map = map;
+  held->locked = locked;
+  held->hash = probe.hash;
+  held->occupied = true;
+  held->place.group = peek.place.group; /* the tag is for free slots */
+  held->place.slot = peek.place.slot;
+  held->place.index = peek.place.index;
+  cmap__held_clear(held);
+  cmap__held_link(held);
+  if (mode == CMAP__WRITE) {
+    (void)cmap__seq_open_for_user(&peek.place.group->hi);
+    held->opened = peek.place.group;
+  }
+  return held;
+}
+
+/* Key and value of what cmap__held_at_once has given. */
+static inline struct cmap_key cmap__held_key_u64(const struct cmap__held *held)
+{
+  return cmap_key_bytes(cmap__payload_plain(held->place.slot),
+                        sizeof(uint64_t));
+}
+
+static inline void *cmap__held_value_u64(const struct cmap__held *held)
+{
+  return cmap__payload_plain(held->place.slot + 1);
 }
 
 /* The value in place; NULL if vacant. */

@@ -94,15 +94,39 @@ enum cmap_status cmap_swap(struct cmap *map, struct cmap_key key, void *value,
 }
 
 /*
+ * Where reads are lock-free, but the key's group is busy by a hold of this
+ * thread's own: reads under that. CMAP_OK with the value words, or
+ * CMAP_NOT_FOUND.
+ */
+static CMAP__NOINLINE enum cmap_status
+read_own(struct cmap *map, struct cmap__call *call, uint64_t *words)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (!layout->lock_free || call->probe.boxed ||
+      cmap__hold_find(&map->table, call->probe.hash) == NULL ||
+      cmap__call_lock(map, call, CMAP__READ) != CMAP_OK)
+    return CMAP_NOT_FOUND;
+  if (call->found)
+    cmap__payload_copy_out(words, call->place.slot + layout->value_word,
+                           layout->value_words);
+  cmap__call_unlock(call);
+  return call->found ? CMAP_OK : CMAP_NOT_FOUND;
+}
+
+/*
  * A hit of a call that would insert: read without a lock if possible. CMAP_OK
  * with the value copied out (NULL: not), or CMAP_NOT_FOUND: take the lock.
  */
-static enum cmap_status read_hit(struct cmap *map,
-                                 const struct cmap__call *call, void *value)
+static enum cmap_status read_hit(struct cmap *map, struct cmap__call *call,
+                                 void *value)
 {
   uint64_t words[CMAP__VALUE_WORDS_MAX];
+  enum cmap_status status = cmap__call_read(map, call, words);
 
-  if (cmap__call_read(map, call, words) != CMAP_OK)
+  if (status == CMAP_BUSY && cmap__hold_any())
+    status = read_own(map, call, words);
+  if (status != CMAP_OK)
     return CMAP_NOT_FOUND;
   if (value != NULL)
     memcpy(value, words, map->table.layout.options.value_size);

@@ -10,8 +10,8 @@
  *   3. Keys, `how`, callbacks             10. Entries
  *   4. Options                            11. Several keys at once
  *   5. Create and destroy                 12. The whole map
- *   6. Reading                            13. The typed layer (CMAP_DEFINE)
- *   7. Writing
+ *   6. Reading                            13. The store: get or create
+ *   7. Writing                            14. The typed layer (CMAP_DEFINE)
  *
  * -------------------------------------------------------------------------
  * 1. Rules that hold for every call
@@ -1224,7 +1224,304 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
            void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
 
 /* -------------------------------------------------------------------------
- * 13. The typed layer
+ * 13. The store: get or create
+ *
+ * A store keeps shared objects by key that are slow to build: connections,
+ * compiled expressions, loaded files. Each is built once, whoever asks; who
+ * asks for the same key meanwhile waits for it, and nobody else waits for
+ * anything. A handle keeps its object alive, also when that has been removed
+ * from the store.
+ *
+ *     static enum cmap_status load(struct cmap_key key, void **object,
+ *                                  void *ctx);     // takes a second
+ *
+ *     CMAP_SCOPED(cmap_handle) file = CMAP_INIT;
+ *     status = cmap_store_get_or_create(files, key, &file, load, NULL, NULL);
+ *     if (status == CMAP_OK)
+ *       use(file.object);
+ *
+ * Constructors run with no lock of the library's held, and may use this store
+ * and others, maps and their guards. One that asks, over any chain of threads,
+ * stores and maps, for what waits for it gets CMAP_EDEADLK (section 9). One
+ * whose thread ends (pthread_exit, cancellation) has failed with
+ * CMAP_EABANDONED. It must not leave by longjmp or a C++ exception.
+ *
+ * What happens to a construction in flight when
+ *   it succeeds   its caller and all who wait get the object.
+ *   it fails      its caller gets the status, unchanged. With the policy
+ *                 "retry" one of those who wait goes on with its own
+ *                 constructor, and the others wait for that; with "share" all
+ *                 who wait get the status. See negative_ns.
+ *   put           the object that was put is what everybody gets, at once; what
+ *                 the constructor makes is destroyed.
+ *   remove,       its caller and all who wait get the object, but it is not in
+ *    clear,       the store; who comes later begins anew.
+ *    forget
+ *   destroy       CMAP_BUSY; nothing is done.
+ *
+ * Waiting with a deadline ends with CMAP_TIMEDOUT for that thread alone; with
+ * CMAP_TRY there is no waiting: CMAP_BUSY if another thread builds. Waiting is
+ * no cancellation point. Objects are destroyed once, outside every lock, by the
+ * thread that gives up the last reference.
+ *
+ * Ordering: what a constructor did happens before everything after a call that
+ * returned its object, and all use of an object before its destructor.
+ * ------------------------------------------------------------------------- */
+
+struct cmap_store; /* a store */
+
+/* A reference to an object. It may be used and released on any thread, once:
+   for another reference there is cmap_handle_copy. */
+struct cmap_handle {
+  void *object;
+  uintptr_t internal[2];
+};
+
+/* Flags of struct cmap_how, for calls on stores; and the first, of struct
+   cmap_store_options. */
+enum {
+  CMAP_SHARE_FAILURE = 16, /* all who wait get the status of the failure */
+  CMAP_RETRY_FAILURE = 32  /* one of them goes on with its own constructor */
+};
+
+struct cmap_store_options {
+  size_t size;              /* sizeof(struct cmap_store_options) */
+  struct cmap_options keys; /* of the keys; all about values must be zero */
+  unsigned flags;           /* CMAP_SHARE_FAILURE; else failures are retried */
+  uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
+                           its status, and no constructor runs; 0: not */
+  /* Releases an object; NULL: nothing is to be done. No lock is held; it may
+     use the store. */
+  void (*object_destroy)(void *object, void *ctx);
+  void *object_ctx;
+};
+
+static inline void cmap_store_options_init(struct cmap_store_options *options,
+                                           enum cmap_key_kind key_kind,
+                                           void (*object_destroy)(void *object,
+                                                                  void *ctx))
+{
+  memset(options, 0, sizeof *options);
+  options->size = sizeof *options;
+  cmap_options_init(&options->keys, key_kind, 0);
+  options->object_destroy = object_destroy;
+}
+
+/* Builds the object of a key into *object, which is not NULL then. The key is
+   the caller's. No lock is held. */
+typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
+                                       void *ctx);
+
+/*
+ * Makes an empty store into *store.
+ *   CMAP_EINVAL  an option is not valid
+ *   CMAP_ENOMEM
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_create(const struct cmap_store_options *options,
+                  struct cmap_store **store) CMAP_SYMBOL(store_create);
+
+/*
+ * Destroys the store and its objects. No other thread may use it. NULL is
+ * CMAP_OK.
+ *   CMAP_BUSY  a construction or ticket is in flight, or a handle lives;
+ *              nothing is done
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_destroy(struct cmap_store *store) CMAP_SYMBOL(store_destroy);
+
+/* Gives a handle up; it becomes CMAP_INIT, and may be released again. NULL is
+   allowed. The last one of a removed object destroys it. */
+CMAP_API void cmap_handle_release(struct cmap_handle *handle)
+    CMAP_SYMBOL(handle_release);
+
+/* One more handle of the same object. CMAP_EINVAL: a NULL, or `from` has none.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_handle_copy(const struct cmap_handle *from, struct cmap_handle *to)
+    CMAP_SYMBOL(handle_copy);
+
+/*
+ * Gets a handle of the key's object, if it is there.
+ *   CMAP_NOT_FOUND  it is absent, or being built
+ * Never waits for a construction. Lock: none, if the key can be read without
+ * one (section 1). Cost: two reads of a map and two atomic additions, with the
+ * release.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_get(struct cmap_store *store, struct cmap_key key,
+               struct cmap_handle *handle, const struct cmap_how *how)
+    CMAP_SYMBOL(store_get);
+
+/*
+ * Gets a handle of the key's object; builds it if it is absent, or waits for
+ * whoever builds it.
+ *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_EDEADLK  of the wait
+ *   CMAP_EABANDONED  the thread that built has ended (with "share")
+ *   CMAP_EINVAL      build returned CMAP_OK without an object; or misuse
+ *   any other        build's status; or a failure that is remembered
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_get_or_create(struct cmap_store *store, struct cmap_key key,
+                         struct cmap_handle *handle, cmap_build_fn *build,
+                         void *ctx, const struct cmap_how *how)
+    CMAP_SYMBOL(store_get_or_create);
+
+/*
+ * Builds a new object for the key, present or not, in the calling thread, and
+ * puts it. Others get the old object meanwhile. `handle` may be NULL. Two
+ * threads that refresh one key both build; the last to end is kept.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_refresh(struct cmap_store *store, struct cmap_key key,
+                   struct cmap_handle *handle, cmap_build_fn *build, void *ctx,
+                   const struct cmap_how *how) CMAP_SYMBOL(store_refresh);
+
+/*
+ * Lets the store have an object, in place of what the key had. `handle` may be
+ * NULL.
+ *   CMAP_ENOMEM  nothing is changed, and the object is still the caller's
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_put(struct cmap_store *store, struct cmap_key key, void *object,
+               struct cmap_handle *handle, const struct cmap_how *how)
+    CMAP_SYMBOL(store_put);
+
+/*
+ * Removes the key's object, or lets a construction in flight go on outside the
+ * store. A failure that is remembered is forgotten.
+ *   CMAP_NOT_FOUND  there was neither object nor construction
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_remove(struct cmap_store *store, struct cmap_key key,
+                  const struct cmap_how *how) CMAP_SYMBOL(store_remove);
+
+/*
+ * The same, but an object that is there stays.
+ *   CMAP_NOT_FOUND  there was neither construction nor failure
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_forget(struct cmap_store *store, struct cmap_key key,
+                  const struct cmap_how *how) CMAP_SYMBOL(store_forget);
+
+/* Removes every key, a shard at a time. CMAP_ENOMEM: some are left. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_clear(struct cmap_store *store) CMAP_SYMBOL(store_clear);
+
+/* The number of objects in the store. Exact when no thread changes it. */
+CMAP_API size_t cmap_store_len(const struct cmap_store *store)
+    CMAP_SYMBOL(store_len);
+
+/*
+ * Calls visit for each object, with no lock held: it may use the store, also to
+ * remove what it is shown. An object that is there from begin to end is visited
+ * once, one that comes or goes meanwhile at most once. A status ends the walk
+ * and is returned.
+ *   CMAP_ENOMEM   some were not visited
+ *   CMAP_ENOTSUP  keys have key_destroy without key_copy
+ */
+typedef enum cmap_status cmap_object_fn(struct cmap_key key, void *object,
+                                        void *ctx);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_for_each(struct cmap_store *store, cmap_object_fn *visit, void *ctx)
+    CMAP_SYMBOL(store_for_each);
+
+/* How many threads wait for the key's construction: for constructors, which
+   may give up if nobody does. 0 if there is none. */
+CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
+                                   struct cmap_key key)
+    CMAP_SYMBOL(store_waiters);
+
+struct cmap_store_stats {
+  size_t size;      /* in: sizeof(struct cmap_store_stats) */
+  uint64_t objects; /* in the store */
+  uint64_t hits;    /* calls that found the object there */
+  uint64_t misses;  /* calls that did not */
+  uint64_t running; /* constructions and tickets now */
+  uint64_t waiters; /* threads that wait for one now */
+  uint64_t done;    /* constructions that gave an object */
+  uint64_t failed;  /* and that did not */
+  uint64_t
+      abandoned;     /* of which the thread ended, or the ticket was given up */
+  uint64_t build_ns; /* time in constructors */
+  uint64_t bytes;    /* of the store's own, without objects */
+};
+
+/* Sums over all threads' counts, exact when no thread uses the store. Never
+ * waits. CMAP_EINVAL: a NULL, or stats->size is not the library's. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_stats(const struct cmap_store *store, struct cmap_store_stats *stats)
+    CMAP_SYMBOL(store_stats);
+
+/*
+ * Tickets, for event loops: a construction that no thread waits for. Whoever
+ * has the ticket completes it, on any thread; threads that ask for the key
+ * wait as they would for a constructor.
+ */
+struct cmap_ticket {
+  uintptr_t internal[2];
+};
+
+enum cmap_begin {
+  CMAP_PRESENT, /* *handle is a handle of the object */
+  CMAP_YOURS,   /* *ticket: complete it, let it fail, or abandon it */
+  CMAP_PENDING  /* somebody else builds: notify will be called */
+};
+
+/*
+ * Tells how a construction has ended. With CMAP_OK *handle is a handle, which
+ * the callee releases or keeps (by copying the struct). Called once, by the
+ * thread that ended it, with no lock held; an eventfd is written to from here.
+ * With the policy "retry" a failure is told only if no thread goes on.
+ */
+typedef void cmap_notify_fn(enum cmap_status status, struct cmap_handle *handle,
+                            void *ctx);
+
+/*
+ * Asks for the key's object without ever waiting. *outcome says which of
+ * `handle` and `ticket` was filled. notify may be NULL.
+ * A failure that is remembered is the result, as of get_or_create.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_begin(struct cmap_store *store, struct cmap_key key,
+                 struct cmap_handle *handle, struct cmap_ticket *ticket,
+                 enum cmap_begin *outcome, cmap_notify_fn *notify, void *ctx,
+                 const struct cmap_how *how) CMAP_SYMBOL(store_begin);
+
+/*
+ * Ends the construction with an object: all who wait get it, and this call gets
+ * a handle of it (of another one if put came first; this one is destroyed
+ * then). The ticket becomes CMAP_INIT.
+ *   CMAP_EINVAL      a NULL, no ticket, or another thread is bound to it
+ *   CMAP_EABANDONED  the thread that was bound to it has ended; the ticket is
+ *                    used up, and the object still the caller's
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_ticket_complete(struct cmap_ticket *ticket, void *object,
+                     struct cmap_handle *handle) CMAP_SYMBOL(ticket_complete);
+
+/* Ends it with a failure. Statuses as cmap_ticket_complete; CMAP_EINVAL also if
+ * `why` is CMAP_OK. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_ticket_fail(struct cmap_ticket *ticket, enum cmap_status why)
+    CMAP_SYMBOL(ticket_fail);
+
+/* Ends it with CMAP_EABANDONED. NULL, and no ticket, are allowed. */
+CMAP_API void cmap_ticket_abandon(struct cmap_ticket *ticket)
+    CMAP_SYMBOL(ticket_abandon);
+
+/*
+ * The calling thread is the one that builds: from now on deadlocks over it are
+ * found, and only it may end the ticket. If it ends before, the ticket fails
+ * with CMAP_EABANDONED.
+ *   CMAP_EINVAL  no ticket, or bound already
+ *   CMAP_ENOMEM
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
+
+/* -------------------------------------------------------------------------
+ * 14. The typed layer
  *
  * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
  * key and one type of value: `struct name`, and for every call cmap_x of the

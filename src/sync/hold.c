@@ -47,6 +47,24 @@ static struct cmap__hold *hand_over(struct cmap__hold *list,
   }
 }
 
+/* Ends what the thread holds that is not a lock. */
+static void end_others(struct cmap__holder *self)
+{
+  struct cmap__hold *hold = self->guards;
+
+  while (hold != NULL) {
+    struct cmap__hold *next = hold->outer;
+    if (hold->lock == NULL) {
+      struct cmap__record *record = record_of(hold);
+      cmap__guard_unlink(hold);
+      record->ended(record);
+      cmap__record_give(record);
+      next = self->guards; /* from the beginning: user code may have run */
+    }
+    hold = next;
+  }
+}
+
 /* A thread that used guards ends. */
 static void end_thread(void *holder)
 {
@@ -55,6 +73,7 @@ static void end_thread(void *holder)
   if (self->guards != NULL && self->end_rounds++ < END_ROUNDS &&
       pthread_setspecific(all.key, self) == 0)
     return;
+  end_others(self);
   pthread_mutex_lock(&all.mutex);
   if (self->guards != NULL) {
     struct cmap__hold *last = hand_over(self->guards, NULL);

@@ -39,6 +39,7 @@
 
 struct cmap__shardlock;
 struct cmap__holder;
+struct cmap__record;
 
 enum cmap__mode { CMAP__READ, CMAP__WRITE };
 
@@ -56,6 +57,8 @@ struct cmap__record {
   struct cmap__hold hold;     /* hold.outer links free records as well */
   struct cmap__holder *owner; /* the thread, or NULL: it has ended */
   uintptr_t serial;           /* of the guard; grows when it is released */
+  /* If hold.lock is NULL: called when the thread ends, without a lock. */
+  void (*ended)(struct cmap__record *record);
 };
 
 /* Bytes of a record from the free list: room for a struct cmap__guard. */

@@ -1,0 +1,251 @@
+/*
+ * Changing what the store has: put, remove, forget, clear; and walking it.
+ */
+#include "base/alloc.h"
+#include "store/flight.h"
+
+/*
+ * Lets the key have the object, whose one reference is the map's; *old is the
+ * word that was there, or 0. A flight that was there is decided: the object is
+ * what its builder and those who wait get.
+ */
+static enum cmap_status store_word(struct cmap__request *r,
+                                   struct cmap__object *header, uint64_t *old)
+{
+  uint64_t word = cmap__word_of(header, CMAP__WORD_OBJECT);
+  enum cmap_status status = CMAP_OK;
+
+  *old = 0;
+  cmap__request_lock(r);
+  if (r->call.found) {
+    *old = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
+    cmap__payload_store(cmap__request_word(r), word);
+    if (cmap__word_kind(*old) == CMAP__WORD_FLIGHT)
+      (void)cmap__flight_decide(cmap__word_pointer(*old), header);
+  } else {
+    status = cmap__call_put_word(r->store->map, &r->call, word);
+  }
+  if (status == CMAP_OK)
+    cmap__add_relaxed(&r->store->objects, 1);
+  cmap__request_unlock(r);
+  return status;
+}
+
+enum cmap_status cmap__store_replace(struct cmap__request *r,
+                                     struct cmap__object *header,
+                                     struct cmap_handle *handle)
+{
+  enum cmap_status status;
+  uint64_t old;
+
+  if (handle != NULL)
+    cmap__object_ref(header);
+  status = store_word(r, header, &old);
+  if (status != CMAP_OK) {
+    if (handle != NULL)
+      cmap__object_unref(header);
+    return status;
+  }
+  if (old != 0 && cmap__word_kind(old) == CMAP__WORD_FLIGHT)
+    cmap__flight_tell(cmap__word_pointer(old));
+  if (old != 0)
+    cmap__word_drop(r->store, old);
+  if (handle != NULL)
+    cmap__handle_fill(handle, header);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
+                                void *object, struct cmap_handle *handle,
+                                const struct cmap_how *how)
+{
+  struct cmap__object *header;
+  struct cmap__request r;
+  enum cmap_status status = cmap__request_begin(store, key, how, &r);
+
+  if (status != CMAP_OK)
+    return status;
+  if (object == NULL)
+    return CMAP_EINVAL;
+  header = cmap__object_new(store);
+  if (header == NULL)
+    return CMAP_ENOMEM;
+  cmap__object_init(header, object);
+  status = cmap__store_replace(&r, header, handle);
+  if (status != CMAP_OK) {
+    header->object = NULL; /* it stays the caller's */
+    cmap__object_unref(header);
+  }
+  return status;
+}
+
+/* Takes the key's word out of the map, objects only if wanted. */
+static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
+                                  const struct cmap_how *how, bool objects)
+{
+  struct cmap__request r;
+  enum cmap_status status = cmap__request_begin(store, key, how, &r);
+  uint64_t word;
+
+  if (status != CMAP_OK)
+    return status;
+  cmap__request_lock(&r);
+  if (r.call.found) {
+    word = cmap__load_relaxed(cmap__request_word(&r)); /* lock held */
+    if (objects || cmap__word_kind(word) != CMAP__WORD_OBJECT) {
+      cmap__request_take(&r);
+      cmap__word_drop(store, word);
+      return objects && cmap__word_kind(word) == CMAP__WORD_FAILURE
+                 ? CMAP_NOT_FOUND
+                 : CMAP_OK;
+    }
+  }
+  cmap__request_unlock(&r);
+  return CMAP_NOT_FOUND;
+}
+
+enum cmap_status cmap_store_remove(struct cmap_store *store,
+                                   struct cmap_key key,
+                                   const struct cmap_how *how)
+{
+  return take_word(store, key, how, true);
+}
+
+enum cmap_status cmap_store_forget(struct cmap_store *store,
+                                   struct cmap_key key,
+                                   const struct cmap_how *how)
+{
+  return take_word(store, key, how, false);
+}
+
+/* The entries of one shard, copied for use without the lock. */
+struct copied_entry {
+  struct cmap__object *header;
+  struct cmap__key_image key;
+};
+
+struct walk {
+  struct cmap_store *store;
+  cmap_object_fn *visit;
+  void *ctx;
+  struct copied_entry *entries;
+  size_t count;
+};
+
+static enum cmap_status copy_entry(const struct cmap__layout *layout,
+                                   const struct cmap__place *place,
+                                   struct copied_entry *entry)
+{
+  uint64_t hash = cmap__slot_hash(layout, place->slot);
+  struct cmap__probe probe;
+  enum cmap_status status = cmap__probe_init(
+      layout, cmap__slot_key(layout, place->slot), &hash, &probe);
+
+  if (status == CMAP_OK)
+    status = cmap__key_image_init(layout, &probe, &entry->key);
+  if (status == CMAP_OK)
+    cmap__object_ref(entry->header); /* the map has one */
+  return status;
+}
+
+/* Copies the objects of a shard that is held to read. */
+static enum cmap_status copy_shard(const struct cmap__layout *layout,
+                                   const struct cmap__visit *visit,
+                                   struct walk *walk)
+{
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
+  struct cmap__place place;
+  enum cmap_status status = CMAP_OK;
+
+  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
+    uint64_t word =
+        cmap__load_relaxed(place.slot + layout->value_word); /* lock held */
+    if (cmap__word_kind(word) != CMAP__WORD_OBJECT)
+      continue;
+    walk->entries[walk->count].header = cmap__word_pointer(word);
+    status = copy_entry(layout, &place, &walk->entries[walk->count]);
+    if (status == CMAP_OK)
+      walk->count++;
+  }
+  return status;
+}
+
+static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
+                                    void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct walk *walk = ctx;
+  size_t size = cmap__shard_count(visit->locked.shard) * sizeof *walk->entries;
+  enum cmap_status status;
+
+  if (size == 0)
+    return CMAP_OK;
+  walk->count = 0;
+  walk->entries = cmap__alloc(&walk->store->allocator, size, CMAP__CACHE_LINE);
+  if (walk->entries == NULL)
+    return CMAP_ENOMEM;
+  status = copy_shard(layout, visit, walk);
+  cmap__locked_release(&visit->locked);
+  for (size_t i = 0; i < walk->count; i++) {
+    struct copied_entry *entry = &walk->entries[i];
+    if (status == CMAP_OK)
+      status = walk->visit(
+          cmap__slot_key(layout, cmap__payload_of(entry->key.words)),
+          entry->header->object, walk->ctx);
+    cmap__object_unref(entry->header);
+    cmap__key_words_destroy(layout, entry->key.words);
+  }
+  cmap__free(&walk->store->allocator, walk->entries, size, CMAP__CACHE_LINE);
+  return status;
+}
+
+enum cmap_status cmap_store_for_each(struct cmap_store *store,
+                                     cmap_object_fn *visit, void *ctx)
+{
+  struct walk walk = {.store = store, .visit = visit, .ctx = ctx};
+  const struct cmap_options *o;
+
+  if (store == NULL || visit == NULL)
+    return CMAP_EINVAL;
+  o = &store->map->table.layout.options;
+  if (o->key_destroy != NULL && o->key_copy == NULL)
+    return CMAP_ENOTSUP;
+  return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
+}
+
+static enum cmap_status clear_shard(struct cmap *map, struct cmap__visit *visit,
+                                    void *ctx)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap_store *store = ctx;
+  size_t count = cmap__shard_count(visit->locked.shard);
+  size_t bytes = cmap__layout_slot_bytes(layout);
+  struct cmap__cursor cursor = cmap__visit_cursor(visit);
+  struct cmap__place place;
+  uint64_t *slots;
+  size_t taken = 0;
+
+  if (count == 0)
+    return CMAP_OK;
+  slots = cmap__alloc(&store->allocator, count * bytes, CMAP__CACHE_LINE);
+  if (slots == NULL)
+    return CMAP_ENOMEM;
+  while (cmap__cursor_next(layout, &cursor, &place))
+    cmap__shard_take(layout, visit->locked.shard, &place, false,
+                     slots + layout->slot_words * taken++);
+  cmap__locked_release(&visit->locked);
+  for (size_t i = 0; i < taken; i++) {
+    uint64_t *words = slots + layout->slot_words * i;
+    cmap__word_drop(store, words[layout->value_word]);
+    cmap__key_words_destroy(layout, words);
+  }
+  cmap__free(&store->allocator, slots, count * bytes, CMAP__CACHE_LINE);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_store_clear(struct cmap_store *store)
+{
+  if (store == NULL)
+    return CMAP_EINVAL;
+  return cmap__map_walk(store->map, CMAP__WRITE, NULL, clear_shard, store);
+}

@@ -1,0 +1,322 @@
+/*
+ * Flights: waiting for a construction, and ending one.
+ */
+#include "store/flight.h"
+
+#include "base/alloc.h"
+
+struct cmap__flight *cmap__flight_new(struct cmap_store *store)
+{
+  struct cmap__flight *flight =
+      cmap__alloc_zeroed(&store->allocator, sizeof *flight, CMAP__CACHE_LINE);
+  pthread_condattr_t monotonic;
+
+  if (flight == NULL)
+    return NULL;
+  /* None of these can fail on Linux; a deadline needs the clock. */
+  if (pthread_condattr_init(&monotonic) != 0 ||
+      pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
+      pthread_cond_init(&flight->changed, &monotonic) != 0 ||
+      pthread_mutex_init(&flight->mutex, NULL) != 0) {
+    cmap__free(&store->allocator, flight, sizeof *flight, CMAP__CACHE_LINE);
+    return NULL;
+  }
+  (void)pthread_condattr_destroy(&monotonic);
+  flight->store = store;
+  flight->refs = 2;
+  cmap__add_relaxed(&store->flights, 1);
+  return flight;
+}
+
+/* Nobody has it any more. */
+static void flight_free(struct cmap__flight *flight)
+{
+  struct cmap_store *store = flight->store;
+
+  if (flight->result != NULL)
+    cmap__object_unref(flight->result);
+  (void)pthread_cond_destroy(&flight->changed);
+  (void)pthread_mutex_destroy(&flight->mutex);
+  cmap__free(&store->allocator, flight, sizeof *flight, CMAP__CACHE_LINE);
+  cmap__sub_release(&store->flights, 1);
+}
+
+/* Mutex held; unlocks it. */
+static void unref_and_unlock(struct cmap__flight *flight, unsigned n)
+{
+  bool last = (flight->refs -= n) == 0;
+
+  pthread_mutex_unlock(&flight->mutex);
+  if (last)
+    flight_free(flight);
+}
+
+void cmap__flight_unref(struct cmap__flight *flight, unsigned n)
+{
+  pthread_mutex_lock(&flight->mutex);
+  unref_and_unlock(flight, n);
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+  uint64_t latest = ns < CMAP__PARK_LATEST ? ns : CMAP__PARK_LATEST;
+  struct timespec time;
+
+  time.tv_sec = (time_t)(latest / CMAP__NS_PER_S);
+  time.tv_nsec = (long)(latest % CMAP__NS_PER_S);
+  return time;
+}
+
+/* Waits once, mutex held. CMAP_EDEADLK if that would never end. */
+static enum cmap_status wait_once(struct cmap__flight *flight,
+                                  struct cmap__wait *wait, uint64_t deadline_ns)
+{
+  bool holds = cmap__hold_any();
+
+  if (holds && cmap__deadlock_enter(wait) == CMAP__LOCK_DEADLOCK)
+    return CMAP_EDEADLK;
+  if (deadline_ns == CMAP__NO_DEADLINE) {
+    pthread_cond_wait(&flight->changed, &flight->mutex);
+  } else {
+    struct timespec until = timespec_of(deadline_ns);
+    pthread_cond_timedwait(&flight->changed, &flight->mutex, &until);
+  }
+  if (holds)
+    cmap__deadlock_leave(wait);
+  return CMAP_OK;
+}
+
+/* Waits while somebody builds, mutex held. */
+static enum cmap_status
+wait_while_running(struct cmap__flight *flight,
+                   const struct cmap__patience *patience)
+{
+  struct cmap__wait wait = {
+      .object = flight,
+      .mode = CMAP__WRITE,
+      .timed = patience->deadline_ns != CMAP__NO_DEADLINE,
+  };
+
+  /* Ends: when the builder does, or with the deadline. */
+  while (flight->state == CMAP__FLIGHT_RUNNING) {
+    enum cmap_status status;
+    if (patience->try_only)
+      return CMAP_BUSY;
+    if (cmap__hold_find(flight, 0) != NULL)
+      return CMAP_EDEADLK; /* we are the builder */
+    if (wait.timed && cmap__now_ns() >= patience->deadline_ns)
+      return CMAP_TIMEDOUT;
+    status = wait_once(flight, &wait, patience->deadline_ns);
+    if (status != CMAP_OK)
+      return status;
+  }
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
+                                   const struct cmap__patience *patience,
+                                   struct cmap__object **header, bool *mine)
+{
+  enum cmap_status status;
+  int cancel;
+
+  *mine = false;
+  *header = NULL;
+  /* A thread that is cancelled here would leave the counts wrong. */
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+  cmap__add_relaxed(&flight->store->waiters, 1);
+  pthread_mutex_lock(&flight->mutex);
+  status = wait_while_running(flight, patience);
+  flight->waiters--;
+  cmap__sub_relaxed(&flight->store->waiters, 1);
+  if (status == CMAP_OK && flight->state == CMAP__FLIGHT_OPEN) {
+    flight->state = CMAP__FLIGHT_RUNNING;
+    *mine = true;
+    pthread_mutex_unlock(&flight->mutex);
+  } else {
+    if (status == CMAP_OK && flight->state == CMAP__FLIGHT_DONE) {
+      *header = flight->result;
+      cmap__object_ref(*header);
+    } else if (status == CMAP_OK) {
+      status = flight->status;
+    }
+    unref_and_unlock(flight, 1);
+  }
+  (void)pthread_setcancelstate(cancel, &cancel);
+  return status;
+}
+
+static bool is_decided(const struct cmap__flight *flight)
+{
+  return flight->state == CMAP__FLIGHT_DONE ||
+         flight->state == CMAP__FLIGHT_FAILED;
+}
+
+/* Mutex held. */
+static void decide(struct cmap__flight *flight, struct cmap__object *header)
+{
+  cmap__object_ref(header);
+  flight->result = header;
+  flight->state = CMAP__FLIGHT_DONE;
+  pthread_cond_broadcast(&flight->changed);
+}
+
+bool cmap__flight_decide(struct cmap__flight *flight,
+                         struct cmap__object *header)
+{
+  bool open;
+
+  pthread_mutex_lock(&flight->mutex);
+  open = !is_decided(flight);
+  if (open)
+    decide(flight, header);
+  pthread_mutex_unlock(&flight->mutex);
+  return open;
+}
+
+/* What a notice is told: a handle, or the status of the failure. */
+static void tell(struct cmap__flight *flight, const struct cmap__notice *notice)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  if (flight->state == CMAP__FLIGHT_DONE) {
+    cmap__object_ref(flight->result);
+    cmap__handle_fill(&handle, flight->result);
+    notice->notify(CMAP_OK, &handle, notice->ctx);
+  } else {
+    notice->notify(flight->status, &handle, notice->ctx);
+  }
+}
+
+void cmap__flight_tell(struct cmap__flight *flight)
+{
+  struct cmap__notice *notices = NULL;
+  unsigned told = 0;
+
+  pthread_mutex_lock(&flight->mutex);
+  if (is_decided(flight)) {
+    notices = flight->notices;
+    flight->notices = NULL;
+  }
+  pthread_mutex_unlock(&flight->mutex);
+  while (notices != NULL) {
+    struct cmap__notice *notice = notices;
+    notices = notice->next;
+    tell(flight, notice); /* decided: it changes no more */
+    cmap__free(&flight->store->allocator, notice, sizeof *notice,
+               _Alignof(struct cmap__notice));
+    told++;
+  }
+  if (told > 0)
+    cmap__flight_unref(flight, told);
+}
+
+/* The key's word in the map is this flight's. Shard lock held. */
+static bool is_in_map(const struct cmap__request *request,
+                      const struct cmap__flight *flight)
+{
+  return request->call.found &&
+         cmap__load_relaxed(cmap__request_word(request)) ==
+             cmap__word_of(flight, CMAP__WORD_FLIGHT);
+}
+
+/*
+ * The construction has succeeded with *header, which has a reference for the
+ * builder. Shard lock and mutex held. Returns how many of the flight's
+ * references are done with.
+ */
+static unsigned succeed(struct cmap__request *request,
+                        struct cmap__flight *flight,
+                        struct cmap__object *header)
+{
+  decide(flight, header);
+  cmap__count(&flight->store->counts, CMAP__COUNT_DONE, 1);
+  if (!is_in_map(request, flight))
+    return 1;
+  cmap__object_ref(header);
+  cmap__payload_store(cmap__request_word(request),
+                      cmap__word_of(header, CMAP__WORD_OBJECT));
+  cmap__add_relaxed(&flight->store->objects, 1);
+  return 2;
+}
+
+/* Lets the map remember a failure. False: no memory, or not wanted. */
+static bool remember(struct cmap__request *request, enum cmap_status status)
+{
+  struct cmap__failure *failure;
+  uint64_t now;
+
+  if (request->policy.negative_ns == 0)
+    return false;
+  failure = cmap__alloc(&request->store->allocator, sizeof *failure,
+                        _Alignof(struct cmap__failure));
+  if (failure == NULL)
+    return false;
+  now = cmap__now_ns();
+  failure->status = status;
+  failure->until_ns = request->policy.negative_ns < UINT64_MAX - now
+                          ? now + request->policy.negative_ns
+                          : UINT64_MAX;
+  cmap__payload_store(cmap__request_word(request),
+                      cmap__word_of(failure, CMAP__WORD_FAILURE));
+  return true;
+}
+
+/*
+ * The construction has failed. Shard lock and mutex held. *take: the map's
+ * entry is to be removed. Returns as succeed.
+ */
+static unsigned fail(struct cmap__request *request, struct cmap__flight *flight,
+                     enum cmap_status status, bool *take)
+{
+  cmap__count(&flight->store->counts,
+              status == CMAP_EABANDONED ? CMAP__COUNT_ABANDONED
+                                        : CMAP__COUNT_FAILED,
+              1);
+  if (!request->policy.share && flight->waiters > 0) {
+    flight->state = CMAP__FLIGHT_OPEN;
+    pthread_cond_broadcast(&flight->changed);
+    return 1;
+  }
+  flight->state = CMAP__FLIGHT_FAILED;
+  flight->status = status;
+  pthread_cond_broadcast(&flight->changed);
+  if (!is_in_map(request, flight))
+    return 1;
+  *take = !remember(request, status);
+  return 2;
+}
+
+enum cmap_status cmap__flight_end(struct cmap__request *request,
+                                  struct cmap__flight *flight,
+                                  enum cmap_status status,
+                                  struct cmap__object **header)
+{
+  struct cmap__object *loser = NULL;
+  bool take = false;
+  unsigned done = 1;
+
+  cmap__request_lock(request);
+  pthread_mutex_lock(&flight->mutex);
+  if (is_decided(flight)) {
+    /* A put came first: it is what everybody gets. */
+    loser = *header;
+    *header = flight->result;
+    cmap__object_ref(*header);
+    status = CMAP_OK;
+  } else if (*header != NULL) {
+    done = succeed(request, flight, *header);
+  } else {
+    done = fail(request, flight, status, &take);
+  }
+  pthread_mutex_unlock(&flight->mutex);
+  if (take)
+    cmap__request_take(request);
+  else
+    cmap__request_unlock(request);
+  if (loser != NULL)
+    cmap__object_unref(loser);
+  cmap__flight_tell(flight);
+  cmap__flight_unref(flight, done);
+  return status;
+}

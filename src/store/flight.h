@@ -1,0 +1,83 @@
+/*
+ * A construction in flight: one per key, with a mutex and a condition variable
+ * of its own, so that nobody is woken who waits for another key.
+ *
+ *   running   somebody builds
+ *   open      the one who built has failed, and one of those who wait goes on
+ *   done      there is an object
+ *   failed    there is a status
+ *
+ * For the deadlock detector, who builds holds the flight, and who waits for it
+ * waits for that.
+ *
+ * References: one for being in the map, one for the builder or the ticket, one
+ * for each who waits or is to be told.
+ */
+#ifndef CMAP__STORE_FLIGHT_H
+#define CMAP__STORE_FLIGHT_H
+
+#include "store/store.h"
+
+enum cmap__flight_state {
+  CMAP__FLIGHT_RUNNING,
+  CMAP__FLIGHT_OPEN,
+  CMAP__FLIGHT_DONE,
+  CMAP__FLIGHT_FAILED
+};
+
+/* Somebody who is told when the flight is decided. */
+struct cmap__notice {
+  struct cmap__notice *next;
+  cmap_notify_fn *notify;
+  void *ctx;
+};
+
+struct cmap__flight {
+  pthread_mutex_t mutex; /* guards all below */
+  pthread_cond_t changed;
+  struct cmap_store *store; /* const */
+  enum cmap__flight_state state;
+  unsigned refs;
+  unsigned waiters;            /* threads */
+  struct cmap__object *result; /* done: with a reference of the flight's */
+  enum cmap_status status;     /* failed */
+  struct cmap__notice *notices;
+};
+
+/* A running flight with two references, the map's and the builder's. NULL: out
+ * of memory. */
+struct cmap__flight *cmap__flight_new(struct cmap_store *store);
+
+void cmap__flight_unref(struct cmap__flight *flight, unsigned n);
+
+/*
+ * Waits until the flight is decided; the caller has joined it (counted in refs
+ * and waiters), and leaves it. CMAP_OK: *header with a reference, or *mine: the
+ * caller builds now, and has kept its reference.
+ */
+enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
+                                   const struct cmap__patience *patience,
+                                   struct cmap__object **header, bool *mine);
+
+/*
+ * The flight has an object, which gets a reference of the flight's. False: it
+ * was decided before. Notices are told by the next call. Locks may be held.
+ */
+bool cmap__flight_decide(struct cmap__flight *flight,
+                         struct cmap__object *header);
+
+/* Tells those who are to be told of a decided flight. No lock is held. */
+void cmap__flight_tell(struct cmap__flight *flight);
+
+/*
+ * The end of a construction; the builder's reference is used up. Without
+ * `header` it has failed with `status`. The result is what the builder gets:
+ * CMAP_OK and *header with a reference, which may be another object; its own
+ * is destroyed then. No lock is held.
+ */
+enum cmap_status cmap__flight_end(struct cmap__request *request,
+                                  struct cmap__flight *flight,
+                                  enum cmap_status status,
+                                  struct cmap__object **header);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * Making and destroying a store, and what all its calls begin with.
+ */
+#include "base/alloc.h"
+#include "store/flight.h"
+
+#define STORE_FLAGS (CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE)
+
+enum cmap_status cmap_store_create(const struct cmap_store_options *options,
+                                   struct cmap_store **store)
+{
+  struct cmap_options keys;
+  struct cmap_store *fresh;
+  enum cmap_status status;
+  struct cmap *map;
+
+  if (options == NULL || store == NULL ||
+      !cmap__struct_is_known(options, options->size, sizeof *options) ||
+      (options->flags & ~(unsigned)CMAP_SHARE_FAILURE) != 0 ||
+      options->keys.value_size != 0 || options->keys.value_destroy != NULL ||
+      options->keys.value_clone != NULL || options->keys.value_equal != NULL)
+    return CMAP_EINVAL;
+  keys = options->keys;
+  keys.value_size = sizeof(uint64_t);
+  status = cmap_create(&keys, &map);
+  if (status != CMAP_OK)
+    return status;
+  fresh = cmap__alloc_zeroed(&map->table.layout.options.allocator,
+                             sizeof *fresh, CMAP__CACHE_LINE);
+  if (fresh == NULL || pthread_mutex_init(&fresh->pool_mutex, NULL) != 0) {
+    cmap__free(&map->table.layout.options.allocator, fresh, sizeof *fresh,
+               CMAP__CACHE_LINE);
+    cmap_destroy(map);
+    return CMAP_ENOMEM;
+  }
+  fresh->map = map;
+  fresh->allocator = map->table.layout.options.allocator;
+  fresh->destroy = options->object_destroy;
+  fresh->ctx = options->object_ctx;
+  fresh->flags = options->flags;
+  fresh->negative_ns = options->negative_ns;
+  *store = fresh;
+  return CMAP_OK;
+}
+
+/* Of a store that is being destroyed: keys go with the map. */
+static enum cmap_status drop_word(struct cmap_key key, const void *value,
+                                  void *ctx)
+{
+  uint64_t word;
+
+  (void)key;
+  memcpy(&word, value, sizeof word);
+  cmap__word_drop(ctx, word);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_store_destroy(struct cmap_store *store)
+{
+  struct cmap_allocator allocator;
+
+  if (store == NULL)
+    return CMAP_OK;
+  /* Each object in the map has one reference; more are handles. */
+  if (cmap__load_acquire(&store->flights) != 0 ||
+      cmap__objects_refs(store) != cmap__load_acquire(&store->objects))
+    return CMAP_BUSY;
+  allocator = store->allocator;
+  /* Nobody else uses the store, so that the lock is no matter. */
+  if (cmap_view_all(store->map, drop_word, store, NULL) != CMAP_OK)
+    return CMAP_BUSY; /* cannot be: nobody holds a lock */
+  cmap_destroy(store->map);
+  cmap__objects_destroy(store);
+  (void)pthread_mutex_destroy(&store->pool_mutex);
+  cmap__free(&allocator, store, sizeof *store, CMAP__CACHE_LINE);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__request_begin(struct cmap_store *store,
+                                     struct cmap_key key,
+                                     const struct cmap_how *how,
+                                     struct cmap__request *request)
+{
+  struct cmap_how for_map = CMAP_INIT;
+  enum cmap_status status;
+  unsigned flags = 0;
+
+  if (store == NULL)
+    return CMAP_EINVAL;
+  if (how != NULL) {
+    if (!cmap__struct_is_known(how, how->size, sizeof *how))
+      return CMAP_EINVAL;
+    flags = how->flags & STORE_FLAGS;
+    if (flags == STORE_FLAGS)
+      return CMAP_EINVAL;
+    for_map = *how;
+    for_map.size = sizeof for_map;
+    for_map.flags &= ~(unsigned)STORE_FLAGS;
+  }
+  status =
+      cmap__call_begin(store->map, key, how ? &for_map : NULL, &request->call);
+  if (status != CMAP_OK)
+    return status;
+  request->store = store;
+  request->policy.share = flags != 0 ? (flags & CMAP_SHARE_FAILURE) != 0
+                                     : (store->flags & CMAP_SHARE_FAILURE) != 0;
+  request->policy.negative_ns = store->negative_ns;
+  /* The caller's patience is for flights; our locks are held for moments. */
+  request->patience = request->call.patience;
+  request->call.patience.try_only = false;
+  request->call.patience.deadline_ns = CMAP__NO_DEADLINE;
+  return CMAP_OK;
+}
+
+void cmap__request_lock(struct cmap__request *request)
+{
+  /* Ends: these locks are free after a moment, and no user code runs under
+   * one, so that nothing refuses a wait. */
+  while (cmap__call_lock(request->store->map, &request->call, CMAP__WRITE) !=
+         CMAP_OK)
+    cmap__pause();
+}
+
+void cmap__request_take(struct cmap__request *request)
+{
+  const struct cmap__layout *layout = &request->store->map->table.layout;
+  struct cmap__slot_image image;
+
+  cmap__shard_take(layout, request->call.locked.shard, &request->call.place,
+                   false, image.words);
+  cmap__request_unlock(request);
+  cmap__slot_words_release(layout, image.words, NULL);
+}
+
+void cmap__word_drop(struct cmap_store *store, uint64_t word)
+{
+  void *pointer = cmap__word_pointer(word);
+
+  switch (cmap__word_kind(word)) {
+  case CMAP__WORD_OBJECT:
+    cmap__sub_release(&store->objects, 1);
+    cmap__object_unref(pointer);
+    break;
+  case CMAP__WORD_FLIGHT:
+    cmap__flight_unref(pointer, 1);
+    break;
+  default:
+    cmap__free(&store->allocator, pointer, sizeof(struct cmap__failure),
+               _Alignof(struct cmap__failure));
+  }
+}
+
+size_t cmap_store_len(const struct cmap_store *store)
+{
+  return store == NULL ? 0 : cmap__load_relaxed(&store->objects);
+}
+
+enum cmap_status cmap_store_stats(const struct cmap_store *store,
+                                  struct cmap_store_stats *stats)
+{
+  struct cmap_store_stats now = {.size = sizeof now};
+  const struct cmap__counts *counts;
+
+  if (store == NULL || stats == NULL || stats->size != sizeof *stats)
+    return CMAP_EINVAL;
+  counts = &store->counts;
+  now.objects = cmap__load_relaxed(&store->objects);
+  now.hits = cmap__counts_sum(counts, CMAP__COUNT_HITS);
+  now.misses = cmap__counts_sum(counts, CMAP__COUNT_MISSES);
+  now.done = cmap__counts_sum(counts, CMAP__COUNT_DONE);
+  now.failed = cmap__counts_sum(counts, CMAP__COUNT_FAILED);
+  now.abandoned = cmap__counts_sum(counts, CMAP__COUNT_ABANDONED);
+  now.build_ns = cmap__counts_sum(counts, CMAP__COUNT_BUILD_NS);
+  now.running = cmap__load_relaxed(&store->running);
+  now.waiters = cmap__load_relaxed(&store->waiters);
+  *stats = now;
+  return CMAP_OK;
+}

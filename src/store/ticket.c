@@ -1,0 +1,325 @@
+/*
+ * Tickets: constructions that no thread waits for, and that belong to none
+ * until one binds itself to them.
+ */
+#include "base/alloc.h"
+#include "store/build.h"
+
+/* What is behind a user's ticket. */
+struct cmap__ticket {
+  struct cmap_store *store;
+  struct cmap__flight *flight;
+  struct cmap__object *header; /* to be used */
+  struct cmap__policy policy;
+  struct cmap__record *bound; /* of the thread that is bound to it, or NULL */
+  bool abandoned;             /* that thread has ended */
+  uint64_t hash;
+  struct cmap__key_image key; /* a stored key of its own */
+};
+
+/* A hold of a thread that is bound to a ticket. */
+struct bound {
+  struct cmap__record record;
+  struct cmap__ticket *ticket;
+};
+
+_Static_assert(sizeof(struct bound) <= CMAP__RECORD_BYTES,
+               "a record has room for it");
+
+static struct cmap__ticket *ticket_of(const struct cmap_ticket *ticket)
+{
+  return ticket == NULL ? NULL : (struct cmap__ticket *)ticket->internal[0];
+}
+
+static void ticket_free(struct cmap__ticket *ticket)
+{
+  struct cmap_store *store = ticket->store;
+
+  cmap__key_words_destroy(&store->map->table.layout, ticket->key.words);
+  cmap__free(&store->allocator, ticket, sizeof *ticket, CMAP__CACHE_LINE);
+}
+
+/* A ticket for the request's key, without a flight yet. */
+static enum cmap_status ticket_new(const struct cmap__request *r,
+                                   struct cmap__ticket **out)
+{
+  struct cmap_store *store = r->store;
+  struct cmap__ticket *ticket =
+      cmap__alloc_zeroed(&store->allocator, sizeof *ticket, CMAP__CACHE_LINE);
+  enum cmap_status status;
+
+  if (ticket == NULL)
+    return CMAP_ENOMEM;
+  status = cmap__key_image_init(&store->map->table.layout, &r->call.probe,
+                                &ticket->key);
+  if (status != CMAP_OK) {
+    cmap__free(&store->allocator, ticket, sizeof *ticket, CMAP__CACHE_LINE);
+    return status;
+  }
+  ticket->store = store;
+  ticket->policy = r->policy;
+  ticket->hash = r->call.probe.hash;
+  *out = ticket;
+  return CMAP_OK;
+}
+
+/*
+ * The flight was joined (refs): the caller is told later, or at once if it is
+ * decided. CMAP_BUSY: later.
+ */
+static enum cmap_status join(struct cmap__flight *flight,
+                             struct cmap__notice *notice,
+                             struct cmap__object **header)
+{
+  enum cmap_status status = CMAP_BUSY;
+  bool later;
+
+  pthread_mutex_lock(&flight->mutex);
+  if (flight->state == CMAP__FLIGHT_DONE) {
+    *header = flight->result;
+    cmap__object_ref(*header);
+    status = CMAP_OK;
+  } else if (flight->state == CMAP__FLIGHT_FAILED) {
+    status = flight->status;
+  }
+  later = flight->state == CMAP__FLIGHT_RUNNING ||
+          flight->state == CMAP__FLIGHT_OPEN;
+  if (later && notice != NULL) {
+    notice->next = flight->notices;
+    flight->notices = notice; /* with our reference */
+  }
+  pthread_mutex_unlock(&flight->mutex);
+  if (!later || notice == NULL)
+    cmap__flight_unref(flight, 1);
+  return later ? CMAP_BUSY : status;
+}
+
+static void notice_free(struct cmap_store *store, struct cmap__notice *notice)
+{
+  cmap__free(&store->allocator, notice, sizeof *notice,
+             _Alignof(struct cmap__notice));
+}
+
+/* What cmap_store_begin needs before it looks. */
+struct beginning {
+  struct cmap__ticket *ticket;
+  struct cmap__notice *notice; /* NULL: nobody is to be told */
+};
+
+static enum cmap_status beginning_new(const struct cmap__request *r,
+                                      cmap_notify_fn *notify, void *ctx,
+                                      struct beginning *b)
+{
+  enum cmap_status status = ticket_new(r, &b->ticket);
+
+  b->notice = NULL;
+  if (status != CMAP_OK || notify == NULL)
+    return status;
+  b->notice = cmap__alloc(&r->store->allocator, sizeof *b->notice,
+                          _Alignof(struct cmap__notice));
+  if (b->notice == NULL) {
+    ticket_free(b->ticket);
+    return CMAP_ENOMEM;
+  }
+  b->notice->notify = notify;
+  b->notice->ctx = ctx;
+  return CMAP_OK;
+}
+
+/* The key is absent, or somebody builds it. */
+static enum cmap_status begin_absent(struct cmap__request *r,
+                                     struct beginning *b,
+                                     struct cmap__object **header,
+                                     enum cmap_begin *outcome)
+{
+  struct cmap__flight *flight;
+  bool mine;
+  enum cmap_status status = cmap__store_enter(r, false, header, &flight, &mine);
+
+  *outcome = CMAP_PRESENT;
+  if (status != CMAP_OK || flight == NULL)
+    return status;
+  if (mine) {
+    b->ticket->flight = flight;
+    b->ticket->header = *header;
+    b->ticket = NULL;
+    cmap__add_relaxed(&r->store->running, 1);
+    *outcome = CMAP_YOURS;
+    return CMAP_OK;
+  }
+  status = join(flight, b->notice, header);
+  if (status != CMAP_BUSY)
+    return status;
+  b->notice = NULL;
+  *outcome = CMAP_PENDING;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
+                                  struct cmap_handle *handle,
+                                  struct cmap_ticket *ticket,
+                                  enum cmap_begin *outcome,
+                                  cmap_notify_fn *notify, void *ctx,
+                                  const struct cmap_how *how)
+{
+  struct cmap__object *header;
+  struct cmap__ticket *fresh;
+  struct cmap__request r;
+  struct beginning b;
+  enum cmap_status status = cmap__request_begin(store, key, how, &r);
+
+  if (status != CMAP_OK)
+    return status;
+  if (handle == NULL || ticket == NULL || outcome == NULL)
+    return CMAP_EINVAL;
+  if (cmap__store_find(&r, &header) == CMAP_OK) {
+    cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
+    cmap__handle_fill(handle, header);
+    *outcome = CMAP_PRESENT;
+    return CMAP_OK;
+  }
+  cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
+  status = beginning_new(&r, notify, ctx, &b);
+  if (status != CMAP_OK)
+    return status;
+  fresh = b.ticket;
+  {
+    enum cmap_begin what;
+    status = begin_absent(&r, &b, &header, &what);
+    if (status == CMAP_OK) {
+      *outcome = what;
+      if (what == CMAP_YOURS)
+        ticket->internal[0] = (uintptr_t)fresh;
+      else if (what == CMAP_PRESENT)
+        cmap__handle_fill(handle, header);
+    }
+  }
+  if (b.ticket != NULL)
+    ticket_free(b.ticket);
+  if (b.notice != NULL)
+    notice_free(store, b.notice);
+  return status;
+}
+
+/* Ends the ticket's flight; the result is that of cmap__flight_end. */
+static enum cmap_status end_flight(struct cmap__ticket *ticket,
+                                   enum cmap_status status,
+                                   struct cmap__object **header)
+{
+  const struct cmap__layout *layout = &ticket->store->map->table.layout;
+  struct cmap__request r = {.store = ticket->store, .policy = ticket->policy};
+  struct cmap_key key =
+      cmap__slot_key(layout, cmap__payload_of(ticket->key.words));
+
+  /* It was a key of the map before. */
+  (void)cmap__probe_init(layout, key, &ticket->hash, &r.call.probe);
+  r.call.patience.try_only = false;
+  r.call.patience.deadline_ns = CMAP__NO_DEADLINE;
+  cmap__sub_relaxed(&ticket->store->running, 1);
+  return cmap__flight_end(&r, ticket->flight, status, header);
+}
+
+/* The thread that is bound to the ticket has ended. */
+static void thread_ended(struct cmap__record *record)
+{
+  struct cmap__ticket *ticket = ((struct bound *)record)->ticket;
+  struct cmap__object *header = NULL;
+
+  ticket->abandoned = true;
+  cmap__object_free(ticket->header);
+  if (end_flight(ticket, CMAP_EABANDONED, &header) == CMAP_OK)
+    cmap__object_unref(header);
+}
+
+enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
+{
+  struct cmap__ticket *ticket = ticket_of(user_ticket);
+  struct bound *bound;
+
+  if (ticket == NULL || ticket->bound != NULL)
+    return CMAP_EINVAL;
+  bound = (struct bound *)cmap__record_take();
+  if (bound == NULL)
+    return CMAP_ENOMEM;
+  memset(&bound->record.hold, 0, sizeof bound->record.hold);
+  bound->record.hold.object = ticket->flight;
+  bound->record.hold.mode = CMAP__WRITE;
+  bound->record.ended = thread_ended;
+  bound->ticket = ticket;
+  ticket->bound = &bound->record;
+  cmap__guard_link(&bound->record.hold);
+  return CMAP_OK;
+}
+
+/*
+ * The ticket is about to be used up. CMAP_EINVAL: there is none, or another
+ * thread is bound to it; CMAP_EABANDONED: that thread has ended.
+ */
+static enum cmap_status use_up(struct cmap_ticket *user_ticket,
+                               struct cmap__ticket **out)
+{
+  struct cmap__ticket *ticket = ticket_of(user_ticket);
+
+  if (ticket == NULL)
+    return CMAP_EINVAL;
+  if (ticket->abandoned) {
+    user_ticket->internal[0] = 0;
+    ticket_free(ticket);
+    return CMAP_EABANDONED;
+  }
+  if (ticket->bound != NULL) {
+    if (ticket->bound->owner != &cmap__self)
+      return CMAP_EINVAL;
+    cmap__guard_unlink(&ticket->bound->hold);
+    cmap__record_give(ticket->bound);
+  }
+  user_ticket->internal[0] = 0;
+  *out = ticket;
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
+                                      void *object, struct cmap_handle *handle)
+{
+  struct cmap__ticket *ticket;
+  struct cmap__object *header;
+  enum cmap_status status;
+
+  if (object == NULL || handle == NULL)
+    return CMAP_EINVAL;
+  status = use_up(user_ticket, &ticket);
+  if (status != CMAP_OK)
+    return status;
+  header = ticket->header;
+  cmap__object_init(header, object);
+  status = end_flight(ticket, CMAP_OK, &header);
+  cmap__handle_fill(handle, header);
+  ticket_free(ticket);
+  return status;
+}
+
+enum cmap_status cmap_ticket_fail(struct cmap_ticket *user_ticket,
+                                  enum cmap_status why)
+{
+  struct cmap__object *header = NULL;
+  struct cmap__ticket *ticket;
+  enum cmap_status status;
+
+  if (why == CMAP_OK)
+    return CMAP_EINVAL;
+  status = use_up(user_ticket, &ticket);
+  if (status != CMAP_OK)
+    return status;
+  cmap__object_free(ticket->header);
+  if (end_flight(ticket, why, &header) == CMAP_OK)
+    cmap__object_unref(header);
+  ticket_free(ticket);
+  return CMAP_OK;
+}
+
+void cmap_ticket_abandon(struct cmap_ticket *ticket)
+{
+  enum cmap_status status = cmap_ticket_fail(ticket, CMAP_EABANDONED);
+
+  (void)status; /* no ticket, or not this thread's: nothing to abandon */
+}

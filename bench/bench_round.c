@@ -1,7 +1,7 @@
 /*
  * One round: traces, threads, the clock, in a child process.
  */
-#include "bench.h"
+#include "harness.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -38,15 +38,15 @@ static uint64_t run_trace(const struct round *round, const struct trace *trace)
 
   switch (round->workload->shape) {
   case SHAPE_GET:
-    return impl->get(round->map, trace);
+    return impl->u64->get(round->map, trace);
   case SHAPE_GROW:
-    return impl->insert(round->map, trace);
+    return impl->u64->insert(round->map, trace);
   case SHAPE_DRAIN:
-    return impl->remove(round->map, trace);
+    return impl->u64->remove(round->map, trace);
   case SHAPE_MIXED:
-    return impl->mixed(round->map, trace);
+    return impl->u64->mixed(round->map, trace);
   default:
-    return impl->count(round->map, trace);
+    return impl->u64->count(round->map, trace);
   }
 }
 
@@ -138,7 +138,7 @@ static bool prepare(struct round *round, size_t keys)
 {
   struct trace all = {.count = keys};
 
-  round->map = round->impl->create(keys);
+  round->map = round->impl->u64->create(keys);
   if (round->map == NULL)
     return false;
   if (round->workload->shape == SHAPE_GROW ||
@@ -149,7 +149,7 @@ static bool prepare(struct round *round, size_t keys)
     return false;
   for (size_t i = 0; i < keys; i++)
     all.keys[i] = bench_key(2 * i);
-  round->impl->insert(round->map, &all);
+  round->impl->u64->insert(round->map, &all);
   free(all.keys);
   return true;
 }
@@ -183,8 +183,8 @@ static struct sample run(struct round *round, size_t keys, unsigned threads,
     pthread_barrier_wait(&round->barrier); /* off they go */
     pthread_barrier_wait(&round->barrier); /* all are done */
     ns += bench_now_ns() - begin;
-    sample.len = round->impl->len(round->map);
-    round->impl->destroy(round->map);
+    sample.len = round->impl->u64->len(round->map);
+    round->impl->u64->destroy(round->map);
   }
   round->more = false;
   pthread_barrier_wait(&round->barrier);

@@ -1,7 +1,7 @@
 /*
  * What is measured on single calls and single maps: pauses and memory.
  */
-#include "bench.h"
+#include "harness.h"
 
 #include <math.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
  * The workloads, the keys and the clock.
  */
-#include "bench.h"
+#include "harness.h"
 
 #include <stdlib.h>
 #include <time.h>

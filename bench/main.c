@@ -1,7 +1,7 @@
 /*
  * cmap_bench: options, the rounds in turn, the table.
  */
-#include "bench.h"
+#include "harness.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -181,6 +181,8 @@ static void parse(int argc, char **argv, struct plan *plan)
 static bool is_offered(const struct impl *impl, const struct workload *w,
                        size_t threads)
 {
+  if (impl->u64 == NULL || impl->missing != NULL)
+    return false;
   if (impl->max_threads != 0 && threads > impl->max_threads)
     return false;
   switch (w->shape) {
@@ -188,13 +190,13 @@ static bool is_offered(const struct impl *impl, const struct workload *w,
     return true;
   case SHAPE_GROW:
     /* `raw` can insert, to be filled, but does not grow. */
-    return impl->remove != NULL;
+    return impl->u64->remove != NULL;
   case SHAPE_DRAIN:
-    return impl->remove != NULL;
+    return impl->u64->remove != NULL;
   case SHAPE_MIXED:
-    return impl->mixed != NULL;
+    return impl->u64->mixed != NULL;
   default:
-    return impl->count != NULL;
+    return impl->u64->count != NULL;
   }
 }
 

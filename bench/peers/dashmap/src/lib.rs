@@ -16,7 +16,9 @@ use std::ffi::c_void;
 use std::hash::{BuildHasher, Hash};
 
 /// As many shards as asked for; 0: DashMap's default.
-fn create<K: Eq + Hash, S: BuildHasher + Clone + Default>(shards: usize) -> *mut c_void {
+fn create<K: Eq + Hash, S: BuildHasher + Clone + Default>(
+    shards: usize,
+) -> *mut c_void {
     let hasher = S::default();
     let map: DashMap<K, u64, S> = match shards {
         0 => DashMap::with_hasher(hasher),

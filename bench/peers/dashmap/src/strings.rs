@@ -42,7 +42,10 @@ pub fn entry<S: BuildHasher + Clone>(map: &Map<S>, trace: &StringTrace) -> u64 {
     sum
 }
 
-pub fn check_insert<S: BuildHasher + Clone>(map: &Map<S>, trace: &StringTrace) -> u64 {
+pub fn check_insert<S: BuildHasher + Clone>(
+    map: &Map<S>,
+    trace: &StringTrace,
+) -> u64 {
     let mut sum = 0u64;
     for key in trace.keys() {
         let found = map.get(key).map(|value| *value);

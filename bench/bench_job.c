@@ -8,11 +8,12 @@
 
 #include <stdlib.h>
 
-/* Where a run uses up its map, as many maps are made as give about this many
- * operations: small ones would be over too soon for the clock. */
-#define FRESH_OPS ((size_t)1000000)
+/* Where a run uses up its map, small maps are made again until this part of
+ * the operations is done: enough for the clock, and not too much for maps that
+ * take milliseconds to be destroyed. */
+#define FRESH_PART 16
 /* Keys that are looked up when the run is over. */
-#define CHECK_MAX ((size_t)100000)
+#define CHECK_MAX  ((size_t)100000)
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -121,21 +122,22 @@ static struct trace make_sequence(const struct workload *w, size_t base,
 
 /* All traces of a job whose threads have keys of their own. */
 static void fill_sequence(struct plan_job *plan, const struct workload *w,
-                          size_t keys, struct trace *traces, uint64_t seed)
+                          size_t keys, struct trace *traces, size_t ops,
+                          uint64_t seed)
 {
   struct bench_job *job = &plan->job;
   size_t size = larger(keys / job->threads, 4);
   size_t filled = size * w->fill_pct / 100;
   size_t range = filled + size;
-  size_t ops = size / 4 * 3;
+  size_t each = size / 4 * 3;
 
   job->fill = trace_make(filled * job->threads, false);
   for (unsigned t = 0; t < job->threads; t++) {
     for (size_t i = 0; i < filled; i++)
       job->fill.keys[t * filled + i] = bench_key(t * range + i);
-    traces[t] = make_sequence(w, t * range, size, ops, chance_of(seed, t));
+    traces[t] = make_sequence(w, t * range, size, each, chance_of(seed, t));
   }
-  job->maps = larger(FRESH_OPS / (ops * job->threads), 1);
+  job->maps = larger(ops / FRESH_PART / (each * job->threads), 1);
   plan->len_max = range * job->threads;
 }
 
@@ -156,7 +158,7 @@ static void fill_others(struct plan_job *plan, const struct workload *w,
           make_chance(w, keys, ops / job->threads + 1, chance_of(seed, t));
   }
   if (w->pattern == PATTERN_PARTS)
-    job->maps = larger(FRESH_OPS / keys, 1);
+    job->maps = larger(ops / FRESH_PART / keys, 1);
   if (w->pattern == PATTERN_NONE)
     job->passes = larger(ops / keys / job->threads, 1);
   plan->len_max = 2 * keys;
@@ -182,7 +184,7 @@ struct plan_job *bench_job_make(const struct workload *workload, size_t *keys,
   job->keys = *keys;
   job->traces = traces = bench_alloc(threads, sizeof *traces);
   if (workload->pattern == PATTERN_SEQUENCE)
-    fill_sequence(plan, workload, *keys, traces, seed);
+    fill_sequence(plan, workload, *keys, traces, ops, seed);
   else
     fill_others(plan, workload, *keys, traces, ops, seed);
   checked = smaller(plan->len_max, CHECK_MAX);

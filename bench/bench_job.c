@@ -37,8 +37,8 @@ static struct trace trace_make(size_t count, bool with_ops)
 
 static void trace_free(struct trace *trace)
 {
-  free(trace->keys);
-  free(trace->ops);
+  bench_free(trace->keys);
+  bench_free(trace->ops);
 }
 
 /* A thread's own chance, of which no two are alike. */
@@ -204,10 +204,10 @@ void bench_job_free(struct plan_job *plan)
   trace_free(&job->fill);
   trace_free(&job->check);
   for (unsigned t = 0; job->traces != NULL && t < job->threads; t++) {
-    free(job->traces[t].keys);
-    free(job->traces[t].ops);
+    bench_free(job->traces[t].keys);
+    bench_free(job->traces[t].ops);
   }
-  free((void *)(uintptr_t)job->traces);
+  bench_free(job->traces);
   bench_job_strings_free(plan);
-  free(plan);
+  bench_free(plan);
 }

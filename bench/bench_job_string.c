@@ -28,8 +28,8 @@ static struct strings strings_make(size_t count)
 {
   struct strings strings = {.count = 0};
 
-  strings.keys = bench_realloc(NULL, count + 1, sizeof *strings.keys);
-  strings.end = bench_realloc(NULL, count + 1, KEY_MAX);
+  strings.keys = bench_alloc(count + 1, sizeof *strings.keys);
+  strings.end = bench_alloc(count + 1, KEY_MAX);
   /* Also of none: its first string is where the bytes begin. */
   strings.keys[0].data = strings.end;
   return strings;
@@ -142,8 +142,8 @@ void bench_job_strings(struct plan_job *plan, const struct workload *workload,
 static void trace_free(const struct string_trace *trace)
 {
   if (trace->keys != NULL) {
-    free((void *)(uintptr_t)trace->keys[0].data);
-    free((void *)(uintptr_t)trace->keys);
+    bench_free(trace->keys[0].data);
+    bench_free(trace->keys);
   }
 }
 
@@ -159,5 +159,5 @@ void bench_job_strings_free(struct plan_job *plan)
     for (unsigned t = 0; t < job->threads; t++)
       trace_free(&job->string_traces[t]);
   }
-  free((void *)(uintptr_t)job->string_traces);
+  bench_free(job->string_traces);
 }

@@ -114,7 +114,7 @@ static void summarise(struct row *row, double (*mops)[BENCH_IMPLS_MAX])
     result->min = column[0];
     result->max = column[row->rounds - 1];
   }
-  free(column);
+  bench_free(column);
 }
 
 bool bench_measure(struct row *row, size_t ops, uint64_t seed)
@@ -133,7 +133,7 @@ bool bench_measure(struct row *row, size_t ops, uint64_t seed)
   }
   bench_progress(NULL);
   summarise(row, mops);
-  free(mops);
+  bench_free(mops);
   for (size_t i = 0; i < row->count; i++)
     ok &= row->results[i].fault == FAULT_NONE;
   return ok;

@@ -5,9 +5,12 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Memory from this size on is mapped. */
+#define MAPPED_MIN ((size_t)65536)
 
 /*
  * Odd multipliers and shifts are bijections: no two keys are alike. Keys of
@@ -57,22 +60,45 @@ double bench_median(double *numbers, size_t n)
   return (numbers[n / 2 - 1] + numbers[n / 2]) / 2;
 }
 
-void *bench_realloc(void *memory, size_t count, size_t size)
-{
-  void *grown = NULL;
-
-  if (count <= SIZE_MAX / size)
-    grown = realloc(memory, count > 0 ? count * size : 1);
-  if (grown == NULL) {
-    fputs("cmap_bench: out of memory\n", stderr);
-    exit(1);
-  }
-  return grown;
-}
+/* In front of each part of memory. */
+union head {
+  size_t mapped; /* bytes with the head; 0: from malloc */
+  char line[64]; /* keeps what follows aligned */
+};
 
 void *bench_alloc(size_t count, size_t size)
 {
-  return memset(bench_realloc(NULL, count, size), 0, count * size);
+  union head *head = NULL;
+  size_t bytes = count * size + sizeof *head;
+
+  if (count > (SIZE_MAX - sizeof *head) / size)
+    bytes = SIZE_MAX;
+  if (bytes < MAPPED_MIN) {
+    head = calloc(1, bytes);
+  } else if (bytes < SIZE_MAX) {
+    head = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    head = head == MAP_FAILED ? NULL : head;
+  }
+  if (head == NULL) {
+    fputs("cmap_bench: out of memory\n", stderr);
+    exit(1);
+  }
+  head->mapped = bytes < MAPPED_MIN ? 0 : bytes;
+  return head + 1;
+}
+
+void bench_free(const void *memory)
+{
+  union head *head = (union head *)(uintptr_t)memory;
+
+  if (head == NULL)
+    return;
+  head--;
+  if (head->mapped > 0)
+    munmap(head, head->mapped);
+  else
+    free(head);
 }
 
 /* Sums of the chances of all ranks up to each, of the last n and exponent. */
@@ -90,7 +116,8 @@ size_t bench_zipf(size_t n, double exponent, uint64_t *state)
 
   if (zipf.n != n || zipf.exponent < exponent || zipf.exponent > exponent) {
     double sum = 0;
-    zipf.sums = bench_realloc(zipf.sums, n, sizeof *zipf.sums);
+    bench_free(zipf.sums);
+    zipf.sums = bench_alloc(n, sizeof *zipf.sums);
     for (size_t i = 0; i < n; i++)
       zipf.sums[i] = sum += 1 / pow((double)(i + 1), exponent);
     zipf.n = n;

@@ -13,10 +13,13 @@ static void usage(FILE *to)
   fputs("Usage: cmap_bench [OPTION ...]\n"
         "Measures maps on workloads, and holds their results against each "
         "other.\n\n"
-        "  --workload LIST  which workloads (default: a quick selection)\n"
+        "  --quick          the selection of bench/run (this is the default)\n"
+        "  --full           everything; takes hours\n"
+        "  --workload LIST  which workloads; without --quick and --full, by\n"
+        "                   default 1000 and 1000000 keys, 1 and 2 threads\n"
         "  --impl LIST      which maps (default: all)\n"
-        "  --keys LIST      sizes (default: 1000,1000000)\n"
-        "  --threads LIST   numbers of threads (default: 1,2)\n"
+        "  --keys LIST      sizes\n"
+        "  --threads LIST   numbers of threads\n"
         "  --rounds N       rounds of each (default: 5)\n"
         "  --ops N          operations of a round (default: 4000000)\n"
         "  --seed N         of the traces (default: 1)\n"
@@ -122,6 +125,12 @@ static size_t parse_numbers(const char *text, size_t max, size_t *numbers,
   }
 }
 
+/* The list ends with 0. */
+static void parse_list(const char *text, size_t max, size_t *numbers)
+{
+  numbers[parse_numbers(text, max, numbers, BENCH_LIST_MAX)] = 0;
+}
+
 static size_t parse_number(const char *text, size_t max)
 {
   size_t number;
@@ -139,15 +148,17 @@ static void set_option(int option, struct plan *plan)
   case 'i':
     plan->impls = check_names(optarg, true);
     break;
+  case 'q':
+    plan->parts = bench_quick;
+    break;
+  case 'f':
+    plan->parts = bench_full;
+    break;
   case 'k':
-    plan->key_count =
-        parse_numbers(optarg, 1000000000, plan->keys, BENCH_LIST_MAX);
-    plan->keys_given = true;
+    parse_list(optarg, 1000000000, plan->keys);
     break;
   case 't':
-    plan->thread_count =
-        parse_numbers(optarg, 1024, plan->threads, BENCH_LIST_MAX);
-    plan->threads_given = true;
+    parse_list(optarg, 1024, plan->threads);
     break;
   case 'r':
     plan->rounds = (unsigned)parse_number(optarg, 10000);
@@ -182,6 +193,8 @@ static void set_option(int option, struct plan *plan)
 void bench_options(int argc, char **argv, struct plan *plan)
 {
   static const struct option options[] = {
+      {"quick", no_argument, NULL, 'q'},
+      {"full", no_argument, NULL, 'f'},
       {"workload", required_argument, NULL, 'w'},
       {"impl", required_argument, NULL, 'i'},
       {"keys", required_argument, NULL, 'k'},
@@ -196,6 +209,11 @@ void bench_options(int argc, char **argv, struct plan *plan)
       {"help", no_argument, NULL, 'h'},
       {NULL, 0, NULL, 0},
   };
+  /* What is run if workloads are named, but no selection. */
+  static struct part named[] = {
+      {.keys = {1000, 1000000}, .threads = {1, 2}},
+      {.workloads = NULL},
+  };
   int option;
 
   while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -204,4 +222,7 @@ void bench_options(int argc, char **argv, struct plan *plan)
     usage(stderr);
     exit(2);
   }
+  named[0].workloads = plan->workloads;
+  if (plan->parts == NULL)
+    plan->parts = plan->workloads != NULL ? named : bench_quick;
 }

@@ -128,7 +128,7 @@ bool bench_pause(const struct impl *const *impls, size_t count, size_t keys,
     double median[COLUMNS];
     for (int c = 0; c < COLUMNS; c++) {
       median[c] = bench_median(samples->ns[i][c], rounds);
-      free(samples->ns[i][c]);
+      bench_free(samples->ns[i][c]);
     }
     if (failed[i])
       printf("%-16s %9zu          %-16s FAILED\n", "pause", keys,
@@ -136,6 +136,6 @@ bool bench_pause(const struct impl *const *impls, size_t count, size_t keys,
     else if (is_offered(impls[i]))
       print_row(impls[i], keys, median, csv);
   }
-  free(samples);
+  bench_free(samples);
   return ok;
 }

@@ -232,7 +232,7 @@ void bench_run(const struct impl *impl, const struct bench_job *job,
     sample->checksum += workers[t].checksum;
   }
   pthread_barrier_destroy(&round.barrier);
-  free(workers);
+  bench_free(workers);
   sample->seconds = (double)ns * 1e-9;
 }
 

@@ -24,6 +24,7 @@
 static struct {
   char **names;
   size_t count;
+  size_t room;
 } files;
 
 static int add_file(const char *path, const struct stat *status, int type,
@@ -32,8 +33,14 @@ static int add_file(const char *path, const struct stat *status, int type,
   (void)place;
   if (type != FTW_F || !S_ISREG(status->st_mode))
     return 0;
-  files.names =
-      bench_realloc(files.names, files.count + 1, sizeof *files.names);
+  if (files.count == files.room) {
+    char **names = bench_alloc(2 * files.room + 64, sizeof *names);
+    if (files.count > 0)
+      memcpy(names, files.names, files.count * sizeof *names);
+    bench_free(files.names);
+    files.names = names;
+    files.room = 2 * files.room + 64;
+  }
   files.names[files.count] = strdup(path);
   if (files.names[files.count] == NULL)
     return 1;
@@ -118,7 +125,7 @@ static void find_distinct(struct bench_words *words)
       table[at] = (uint32_t)words->distinct_count;
     }
   }
-  free(table);
+  bench_free(table);
 }
 
 static void read_words(struct bench_words *words)

@@ -6,6 +6,7 @@
  *   job        their traces, integer keys       csv      results in a file
  *   job_string the same, string keys            pause    single inserts
  *   words      the words of a folder            memory   bytes per entry
+ *   selection  what bench/run runs
  *   round      one map, one job, one child
  *   measure    all maps on a workload, and whether they agree
  */
@@ -33,9 +34,13 @@ size_t bench_zipf(size_t n, double exponent, uint64_t *state);
 /* Memory of the program in RAM, in bytes. */
 size_t bench_resident(void);
 
-/* malloc, calloc and realloc that end the program if there is no memory. */
+/*
+ * Zeroed memory for the harness; ends the program if there is none. Large
+ * parts are mapped, and unmapped by bench_free: what the harness has freed
+ * must not be what a map gets from malloc next, with its pages at hand.
+ */
 void *bench_alloc(size_t count, size_t size);
-void *bench_realloc(void *memory, size_t count, size_t size);
+void bench_free(const void *memory);
 
 /* -------------------------------------------------------------------------
  * Workloads
@@ -170,11 +175,12 @@ bool bench_measure(struct row *row, size_t ops, uint64_t seed);
  * is there. `except`: a name to leave out, or NULL. */
 double bench_best_peer(const struct row *row, const char *except);
 
-/* Percentiles of single inserts, and bytes per entry. False on a failure. */
+/* Percentiles of single inserts; bytes per entry of maps of up to max_keys.
+ * False on a failure. */
 bool bench_pause(const struct impl *const *impls, size_t count, size_t keys,
                  unsigned rounds, const char *csv);
 bool bench_memory(const struct impl *const *impls, size_t count,
-                  const char *csv);
+                  size_t max_keys, const char *csv);
 
 /* -------------------------------------------------------------------------
  * Output
@@ -206,20 +212,32 @@ void bench_table_summary(void);
 
 #define BENCH_LIST_MAX 16
 
-/* What was asked for. */
-struct plan {
-  const char *workloads; /* comma-separated names */
-  const char *impls;     /* NULL: all */
+/* Workloads, each with all of the sizes and numbers of threads. Empty lists
+ * and zeros: what the workload itself says, or the usual. */
+struct part {
+  const char *workloads; /* comma-separated names; NULL: ends the parts */
   size_t keys[BENCH_LIST_MAX];
-  size_t key_count;
-  bool keys_given;
   size_t threads[BENCH_LIST_MAX];
-  size_t thread_count;
-  bool threads_given;
+  unsigned rounds;
+  size_t ops;
+};
+
+/* What bench/run does, and bench/run --full; they end with workloads NULL. */
+extern const struct part bench_quick[];
+extern const struct part bench_full[];
+
+/* What was asked for. Lists end with 0; what the user has not said is empty,
+ * 0 or NULL. What he says goes before what the parts say. */
+struct plan {
+  const struct part *parts;
+  const char *workloads; /* only these of the parts */
+  const char *impls;
+  size_t keys[BENCH_LIST_MAX + 1];
+  size_t threads[BENCH_LIST_MAX + 1];
   unsigned rounds;
   size_t ops;
   uint64_t seed;
-  double limit; /* seconds; 0: none */
+  double limit; /* seconds */
   const char *csv;
   bool append;
 };

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Keys of `pause`, unless the user says otherwise. */
-#define PAUSE_KEYS 5000000
+/* What neither the user nor the part says. */
+#define PAUSE_KEYS  5000000
+#define MEMORY_KEYS 10000000
+#define ROUNDS      5
+#define OPS         4000000
 
 /* What is being done. */
 struct run {
@@ -19,6 +22,24 @@ struct run {
   size_t done; /* rows */
   bool ok;
 };
+
+/* The first that is not 0: the user's, the part's, the usual. */
+static size_t first_size(size_t a, size_t b, size_t c)
+{
+  return a != 0 ? a : b != 0 ? b : c;
+}
+
+static unsigned first_of(unsigned a, unsigned b, unsigned c)
+{
+  return (unsigned)first_size(a, b, c);
+}
+
+static bool is_wanted(const struct run *run, const struct part *part,
+                      const char *workload)
+{
+  return bench_is_listed(part->workloads, workload) &&
+         bench_is_listed(run->plan.workloads, workload);
+}
 
 /* Has the time that was given passed? Says what is left out for it. */
 static bool is_late(const struct run *run, const char *what, size_t keys,
@@ -44,8 +65,9 @@ static void announce(struct run *run, const char *what, size_t keys,
             keys, threads);
 }
 
-static void run_row(struct run *run, const struct workload *workload,
-                    size_t keys, unsigned threads)
+static void run_row(struct run *run, const struct part *part,
+                    const struct workload *workload, size_t keys,
+                    unsigned threads)
 {
   struct row *row;
 
@@ -55,47 +77,83 @@ static void run_row(struct run *run, const struct workload *workload,
   row->workload = workload;
   row->keys = keys;
   row->threads = threads;
-  row->rounds = run->plan.rounds;
+  row->rounds = first_of(run->plan.rounds, part->rounds, ROUNDS);
   for (size_t i = 0; i < run->impl_count; i++) {
     if (bench_is_offered(run->impls[i], workload, threads))
       row->results[row->count++].impl = run->impls[i];
   }
   if (row->count > 0) {
     announce(run, workload->name, keys, threads);
-    run->ok &= bench_measure(row, run->plan.ops, run->plan.seed);
+    run->ok &= bench_measure(row, first_size(run->plan.ops, part->ops, OPS),
+                             run->plan.seed);
     bench_table_row(row, run->plan.csv);
   }
-  free(row);
+  bench_free(row);
 }
 
-/* All sizes and numbers of threads of a workload. */
-static void run_workload(struct run *run, const struct workload *workload)
+/* All sizes and numbers of threads of a workload. What the workload wants for
+ * itself goes before the part's lists, and the user's before both. */
+static void run_workload(struct run *run, const struct part *part,
+                         const struct workload *workload)
 {
   const struct plan *plan = &run->plan;
-  bool own_keys = workload->pattern == PATTERN_WORDS ||
-                  (workload->own_keys != 0 && !plan->keys_given);
-  bool own_threads = workload->own_threads != 0 && !plan->threads_given;
+  size_t own_keys[2] = {workload->own_keys};
+  size_t own_threads[2] = {workload->own_threads};
+  const size_t *keys = plan->keys[0] ? plan->keys
+                       : own_keys[0] ? own_keys
+                                     : part->keys;
+  const size_t *threads = plan->threads[0] ? plan->threads
+                          : own_threads[0] ? own_threads
+                                           : part->threads;
 
-  for (size_t k = 0; k < (own_keys ? 1 : plan->key_count); k++) {
-    for (size_t t = 0; t < (own_threads ? 1 : plan->thread_count); t++)
-      run_row(run, workload, own_keys ? workload->own_keys : plan->keys[k],
-              own_threads ? workload->own_threads : (unsigned)plan->threads[t]);
+  for (size_t k = 0; k == 0 || (k < BENCH_LIST_MAX && keys[k] != 0); k++) {
+    for (size_t t = 0; t < BENCH_LIST_MAX && threads[t] != 0; t++)
+      run_row(run, part, workload, keys[k], (unsigned)threads[t]);
+    if (workload->pattern == PATTERN_WORDS)
+      break; /* the words decide how many they are */
   }
 }
 
-static void run_pause(struct run *run)
+/* The lists of the two that are no loops; --threads says nothing to them. */
+static void run_pause(struct run *run, const struct part *part)
 {
-  size_t default_keys = PAUSE_KEYS;
-  const size_t *keys = run->plan.keys_given ? run->plan.keys : &default_keys;
-  size_t count = run->plan.keys_given ? run->plan.key_count : 1;
+  size_t usual[2] = {first_size(part->keys[0], PAUSE_KEYS, 0)};
+  const size_t *keys = run->plan.keys[0] ? run->plan.keys : usual;
 
-  for (size_t k = 0; k < count; k++) {
+  for (size_t k = 0; k < BENCH_LIST_MAX && keys[k] != 0; k++) {
     if (is_late(run, "pause", keys[k], 1))
       continue;
     announce(run, "pause", keys[k], 1);
     run->ok &= bench_pause(run->impls, run->impl_count, keys[k],
-                           run->plan.rounds, run->plan.csv);
+                           first_of(run->plan.rounds, part->rounds, ROUNDS),
+                           run->plan.csv);
   }
+}
+
+static void run_memory(struct run *run, const struct part *part)
+{
+  size_t keys = first_size(part->keys[0], MEMORY_KEYS, 0);
+
+  for (size_t k = 0; k < BENCH_LIST_MAX && run->plan.keys[k] != 0; k++) {
+    if (k == 0 || run->plan.keys[k] > keys)
+      keys = run->plan.keys[k];
+  }
+  if (is_late(run, "memory", keys, 1))
+    return;
+  announce(run, "memory", keys, 1);
+  run->ok &= bench_memory(run->impls, run->impl_count, keys, run->plan.csv);
+}
+
+static void run_part(struct run *run, const struct part *part)
+{
+  for (const struct workload *w = bench_workloads; w->name != NULL; w++) {
+    if (is_wanted(run, part, w->name))
+      run_workload(run, part, w);
+  }
+  if (is_wanted(run, part, "pause"))
+    run_pause(run, part);
+  if (is_wanted(run, part, "memory"))
+    run_memory(run, part);
 }
 
 static void choose_impls(struct run *run)
@@ -127,16 +185,7 @@ static void print_impls(const struct run *run)
 
 int main(int argc, char **argv)
 {
-  static struct run run = {.plan = {.workloads = "get,miss,grow,remove,mixed,"
-                                                 "count_zipf,pause,memory",
-                                    .keys = {1000, 1000000},
-                                    .key_count = 2,
-                                    .threads = {1, 2},
-                                    .thread_count = 2,
-                                    .rounds = 5,
-                                    .ops = 4000000,
-                                    .seed = 1},
-                           .ok = true};
+  static struct run run = {.plan = {.seed = 1}, .ok = true};
 
   bench_options(argc, argv, &run.plan);
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -152,17 +201,8 @@ int main(int argc, char **argv)
   run.begin_ns = bench_now_ns();
   print_impls(&run);
   bench_table_begin();
-  for (const struct workload *w = bench_workloads; w->name != NULL; w++) {
-    if (bench_is_listed(run.plan.workloads, w->name))
-      run_workload(&run, w);
-  }
-  if (bench_is_listed(run.plan.workloads, "pause"))
-    run_pause(&run);
-  if (bench_is_listed(run.plan.workloads, "memory") &&
-      !is_late(&run, "memory", 10000000, 1)) {
-    announce(&run, "memory", 10000000, 1);
-    run.ok &= bench_memory(run.impls, run.impl_count, run.plan.csv);
-  }
+  for (const struct part *part = run.plan.parts; part->workloads; part++)
+    run_part(&run, part);
   bench_table_summary();
   if (!run.ok)
     fputs("cmap_bench: not all of it succeeded\n", stderr);

@@ -134,7 +134,7 @@ static void sequences_are_of_disjoint_keys(void **state)
       }
     }
   }
-  free(present);
+  bench_free(present);
   bench_job_free(plan);
 }
 

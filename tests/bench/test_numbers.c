@@ -54,7 +54,7 @@ static void no_two_keys_are_alike(void **state)
   qsort(keys, KEYS, sizeof *keys, compare);
   for (size_t i = 1; i < KEYS; i++)
     assert_true(keys[i - 1] < keys[i]);
-  free(keys);
+  bench_free(keys);
 }
 
 /*
@@ -87,7 +87,7 @@ static void zipf_has_its_frequencies(void **state)
       assert_true(fabs((double)counts[i] - want) < 5 * deviation + 1);
     }
   }
-  free(counts);
+  bench_free(counts);
 }
 
 /* Another n or exponent is another table. */

@@ -22,6 +22,7 @@ extern const struct impl bench_impl_ck_ht;
 extern const struct impl bench_impl_glib;
 extern const struct impl bench_impl_stripes;
 extern const struct impl bench_impl_boost;
+extern const struct impl bench_impl_java; /* has `round` */
 
 #ifdef __cplusplus
 }

@@ -121,11 +121,16 @@ function standing(    w, k, t, f, row, best, ratio) {
   print "</div>"
 }
 
+# Workloads that have sizes or numbers of threads of their own.
+function is_alone(w) {
+  return w ~ /_words$/ || w == "str_entry" || w == "str_check_insert"
+}
+
 # One cell a row of the benchmark: libcmap's median by the best peer's.
-function heat(    i, j, w, best, ratio, columns, count, c, f) {
+function heat(    i, j, k, w, columns, count) {
   for (i = 1; i <= workload_count; i++) {
     w = workloads[i]
-    if (w ~ /_words$/)
+    if (is_alone(w))
       continue
     for (k = 1; k <= size_count[w]; k++)
       insert_sorted(columns, count, "k", sizes[w, k])
@@ -145,7 +150,7 @@ function heat(    i, j, w, best, ratio, columns, count, c, f) {
   print "</tr>"
   for (i = 1; i <= workload_count; i++) {
     w = workloads[i]
-    if (w ~ /_words$/)
+    if (is_alone(w))
       continue
     printf "<tr><td><a href=\"#%s\"><code>%s</code></a></td>", w, w
     for (k = 1; k <= count["k"]; k++)
@@ -154,6 +159,21 @@ function heat(    i, j, w, best, ratio, columns, count, c, f) {
     print "</tr>"
   }
   print "</table></div>"
+  print "<p><table class=heat>"
+  for (i = 1; i <= workload_count; i++) {
+    w = workloads[i]
+    if (!is_alone(w))
+      continue
+    for (k = 1; k <= size_count[w]; k++)
+      for (j = 1; j <= thread_count[w]; j++) {
+        printf "<tr><td><a href=\"#%s\"><code>%s</code></a>, %s keys, " \
+          "%s</td>", w, w, keys_text(sizes[w, k]), \
+          threads_text(threads_of[w, j])
+        heat_cell(w, sizes[w, k], threads_of[w, j])
+        print "</tr>"
+      }
+  }
+  print "</table>"
 }
 
 function heat_cell(w, k, t,    best, ratio) {

@@ -15,7 +15,7 @@ function begin_svg(name, panels) {
     "background 'white'\n", 340 * panels + 190
   # One more column at the right has the names.
   width = (1 - 190 / (340 * panels + 190)) / panels
-  print "set multiplot"
+  print "set multiplot\nset ytics nomirror"
 }
 
 function begin_panel(number, title) {
@@ -81,15 +81,30 @@ function tics(list, count, name, keys,    i, text) {
   for (i = 1; i <= count[name]; i++)
     text = text (i > 1 ? ", " : "") "'" \
       (keys ? keys_text(list[name, i]) : list[name, i]) "' " list[name, i]
-  printf "set xtics (%s)\n", text
+  printf "set xtics nomirror (%s)\n", text
 }
 
-function plot_workload(w, by_threads,    p, n, shown) {
+# How many values of the other coordinate there are at `fixed`.
+function values(w, by_threads, fixed,    j, n, count) {
+  n = by_threads ? thread_count[w] : size_count[w]
+  for (j = 1; j <= n; j++)
+    count += by_threads ? (w, fixed, threads_of[w, j]) in row_seen \
+      : (w, sizes[w, j], fixed) in row_seen
+  return count
+}
+
+# A panel for every size, or number of threads, that has a line to show.
+function plot_workload(w, by_threads,    p, n, count, shown, fixed, panels) {
   n = by_threads ? size_count[w] : thread_count[w]
-  if ((by_threads ? thread_count[w] : size_count[w]) < 2)
+  for (p = 1; p <= n; p++) {
+    fixed = by_threads ? sizes[w, p] : threads_of[w, p]
+    if (values(w, by_threads, fixed) > 1)
+      panels[++count] = fixed
+  }
+  panels_now = count + 0
+  if (panels_now == 0)
     return
-  panels_now = n
-  begin_svg((by_threads ? "threads_" : "size_") w, n)
+  begin_svg((by_threads ? "threads_" : "size_") w, panels_now)
   printf "set ylabel 'million operations a second' offset 1\n"
   print "set yrange [0:*]"
   if (by_threads) {
@@ -103,11 +118,10 @@ function plot_workload(w, by_threads,    p, n, shown) {
     printf "set xrange [%s*0.7:%s*1.4]\n", sizes[w, 1], \
       sizes[w, size_count[w]]
   }
-  for (p = 1; p <= n; p++) {
-    begin_panel(p, by_threads ? keys_text(sizes[w, p]) " keys" \
-      : threads_text(threads_of[w, p]))
-    panel_lines(w, by_threads, by_threads ? sizes[w, p] : threads_of[w, p], \
-      shown)
+  for (p = 1; p <= panels_now; p++) {
+    begin_panel(p, by_threads ? keys_text(panels[p]) " keys" \
+      : threads_text(panels[p]))
+    panel_lines(w, by_threads, panels[p], shown)
     print "unset ylabel"
   }
   end_svg(shown)
@@ -121,7 +135,7 @@ function plot_pause(    p, i, j, n, v, text, parts, shown) {
   begin_svg("pause", n)
   print "set ylabel 'ns, logarithmic' offset 1; set logscale y 10"
   print "set format y '10^{%L}'; set yrange [*:*]; set xrange [0.8:4.2]"
-  print "set xtics ('p50' 1, 'p99.9' 2, 'p99.999' 3, 'slowest' 4)"
+  print "set xtics nomirror ('p50' 1, 'p99.9' 2, 'p99.999' 3, 'slowest' 4)"
   for (p = 1; p <= n; p++) {
     begin_panel(p, keys_text(pause_sizes["pause", p]) " inserts")
     parts = ""
@@ -150,7 +164,7 @@ function plot_memory(    i, j, k, text, parts, shown) {
   begin_svg("memory", 2)
   print "set ylabel 'bytes an entry' offset 1; set xlabel 'keys'"
   print "set logscale x 10; set yrange [0:*]; set xrange [0.9e6:1.1e7]"
-  print "set xtics ('1 M' 1e6, '2 M' 2e6, '5 M' 5e6, '10 M' 1e7)"
+  print "set xtics nomirror ('1 M' 1e6, '2 M' 2e6, '5 M' 5e6, '10 M' 1e7)"
   begin_panel(2, "")
   printf "set lmargin at screen %.4f\n", width * 0.17
   print "set title 'grown from empty, one by one'"

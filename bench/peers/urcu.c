@@ -53,10 +53,10 @@ struct map {
 };
 
 struct entry {
-  struct cds_lfht_node node;
-  uint64_t key;           /* const once in the table */
-  _Atomic uint64_t value; /* relaxed: nothing else is read through it */
-  union {                 /* of a removed one */
+  struct cds_lfht_node node; /* first: its address is the entry's */
+  uint64_t key;              /* const once in the table */
+  _Atomic uint64_t value;    /* relaxed: nothing else is read through it */
+  union {                    /* of a removed one */
     struct rcu_head head;
     struct entry *next; /* destroy's own list */
   };
@@ -64,7 +64,7 @@ struct entry {
 
 static struct entry *entry_of(struct cds_lfht_node *node)
 {
-  return caa_container_of(node, struct entry, node);
+  return (struct entry *)node;
 }
 
 static int match(struct cds_lfht_node *node, const void *key)
@@ -74,7 +74,7 @@ static int match(struct cds_lfht_node *node, const void *key)
 
 static void free_entry(struct rcu_head *head)
 {
-  free(caa_container_of(head, struct entry, head));
+  free((char *)head - offsetof(struct entry, head));
 }
 
 /* What all maps share: the key that makes a thread leave when it ends, and the
@@ -222,8 +222,10 @@ static void destroy(void *p)
     pthread_cond_wait(&grow_done, &grow_lock);
   pthread_mutex_unlock(&grow_lock);
   begin();
-  cds_lfht_for_each_entry(map->table, &iter, entry, node)
-  {
+  cds_lfht_first(map->table, &iter);
+  while (iter.node != NULL) {
+    entry = entry_of(iter.node);
+    cds_lfht_next(map->table, &iter);
     cds_lfht_del(map->table, &entry->node);
     entry->next = removed;
     removed = entry;
@@ -427,12 +429,15 @@ static uint64_t iterate(void *p)
 {
   struct map *map = p;
   struct cds_lfht_iter iter;
-  struct entry *entry;
   uint64_t sum = 0;
 
   begin();
-  cds_lfht_for_each_entry(map->table, &iter, entry, node) sum +=
-      atomic_load_explicit(&entry->value, memory_order_relaxed);
+  cds_lfht_first(map->table, &iter);
+  while (iter.node != NULL) {
+    sum +=
+        atomic_load_explicit(&entry_of(iter.node)->value, memory_order_relaxed);
+    cds_lfht_next(map->table, &iter);
+  }
   end();
   return sum;
 }

@@ -26,6 +26,7 @@ const struct impl *const bench_impls[] = {
     &bench_impl_ck_ht,
     &bench_impl_glib,
     &bench_impl_stripes,
+    &bench_impl_java,
 #endif
     &bench_impl_raw,
     NULL,

@@ -156,6 +156,14 @@ static void run_part(struct run *run, const struct part *part)
     run_memory(run, part);
 }
 
+/* A virtual machine takes seconds to start for every round: not for the quick
+ * selection, unless it is named. */
+static bool is_too_slow(const struct plan *plan, const struct impl *impl)
+{
+  return impl->round != NULL && plan->impls == NULL &&
+         plan->parts == bench_quick;
+}
+
 static void choose_impls(struct run *run)
 {
   for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
@@ -165,7 +173,7 @@ static void choose_impls(struct run *run)
       fputs("cmap_bench: too many maps\n", stderr);
       exit(1);
     }
-    if ((*i)->missing == NULL)
+    if ((*i)->missing == NULL && !is_too_slow(&run->plan, *i))
       run->impls[run->impl_count++] = *i;
   }
 }
@@ -179,6 +187,8 @@ static void print_impls(const struct run *run)
   for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
     if ((*i)->missing != NULL && bench_is_listed(run->plan.impls, (*i)->name))
       printf("%-16s is missing: %s\n", (*i)->name, (*i)->missing);
+    else if ((*i)->missing == NULL && is_too_slow(&run->plan, *i))
+      printf("%-16s is left out of the quick selection\n", (*i)->name);
   }
   putchar('\n');
 }

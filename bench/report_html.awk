@@ -298,9 +298,10 @@ END {
   head()
   print "<h1>libcmap beside other maps</h1>"
   print "<p>Every map gets the same operations, made before the clock " \
-    "starts, in a loop in its own language. A round is a process with a fresh map; " \
-    "rounds of the maps take turns, and medians are shown. Results are held " \
-    "against each other: maps that disagree are not in this report.</p>"
+    "starts, in a loop in its own language. A round is a process with a " \
+    "fresh map; rounds of the maps take turns, and medians are shown. " \
+    "Results are held against each other: maps that disagree are not in " \
+    "this report.</p>"
   standing()
   machine_part()
   heat()

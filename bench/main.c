@@ -97,20 +97,20 @@ static void run_workload(struct run *run, const struct part *part,
                          const struct workload *workload)
 {
   const struct plan *plan = &run->plan;
-  size_t own_keys[2] = {workload->own_keys};
+  bool words = workload->pattern == PATTERN_WORDS;
+  size_t own_keys[2] = {words ? bench_words()->distinct_count
+                              : workload->own_keys};
   size_t own_threads[2] = {workload->own_threads};
-  const size_t *keys = plan->keys[0] ? plan->keys
-                       : own_keys[0] ? own_keys
-                                     : part->keys;
+  const size_t *keys = plan->keys[0] && !words ? plan->keys
+                       : own_keys[0]           ? own_keys
+                                               : part->keys;
   const size_t *threads = plan->threads[0] ? plan->threads
                           : own_threads[0] ? own_threads
                                            : part->threads;
 
-  for (size_t k = 0; k == 0 || (k < BENCH_LIST_MAX && keys[k] != 0); k++) {
+  for (size_t k = 0; k < BENCH_LIST_MAX && keys[k] != 0; k++) {
     for (size_t t = 0; t < BENCH_LIST_MAX && threads[t] != 0; t++)
       run_row(run, part, workload, keys[k], (unsigned)threads[t]);
-    if (workload->pattern == PATTERN_WORDS)
-      break; /* the words decide how many they are */
   }
 }
 

@@ -57,11 +57,13 @@ function add_impl(impl) {
 }
 
 # The best peer's median of a row, and its name in best_name; 0 if none.
-function best_peer(w, k, t,    i, best) {
+# `except` is a peer to leave out, or empty.
+function best_peer(w, k, t, except,    i, best) {
   best = 0
   best_name = ""
   for (i = 1; i <= impl_count; i++)
-    if (!(impls[i] in apart) && (w, k, t, impls[i]) in median &&
+    if (!(impls[i] in apart) && impls[i] != except &&
+        (w, k, t, impls[i]) in median &&
         median[w, k, t, impls[i]] > best) {
       best = median[w, k, t, impls[i]]
       best_name = impls[i]

@@ -107,6 +107,11 @@ function standing(    w, k, t, f, row, best, ratio) {
       boost_sum += log(median[w, k, t, "cmap"] / median[w, k, t, "boost"])
       boost_rows++
     }
+    best = best_peer(w, k, t, "boost")
+    if (best > 0) {
+      others_sum += log(median[w, k, t, "cmap"] / best)
+      others_rows++
+    }
   }
   if (!rows)
     return
@@ -115,6 +120,9 @@ function standing(    w, k, t, f, row, best, ratio) {
     "geometric mean</div>\n", exp(sum / rows)
   printf "<div class=card><b>%d of %d</b>rows where libcmap is first</div>\n", \
     ahead, rows
+  if (boost_rows && others_rows)
+    printf "<div class=card><b>%.2f ×</b>the best peer without boost, " \
+      "geometric mean</div>\n", exp(others_sum / others_rows)
   if (boost_rows)
     printf "<div class=card><b>%.2f ×</b>boost::concurrent_flat_map, " \
       "geometric mean</div>\n", exp(boost_sum / boost_rows)

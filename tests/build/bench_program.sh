@@ -54,3 +54,15 @@ printf 'int a; int b_1' >tree/one.h
 printf '/* c */' >tree/two.h
 CMAP_BENCH_TREE=$scratch/tree run --workload str_count_words --csv rows.csv
 grep -q '^str_count_words,4,1,cmap,3,' rows.csv || fail "not 4 words"
+
+# The report has a section for each workload, in one file.
+run --workload get,memory --csv rows.csv
+bash "$source_dir/bench/report.sh" report rows.csv "$bench" >out
+for text in 'id="get"' 'id=memory' '100 keys, 2 threads' '</html>'; do
+  grep -q -- "$text" report/report.html || fail "the report lacks $text"
+done
+if have gnuplot; then
+  [ -s report/threads_get.svg ] || fail "no plot"
+  [ "$(grep -c 'src="data:image/svg+xml' report/report.html)" -eq 2 ] ||
+    fail "the report has not the two plots in it"
+fi

@@ -1,225 +1,297 @@
 /*
- * One round: traces, threads, the clock, in a child process.
+ * One round: a fresh map, threads, the clock, in a child process.
+ *
+ * Threads wait for each other before every turn. Each takes its own time, and
+ * a turn lasts from the first thread's begin to the last one's end, so that
+ * waking the threads is not in it. A turn of small maps goes over several of
+ * them, for the same reason.
  */
-#include "bench.h"
+#include "harness.h"
 
-#include <math.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Operations of a round, over all threads; a map as large as that or larger
- * is gone through once. */
-#define ROUND_OPS   ((size_t)4000000)
-/* Where the map is rebuilt for every repetition, there are this many. */
-#define REBUILD_OPS ((size_t)1000000)
+/* A turn has as many maps as hold about this many keys together. */
+#define TURN_KEYS   ((size_t)32768)
+#define TURN_MAX    32
+/* Maps with fewer entries are too small to see in the program's memory. */
+#define BYTES_MIN   ((size_t)100000)
+/* Seconds after which a round is given up. */
+#define ROUND_LIMIT 300
 
 /* What the threads of a round share. */
 struct round {
   const struct impl *impl;
-  const struct workload *workload;
-  void *map;
-  pthread_barrier_t barrier; /* the threads and the one that measures */
-  bool more;                 /* written before the barrier */
+  const struct bench_job *job;
+  void *maps[TURN_MAX]; /* written before the barrier */
+  size_t map_count;     /* the same; 0: no more turns */
+  pthread_barrier_t barrier;
+  atomic_uint arrived; /* threads at the start of all turns so far */
+  bool spin;           /* const: each thread has a processor */
 };
 
 struct worker {
   struct round *round;
-  struct trace trace;
+  const struct trace *trace;
+  const struct string_trace *strings;
   uint64_t checksum;
+  uint64_t begin_ns;
+  uint64_t end_ns;
   pthread_t thread;
 };
 
-static uint64_t run_trace(const struct round *round, const struct trace *trace)
+static uint64_t run_integers(const struct impl_u64 *map, enum loop loop,
+                             void *at, const struct trace *trace)
 {
-  const struct impl *impl = round->impl;
-
-  switch (round->workload->shape) {
-  case SHAPE_GET:
-    return impl->get(round->map, trace);
-  case SHAPE_GROW:
-    return impl->insert(round->map, trace);
-  case SHAPE_DRAIN:
-    return impl->remove(round->map, trace);
-  case SHAPE_MIXED:
-    return impl->mixed(round->map, trace);
+  switch (loop) {
+  case LOOP_INSERT:
+    return map->insert(at, trace);
+  case LOOP_REMOVE:
+    return map->remove(at, trace);
+  case LOOP_MIXED:
+    return map->mixed(at, trace);
+  case LOOP_COUNT:
+    return map->count(at, trace);
+  case LOOP_GET_BATCH:
+    return (map->get_batch ? map->get_batch : map->get)(at, trace);
+  case LOOP_ITERATE:
+    return map->iterate(at);
+  case LOOP_READ_GUARD:
+    return map->read_guard(at, trace);
+  case LOOP_WRITE_GUARD:
+    return map->write_guard(at, trace);
   default:
-    return impl->count(round->map, trace);
+    return map->get(at, trace);
   }
+}
+
+static uint64_t run_strings(const struct impl_string *map, enum loop loop,
+                            void *at, const struct string_trace *trace)
+{
+  switch (loop) {
+  case LOOP_STRING_COUNT:
+    return map->count(at, trace);
+  case LOOP_STRING_ENTRY:
+    return map->entry(at, trace);
+  case LOOP_STRING_CHECK_INSERT:
+    return map->check_insert(at, trace);
+  default:
+    return map->get(at, trace);
+  }
+}
+
+static bool is_string_job(const struct bench_job *job)
+{
+  return job->loop >= LOOP_STRING_GET;
+}
+
+/* Ends when all threads of the turn have come. Futexes wake one thread after
+ * the other; threads that have a processor each start closer together if they
+ * have spun. */
+static void start_together(struct round *round, unsigned turn)
+{
+  unsigned want = round->job->threads * turn;
+
+  atomic_fetch_add(&round->arrived, 1);
+  while (round->spin && atomic_load(&round->arrived) < want)
+    sched_yield();
 }
 
 static void *work(void *arg)
 {
   struct worker *worker = arg;
   struct round *round = worker->round;
+  const struct bench_job *job = round->job;
 
-  for (;;) {
+  for (unsigned turn = 1;; turn++) {
     pthread_barrier_wait(&round->barrier);
-    if (!round->more)
+    if (round->map_count == 0)
       return NULL;
-    worker->checksum += run_trace(round, &worker->trace);
+    start_together(round, turn);
+    worker->begin_ns = bench_now_ns();
+    for (size_t m = 0; m < round->map_count; m++) {
+      for (size_t p = 0; p < job->passes; p++) {
+        if (is_string_job(job))
+          worker->checksum += run_strings(round->impl->string, job->loop,
+                                          round->maps[m], worker->strings);
+        else
+          worker->checksum += run_integers(round->impl->u64, job->loop,
+                                           round->maps[m], worker->trace);
+      }
+    }
+    worker->end_ns = bench_now_ns();
     pthread_barrier_wait(&round->barrier);
   }
 }
 
-/* Ranks below n, the first ones the most frequent: a table, searched. */
-static double *zipf_table(size_t n, double exponent)
+/* Makes and fills a map; NULL if there is no memory for it. */
+static void *make_map(const struct impl *impl, const struct bench_job *job)
 {
-  double *sums = malloc(n * sizeof *sums);
-  double sum = 0;
+  void *map;
 
-  if (sums == NULL)
-    abort();
-  for (size_t i = 0; i < n; i++)
-    sums[i] = sum += 1 / pow((double)(i + 1), exponent);
-  return sums;
-}
-
-static size_t zipf_rank(const double *sums, size_t n, uint64_t *state)
-{
-  double want = (double)(bench_random(state) >> 11) * 0x1p-53 * sums[n - 1];
-  size_t low = 0;
-  size_t high = n - 1;
-
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (sums[middle] < want)
-      low = middle + 1;
-    else
-      high = middle;
+  if (is_string_job(job)) {
+    map = impl->string->create(job->keys);
+    if (map != NULL && job->string_fill.count > 0)
+      impl->string->count(map, &job->string_fill);
+  } else {
+    map = impl->u64->create(job->keys);
+    if (map != NULL && job->fill.count > 0)
+      impl->u64->insert(map, &job->fill);
   }
-  return low;
+  return map;
 }
 
-/* Which of the keys an operation is for; `n` even numbers are present. */
-static uint64_t choose(const struct workload *workload, size_t n,
-                       const double *zipf, uint64_t *state)
+static void destroy_map(const struct impl *impl, const struct bench_job *job,
+                        void *map)
 {
-  if (workload->hot)
-    return bench_key(0);
-  if (zipf != NULL)
-    return bench_key(2 * (uint64_t)zipf_rank(zipf, n, state));
-  if (workload->shape == SHAPE_MIXED)
-    return bench_key(bench_random(state) % (2 * n));
-  return bench_key(2 * (bench_random(state) % n) + workload->miss);
+  if (is_string_job(job))
+    impl->string->destroy(map);
+  else
+    impl->u64->destroy(map);
 }
 
-/* Thread `index` of `threads` gets its own part of the keys, or of chance. */
-static void make_trace(struct trace *trace, const struct workload *workload,
-                       size_t keys, unsigned index, unsigned threads,
-                       uint64_t seed)
+/* What is in the map after its run. */
+static void look(const struct impl *impl, const struct bench_job *job,
+                 void *map, struct sample *sample)
 {
-  bool parts = workload->shape == SHAPE_GROW || workload->shape == SHAPE_DRAIN;
-  double *zipf = workload->zipf > 0 ? zipf_table(keys, workload->zipf) : NULL;
-  uint64_t state = seed * 0x9e3779b9u + index + 1;
-  size_t first = keys * index / threads;
-  size_t end = keys * (index + 1) / threads;
-
-  trace->count = parts ? end - first : ROUND_OPS / threads;
-  trace->keys = malloc((trace->count + 1) * sizeof *trace->keys);
-  trace->ops = malloc(trace->count + 1);
-  if (trace->keys == NULL || trace->ops == NULL)
-    abort();
-  for (size_t i = 0; i < trace->count; i++) {
-    unsigned dice = (unsigned)(bench_random(&state) % 200);
-    trace->keys[i] = parts ? bench_key(2 * (first + i))
-                           : choose(workload, keys, zipf, &state);
-    trace->ops[i] = dice < 2 * workload->get_pct ? OP_GET
-                    : dice % 2 == 0              ? OP_INSERT
-                                                 : OP_REMOVE;
+  if (is_string_job(job)) {
+    sample->len = impl->string->len(map);
+    sample->content = impl->string->get(map, &job->string_check);
+  } else {
+    sample->len = impl->u64->len(map);
+    sample->content = impl->u64->get(map, &job->check);
   }
-  free(zipf);
 }
 
-/* Makes the map as the workload finds it. */
-static bool prepare(struct round *round, size_t keys)
+/* Nanoseconds of one turn on so many fresh maps; 0 on failure. */
+static uint64_t run_turn(struct round *round, struct worker *workers,
+                         size_t count, struct sample *sample)
 {
-  struct trace all = {.count = keys};
+  const struct bench_job *job = round->job;
+  size_t before = bench_resident();
+  uint64_t begin_ns = UINT64_MAX;
+  uint64_t end_ns = 0;
 
-  round->map = round->impl->create(keys);
-  if (round->map == NULL)
-    return false;
-  if (round->workload->shape == SHAPE_GROW ||
-      round->workload->shape == SHAPE_COUNT)
-    return true;
-  all.keys = malloc(keys * sizeof *all.keys);
-  if (all.keys == NULL)
-    return false;
-  for (size_t i = 0; i < keys; i++)
-    all.keys[i] = bench_key(2 * i);
-  round->impl->insert(round->map, &all);
-  free(all.keys);
-  return true;
+  for (size_t m = 0; m < count; m++) {
+    round->maps[m] = make_map(round->impl, job);
+    if (round->maps[m] == NULL)
+      return 0;
+  }
+  round->map_count = count;
+  pthread_barrier_wait(&round->barrier); /* off they go */
+  pthread_barrier_wait(&round->barrier); /* all are done */
+  for (unsigned t = 0; t < job->threads; t++) {
+    if (workers[t].begin_ns < begin_ns)
+      begin_ns = workers[t].begin_ns;
+    if (workers[t].end_ns > end_ns)
+      end_ns = workers[t].end_ns;
+  }
+  look(round->impl, job, round->maps[count - 1], sample);
+  if (sample->bytes <= 0 && count == 1 && sample->len >= BYTES_MIN)
+    sample->bytes =
+        ((double)bench_resident() - (double)before) / (double)sample->len;
+  for (size_t m = 0; m < count; m++)
+    destroy_map(round->impl, job, round->maps[m]);
+  return end_ns - begin_ns;
 }
 
-static struct sample run(struct round *round, size_t keys, unsigned threads,
-                         uint64_t seed)
+void bench_run(const struct impl *impl, const struct bench_job *job,
+               struct sample *sample)
 {
-  bool rebuilt = round->workload->shape == SHAPE_GROW ||
-                 round->workload->shape == SHAPE_DRAIN;
-  size_t repeat = rebuilt && keys < REBUILD_OPS ? REBUILD_OPS / keys : 1;
-  struct worker *workers = calloc(threads, sizeof *workers);
-  struct sample sample = {.ok = workers != NULL};
+  struct round round = {.impl = impl, .job = job};
+  struct worker *workers = bench_alloc(job->threads, sizeof *workers);
+  size_t turn_maps = TURN_KEYS / job->keys;
   uint64_t ns = 0;
 
-  if (!sample.ok)
-    return sample;
-  pthread_barrier_init(&round->barrier, NULL, threads + 1);
-  for (unsigned i = 0; i < threads; i++) {
-    workers[i].round = round;
-    make_trace(&workers[i].trace, round->workload, keys, i, threads, seed);
-    if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
-      abort();
+  turn_maps = turn_maps < 1 ? 1 : turn_maps > TURN_MAX ? TURN_MAX : turn_maps;
+  round.spin = (long)job->threads <= sysconf(_SC_NPROCESSORS_ONLN);
+  pthread_barrier_init(&round.barrier, NULL, job->threads + 1);
+  for (unsigned t = 0; t < job->threads; t++) {
+    workers[t].round = &round;
+    workers[t].trace = job->traces ? &job->traces[t] : NULL;
+    workers[t].strings = job->string_traces ? &job->string_traces[t] : NULL;
+    if (pthread_create(&workers[t].thread, NULL, work, &workers[t]) != 0)
+      exit(1);
   }
-  round->more = true;
-  for (size_t r = 0; r < repeat && sample.ok; r++) {
-    uint64_t begin;
-    sample.ok = prepare(round, keys);
-    if (!sample.ok)
-      break;
-    begin = bench_now_ns();
-    pthread_barrier_wait(&round->barrier); /* off they go */
-    pthread_barrier_wait(&round->barrier); /* all are done */
-    ns += bench_now_ns() - begin;
-    sample.len = round->impl->len(round->map);
-    round->impl->destroy(round->map);
+  sample->ok = true;
+  for (size_t left = job->maps; left > 0 && sample->ok;) {
+    size_t count = left < turn_maps ? left : turn_maps;
+    uint64_t turn_ns = run_turn(&round, workers, count, sample);
+    sample->ok = turn_ns > 0;
+    ns += turn_ns;
+    left -= count;
   }
-  round->more = false;
-  pthread_barrier_wait(&round->barrier);
-  for (unsigned i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    sample.checksum += workers[i].checksum;
-    sample.ops += workers[i].trace.count * repeat;
+  round.map_count = 0;
+  pthread_barrier_wait(&round.barrier);
+  for (unsigned t = 0; t < job->threads; t++) {
+    pthread_join(workers[t].thread, NULL);
+    sample->checksum += workers[t].checksum;
   }
-  sample.seconds = (double)ns * 1e-9;
-  return sample;
+  pthread_barrier_destroy(&round.barrier);
+  bench_free(workers);
+  sample->seconds = (double)ns * 1e-9;
 }
 
-struct sample bench_round(const struct impl *impl,
-                          const struct workload *workload, size_t keys,
-                          unsigned threads, uint64_t seed, bool *exact)
+bool bench_child(void (*work_of_child)(const void *input, void *result),
+                 const void *input, void *result, size_t size)
 {
-  struct sample sample = {.ok = false};
+  char *bytes = result;
+  size_t got = 0;
+  int status = 1;
   int ends[2];
   pid_t child;
 
-  /* What threads do to each other in a mix depends on their timing. */
-  *exact = workload->shape != SHAPE_MIXED || threads == 1;
+  fflush(NULL);
   if (pipe(ends) != 0)
-    return sample;
+    return false;
   child = fork();
   if (child == 0) {
-    struct round round = {.impl = impl, .workload = workload};
-    sample = run(&round, keys, threads, seed);
-    _exit(write(ends[1], &sample, sizeof sample) != sizeof sample);
+    close(ends[0]);
+    alarm(ROUND_LIMIT);
+    work_of_child(input, result);
+    /* Less than a pipe holds: one write. */
+    _exit(write(ends[1], result, size) != (ssize_t)size);
   }
   close(ends[1]);
-  if (child < 0 || read(ends[0], &sample, sizeof sample) != sizeof sample)
-    sample.ok = false;
+  while (child > 0 && got < size) {
+    ssize_t n = read(ends[0], bytes + got, size - got);
+    if (n <= 0)
+      break;
+    got += (size_t)n;
+  }
   close(ends[0]);
   if (child > 0)
-    waitpid(child, NULL, 0);
+    waitpid(child, &status, 0);
+  return got == size && status == 0;
+}
+
+struct round_input {
+  const struct impl *impl;
+  const struct plan_job *plan;
+};
+
+static void round_in_child(const void *arg, void *result)
+{
+  const struct round_input *input = arg;
+  struct sample *sample = result;
+
+  if (input->impl->round != NULL)
+    input->impl->round(&input->plan->job, sample);
+  else
+    bench_run(input->impl, &input->plan->job, sample);
+}
+
+struct sample bench_round(const struct impl *impl, const struct plan_job *plan)
+{
+  struct round_input input = {impl, plan};
+  struct sample sample = {.ops = plan->ops};
+
+  if (!bench_child(round_in_child, &input, &sample, sizeof sample) ||
+      sample.seconds <= 0)
+    sample.ok = false;
   return sample;
 }

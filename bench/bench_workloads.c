@@ -1,86 +1,188 @@
 /*
- * The workloads, the keys and the clock.
+ * The workloads, and which of them a map offers.
  */
-#include "bench.h"
+#include "harness.h"
 
-#include <stdlib.h>
-#include <time.h>
+/* Exponent of the unevenly distributed keys: YCSB's. */
+#define ZIPF 0.99
 
 const struct workload bench_workloads[] = {
-    {.name = "get", .what = "reads of present keys", .shape = SHAPE_GET},
+    {.name = "get",
+     .what = "reads of present keys",
+     .loop = LOOP_GET,
+     .pattern = PATTERN_CHANCE},
     {.name = "get_zipf",
      .what = "the same, some keys far more often (Zipf 0.99)",
-     .shape = SHAPE_GET,
-     .zipf = 0.99},
+     .loop = LOOP_GET,
+     .pattern = PATTERN_CHANCE,
+     .zipf = ZIPF},
     {.name = "miss",
      .what = "reads of absent keys",
-     .shape = SHAPE_GET,
+     .loop = LOOP_GET,
+     .pattern = PATTERN_CHANCE,
      .miss = true},
-    {.name = "grow",
-     .what = "inserts of new keys, from empty",
-     .shape = SHAPE_GROW},
-    {.name = "remove", .what = "removals of all keys", .shape = SHAPE_DRAIN},
+    {.name = "get_batch",
+     .what = "reads of present keys by a call for many, if there is one",
+     .loop = LOOP_GET_BATCH,
+     .pattern = PATTERN_CHANCE},
     {.name = "read_heavy",
      .what = "98 % get, 1 % insert, 1 % remove over twice the keys",
-     .shape = SHAPE_MIXED,
-     .get_pct = 98},
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_MIX,
+     .pct = {98, 1, 1, 0}},
+    {.name = "read_heavy_zipf",
+     .what = "the same, some keys far more often (Zipf 0.99)",
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_MIX,
+     .zipf = ZIPF,
+     .pct = {98, 1, 1, 0}},
     {.name = "mixed",
      .what = "50 % get, 25 % insert, 25 % remove over twice the keys",
-     .shape = SHAPE_MIXED,
-     .get_pct = 50},
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_MIX,
+     .pct = {50, 25, 25, 0}},
+    {.name = "mixed_zipf",
+     .what = "the same, some keys far more often (Zipf 0.99)",
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_MIX,
+     .zipf = ZIPF,
+     .pct = {50, 25, 25, 0}},
+    {.name = "grow",
+     .what = "inserts of new keys, from empty",
+     .loop = LOOP_INSERT,
+     .pattern = PATTERN_PARTS,
+     .from_empty = true},
+    {.name = "remove",
+     .what = "removals of all keys",
+     .loop = LOOP_REMOVE,
+     .pattern = PATTERN_PARTS},
     {.name = "count_zipf",
-     .what = "counters (Zipf 0.99), from empty",
-     .shape = SHAPE_COUNT,
-     .zipf = 0.99},
+     .what = "counters, from empty: add 1 or insert 1 (Zipf 0.99)",
+     .loop = LOOP_COUNT,
+     .pattern = PATTERN_CHANCE,
+     .from_empty = true,
+     .zipf = ZIPF},
     {.name = "count_hot",
      .what = "one counter for all threads",
-     .shape = SHAPE_COUNT,
+     .loop = LOOP_COUNT,
+     .pattern = PATTERN_CHANCE,
+     .from_empty = true,
      .hot = true},
+    {.name = "iterate",
+     .what = "visits of all entries, one after the other",
+     .loop = LOOP_ITERATE,
+     .pattern = PATTERN_NONE},
+    {.name = "cmb_read_heavy",
+     .what = "conc-map-bench's ReadHeavy: 98 % get, 1 % insert, 1 % remove",
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_SEQUENCE,
+     .pct = {98, 1, 1, 0},
+     .fill_pct = 75},
+    {.name = "cmb_exchange",
+     .what = "its Exchange: 10 % get, 40 insert, 40 remove, 10 update",
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_SEQUENCE,
+     .pct = {10, 40, 40, 10},
+     .fill_pct = 75},
+    {.name = "cmb_rapid_grow",
+     .what = "its RapidGrow: 5 % get, 80 insert, 5 remove, 10 update",
+     .loop = LOOP_MIXED,
+     .pattern = PATTERN_SEQUENCE,
+     .pct = {5, 80, 5, 10}},
+    {.name = "read_guard",
+     .what = "a read guard taken and released around a look at the value",
+     .loop = LOOP_READ_GUARD,
+     .pattern = PATTERN_CHANCE},
+    {.name = "write_guard",
+     .what = "the same with a write guard",
+     .loop = LOOP_WRITE_GUARD,
+     .pattern = PATTERN_CHANCE},
+    {.name = "str_get",
+     .what = "reads of present strings like \"key123\"",
+     .loop = LOOP_STRING_GET,
+     .pattern = PATTERN_KEY123},
+    {.name = "str_count",
+     .what = "counters of such strings, from empty",
+     .loop = LOOP_STRING_COUNT,
+     .pattern = PATTERN_KEY123,
+     .from_empty = true},
+    {.name = "str_get_words",
+     .what = "reads of the words of /usr/include, as they come there",
+     .loop = LOOP_STRING_GET,
+     .pattern = PATTERN_WORDS},
+    {.name = "str_count_words",
+     .what = "counts of those words, from empty",
+     .loop = LOOP_STRING_COUNT,
+     .pattern = PATTERN_WORDS,
+     .from_empty = true},
+    {.name = "str_entry",
+     .what = "entry(\"key{i}\").or_insert(0) of 10 threads x 1000 present keys",
+     .loop = LOOP_STRING_ENTRY,
+     .pattern = PATTERN_ARTICLE,
+     .own_keys = 1000,
+     .own_threads = 10},
+    {.name = "str_check_insert",
+     .what = "the same by a look-up, and an insert if that finds nothing",
+     .loop = LOOP_STRING_CHECK_INSERT,
+     .pattern = PATTERN_ARTICLE,
+     .own_keys = 1000,
+     .own_threads = 10},
     {.name = NULL},
 };
 
-/*
- * Odd multipliers and shifts are bijections: no two keys are alike. Keys of
- * even and odd i are the present and the absent ones.
- */
-uint64_t bench_key(uint64_t i)
+static bool has_integer_loop(const struct impl_u64 *map, enum loop loop)
 {
-  i *= UINT64_C(0x9e3779b97f4a7c15);
-  i ^= i >> 32;
-  i *= UINT64_C(0xd6e8feb86659fd93);
-  return i ^ i >> 29;
+  switch (loop) {
+  case LOOP_GET:
+  case LOOP_GET_BATCH:
+    return map->get != NULL;
+  case LOOP_INSERT:
+    return map->insert != NULL;
+  case LOOP_REMOVE:
+    return map->remove != NULL;
+  case LOOP_MIXED:
+    return map->mixed != NULL;
+  case LOOP_COUNT:
+    return map->count != NULL;
+  case LOOP_ITERATE:
+    return map->iterate != NULL;
+  case LOOP_READ_GUARD:
+    return map->read_guard != NULL;
+  case LOOP_WRITE_GUARD:
+    return map->write_guard != NULL;
+  default:
+    return false;
+  }
 }
 
-uint64_t bench_random(uint64_t *state)
+static bool has_string_loop(const struct impl_string *map, enum loop loop)
 {
-  uint64_t x = *state;
-
-  x ^= x << 13;
-  x ^= x >> 7;
-  x ^= x << 17;
-  return *state = x;
+  switch (loop) {
+  case LOOP_STRING_GET:
+    return map->get != NULL && map->count != NULL;
+  case LOOP_STRING_COUNT:
+    return map->count != NULL;
+  case LOOP_STRING_ENTRY:
+    return map->entry != NULL && map->count != NULL;
+  case LOOP_STRING_CHECK_INSERT:
+    return map->check_insert != NULL && map->count != NULL;
+  default:
+    return false;
+  }
 }
 
-uint64_t bench_now_ns(void)
+bool bench_is_offered(const struct impl *impl, const struct workload *workload,
+                      unsigned threads)
 {
-  struct timespec now;
+  enum loop loop = workload->loop;
+  bool reads = loop == LOOP_GET || loop == LOOP_GET_BATCH ||
+               loop == LOOP_ITERATE || loop == LOOP_READ_GUARD ||
+               loop == LOOP_STRING_GET;
 
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-  double x = *(const double *)a;
-  double y = *(const double *)b;
-
-  return (x > y) - (x < y);
-}
-
-double bench_median(double *numbers, size_t n)
-{
-  qsort(numbers, n, sizeof *numbers, compare);
-  if (n % 2 == 1)
-    return numbers[n / 2];
-  return (numbers[n / 2 - 1] + numbers[n / 2]) / 2;
+  if (impl->missing != NULL || (impl->reads_only && !reads) ||
+      (impl->max_threads != 0 && threads > impl->max_threads))
+    return false;
+  if (loop >= LOOP_STRING_GET)
+    return impl->string != NULL && has_string_loop(impl->string, loop);
+  return impl->u64 != NULL && has_integer_loop(impl->u64, loop);
 }

@@ -7,8 +7,8 @@
 
 #include <cmap.h>
 
-const struct impl *const bench_impls[] = {&bench_impl_cmap, &bench_impl_raw,
-                                          NULL};
+extern const struct impl bench_impl_cmap;
+extern const struct impl bench_impl_cmap_fast;
 
 static void *create(size_t keys)
 {
@@ -66,6 +66,14 @@ static uint64_t drain(void *map, const struct trace *trace)
   return removed;
 }
 
+static enum cmap_status add_one(struct cmap_key key, void *value, void *ctx)
+{
+  (void)key;
+  (void)ctx;
+  ++*(uint64_t *)value;
+  return CMAP_OK;
+}
+
 static uint64_t mixed(void *map, const struct trace *trace)
 {
   uint64_t sum = 0;
@@ -80,6 +88,9 @@ static uint64_t mixed(void *map, const struct trace *trace)
     case OP_INSERT:
       if (cmap_insert(map, key, key.data, NULL, NULL, NULL) != CMAP_OK)
         abort();
+      break;
+    case OP_UPDATE:
+      sum += cmap_alter(map, key, add_one, NULL, NULL) == CMAP_OK;
       break;
     default:
       sum += cmap_remove(map, key, NULL, NULL) == CMAP_OK;
@@ -98,9 +109,104 @@ static uint64_t count(void *map, const struct trace *trace)
   return trace->count;
 }
 
-const struct impl bench_impl_cmap = {
-    .name = "cmap",
-    .what = "libcmap, public header, shared library",
+static enum cmap_status add_value(struct cmap_key key, const void *value,
+                                  void *ctx)
+{
+  (void)key;
+  *(uint64_t *)ctx += *(const uint64_t *)value;
+  return CMAP_OK;
+}
+
+static uint64_t iterate(void *map)
+{
+  uint64_t sum = 0;
+
+  if (cmap_view_all(map, add_value, &sum, NULL) != CMAP_OK)
+    abort();
+  return sum;
+}
+
+static void *string_map(unsigned flags)
+{
+  struct cmap_options options;
+  struct cmap *map;
+
+  cmap_options_init(&options, CMAP_STRING, sizeof(uint64_t));
+  options.flags = flags;
+  return cmap_create(&options, &map) == CMAP_OK ? map : NULL;
+}
+
+static void *string_create(size_t keys)
+{
+  (void)keys;
+  return string_map(0);
+}
+
+static void *string_create_fast(size_t keys)
+{
+  (void)keys;
+  return string_map(CMAP_HASH_FAST);
+}
+
+static struct cmap_key string_key(const struct bench_string *string)
+{
+  return cmap_key_bytes(string->data, string->size);
+}
+
+static uint64_t string_get(void *map, const struct string_trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    uint64_t value;
+    if (cmap_get(map, string_key(&trace->keys[i]), &value, NULL) == CMAP_OK)
+      sum += value;
+  }
+  return sum;
+}
+
+static uint64_t string_count(void *map, const struct string_trace *trace)
+{
+  for (size_t i = 0; i < trace->count; i++) {
+    if (cmap_fetch_add(map, string_key(&trace->keys[i]), 1, NULL, NULL) !=
+        CMAP_OK)
+      abort();
+  }
+  return trace->count;
+}
+
+static uint64_t string_entry(void *map, const struct string_trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    uint64_t value = 0;
+    if (cmap_get_or_insert(map, string_key(&trace->keys[i]), &value, NULL,
+                           NULL) != CMAP_OK)
+      abort();
+    sum += value;
+  }
+  return sum;
+}
+
+static uint64_t string_check_insert(void *map, const struct string_trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    struct cmap_key key = string_key(&trace->keys[i]);
+    uint64_t value = 0;
+    if (cmap_get(map, key, &value, NULL) == CMAP_NOT_FOUND) {
+      enum cmap_status status = cmap_insert_new(map, key, &value, &value, NULL);
+      if (status != CMAP_OK && status != CMAP_EXISTS)
+        abort();
+    }
+    sum += value;
+  }
+  return sum;
+}
+
+static const struct impl_u64 u64 = {
     .create = create,
     .destroy = destroy,
     .len = len,
@@ -109,4 +215,42 @@ const struct impl bench_impl_cmap = {
     .remove = drain,
     .mixed = mixed,
     .count = count,
+    .iterate = iterate,
+};
+
+static const struct impl_string string = {
+    .create = string_create,
+    .destroy = destroy,
+    .len = len,
+    .get = string_get,
+    .count = string_count,
+    .entry = string_entry,
+    .check_insert = string_check_insert,
+};
+
+static const struct impl_string string_fast = {
+    .create = string_create_fast,
+    .destroy = destroy,
+    .len = len,
+    .get = string_get,
+    .count = string_count,
+    .entry = string_entry,
+    .check_insert = string_check_insert,
+};
+
+const struct impl bench_impl_cmap = {
+    .name = "cmap",
+    .what = "libcmap, public header, shared library",
+    .hash = "keyed mixer; strings SipHash-1-3",
+    .u64 = &u64,
+    .string = &string,
+    .role = ROLE_CMAP,
+};
+
+const struct impl bench_impl_cmap_fast = {
+    .name = "cmap_fast",
+    .what = "libcmap with CMAP_HASH_FAST, for strings",
+    .hash = "libcmap's fast hash of strings",
+    .string = &string_fast,
+    .role = ROLE_CMAP,
 };

@@ -191,13 +191,20 @@ static uint64_t get(void *map, const struct trace *trace)
   return sum;
 }
 
-const struct impl bench_impl_raw = {
-    .name = "raw",
-    .what = "the same table without safety, inlined: the limit of get and miss",
+static const struct impl_u64 u64 = {
     .create = create,
     .destroy = destroy,
     .len = len,
     .get = get,
     .insert = insert,
+};
+
+const struct impl bench_impl_raw = {
+    .name = "raw",
+    .what = "libcmap's table without safety, inlined: the limit of get, miss",
+    .hash = "libcmap's",
+    .u64 = &u64,
     .max_threads = 1,
+    .reads_only = true,
+    .role = ROLE_LIMIT,
 };

@@ -1,317 +1,220 @@
 /*
- * cmap_bench: options, the rounds in turn, the table.
+ * cmap_bench: the rows that were asked for, one after the other.
  */
-#include "bench.h"
+#include "harness.h"
 
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LIST_MAX 16
+/* What neither the user nor the part says. */
+#define PAUSE_KEYS  5000000
+#define MEMORY_KEYS 10000000
+#define ROUNDS      5
+#define OPS         4000000
 
-/* What was asked for. */
-struct plan {
-  char *workloads; /* comma-separated names */
-  char *impls;
-  size_t keys[LIST_MAX];
-  size_t key_count;
-  size_t threads[LIST_MAX];
-  size_t thread_count;
-  unsigned rounds;
-  const char *csv;
-  uint64_t seed;
+/* What is being done. */
+struct run {
+  struct plan plan;
+  const struct impl *impls[BENCH_IMPLS_MAX]; /* those asked for */
+  size_t impl_count;
+  uint64_t begin_ns;
+  size_t done; /* rows */
+  bool ok;
 };
 
-void *bench_csv(const char *path, const char *header)
+/* The first that is not 0: the user's, the part's, the usual. */
+static size_t first_size(size_t a, size_t b, size_t c)
 {
-  FILE *file = fopen(path, "a");
-
-  if (file == NULL) {
-    perror(path);
-    exit(1);
-  }
-  fseek(file, 0, SEEK_END);
-  if (ftell(file) == 0)
-    fprintf(file, "%s\n", header);
-  return file;
+  return a != 0 ? a : b != 0 ? b : c;
 }
 
-static void usage(FILE *to)
+static unsigned first_of(unsigned a, unsigned b, unsigned c)
 {
-  fputs("Usage: cmap_bench [OPTION ...]\n"
-        "  --workload LIST  which workloads (default: a quick selection)\n"
-        "  --impl LIST      which maps (default: all)\n"
-        "  --keys LIST      sizes (default: 1000,1000000)\n"
-        "  --threads LIST   numbers of threads (default: 1,2)\n"
-        "  --rounds N       rounds of each (default: 5)\n"
-        "  --seed N         of the traces (default: 1)\n"
-        "  --csv FILE       append the results to FILE\n"
-        "  --list           name all workloads and maps\n"
-        "  --help           this text\n",
-        to);
+  return (unsigned)first_size(a, b, c);
 }
 
-static void list(void)
+static bool is_wanted(const struct run *run, const struct part *part,
+                      const char *workload)
 {
-  puts("workloads:");
-  for (const struct workload *w = bench_workloads; w->name != NULL; w++)
-    printf("  %-12s %s\n", w->name, w->what);
-  puts("  pause        percentiles of single inserts into a growing map");
-  puts("  memory       bytes per entry");
-  puts("maps:");
-  for (const struct impl *const *i = bench_impls; *i != NULL; i++)
-    printf("  %-12s %s\n", (*i)->name, (*i)->what);
+  return bench_is_listed(part->workloads, workload) &&
+         bench_is_listed(run->plan.workloads, workload);
 }
 
-/* Is the name in a comma-separated list? */
-static bool is_listed(const char *names, const char *name)
+/* Has the time that was given passed? Says what is left out for it. */
+static bool is_late(const struct run *run, const char *what, size_t keys,
+                    unsigned threads)
 {
-  size_t n = strlen(name);
+  double seconds = (double)(bench_now_ns() - run->begin_ns) * 1e-9;
 
-  for (const char *p = names; (p = strstr(p, name)) != NULL; p += n) {
-    if ((p == names || p[-1] == ',') && (p[n] == ',' || p[n] == '\0'))
-      return true;
-  }
-  return false;
-}
-
-static void check_names(const char *names, bool impls)
-{
-  char *copy = strdup(names);
-
-  for (char *name = strtok(copy, ","); name; name = strtok(NULL, ",")) {
-    bool known = false;
-    if (impls) {
-      for (const struct impl *const *i = bench_impls; *i != NULL; i++)
-        known |= strcmp((*i)->name, name) == 0;
-    } else {
-      known = is_listed("pause,memory", name);
-      for (const struct workload *w = bench_workloads; w->name != NULL; w++)
-        known |= strcmp(w->name, name) == 0;
-    }
-    if (!known) {
-      fprintf(stderr, "cmap_bench: there is no '%s'; see --list\n", name);
-      exit(2);
-    }
-  }
-  free(copy);
-}
-
-static size_t parse_numbers(const char *text, size_t *numbers)
-{
-  size_t n = 0;
-
-  for (;;) {
-    char *end;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (end == text || number == 0 || n == LIST_MAX ||
-        (*end != ',' && *end != '\0')) {
-      fprintf(stderr, "cmap_bench: '%s' is no list of numbers\n", text);
-      exit(2);
-    }
-    numbers[n++] = (size_t)number;
-    if (*end == '\0')
-      return n;
-    text = end + 1;
-  }
-}
-
-static void parse(int argc, char **argv, struct plan *plan)
-{
-  static const struct option options[] = {
-      {"workload", required_argument, NULL, 'w'},
-      {"impl", required_argument, NULL, 'i'},
-      {"keys", required_argument, NULL, 'k'},
-      {"threads", required_argument, NULL, 't'},
-      {"rounds", required_argument, NULL, 'r'},
-      {"seed", required_argument, NULL, 's'},
-      {"csv", required_argument, NULL, 'c'},
-      {"list", no_argument, NULL, 'l'},
-      {"help", no_argument, NULL, 'h'},
-      {NULL, 0, NULL, 0},
-  };
-  size_t number[LIST_MAX];
-  int option;
-
-  while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-    switch (option) {
-    case 'w':
-      check_names(plan->workloads = optarg, false);
-      break;
-    case 'i':
-      check_names(plan->impls = optarg, true);
-      break;
-    case 'k':
-      plan->key_count = parse_numbers(optarg, plan->keys);
-      break;
-    case 't':
-      plan->thread_count = parse_numbers(optarg, plan->threads);
-      break;
-    case 'r':
-      parse_numbers(optarg, number);
-      plan->rounds = (unsigned)number[0];
-      break;
-    case 's':
-      parse_numbers(optarg, number);
-      plan->seed = number[0];
-      break;
-    case 'c':
-      plan->csv = optarg;
-      break;
-    case 'l':
-      list();
-      exit(0);
-    case 'h':
-      usage(stdout);
-      exit(0);
-    default:
-      usage(stderr);
-      exit(2);
-    }
-  }
-  if (optind != argc) {
-    usage(stderr);
-    exit(2);
-  }
-}
-
-/* Does the map offer the workload for so many threads? */
-static bool is_offered(const struct impl *impl, const struct workload *w,
-                       size_t threads)
-{
-  if (impl->max_threads != 0 && threads > impl->max_threads)
+  if (run->plan.limit <= 0 || seconds < run->plan.limit)
     return false;
-  switch (w->shape) {
-  case SHAPE_GET:
-    return true;
-  case SHAPE_GROW:
-    /* `raw` can insert, to be filled, but does not grow. */
-    return impl->remove != NULL;
-  case SHAPE_DRAIN:
-    return impl->remove != NULL;
-  case SHAPE_MIXED:
-    return impl->mixed != NULL;
-  default:
-    return impl->count != NULL;
+  fprintf(stderr, "cmap_bench: no time left for %s, %zu keys, %u threads\n",
+          what, keys, threads);
+  return true;
+}
+
+/* Where stderr is no terminal, a line for each row is the progress. */
+static void announce(struct run *run, const char *what, size_t keys,
+                     unsigned threads)
+{
+  run->done++;
+  if (!isatty(STDERR_FILENO))
+    fprintf(stderr, "[%4.0f s] row %zu: %s, %zu keys, %u threads\n",
+            (double)(bench_now_ns() - run->begin_ns) * 1e-9, run->done, what,
+            keys, threads);
+}
+
+static void run_row(struct run *run, const struct part *part,
+                    const struct workload *workload, size_t keys,
+                    unsigned threads)
+{
+  struct row *row;
+
+  if (is_late(run, workload->name, keys, threads))
+    return;
+  row = bench_alloc(1, sizeof *row);
+  row->workload = workload;
+  row->keys = keys;
+  row->threads = threads;
+  row->rounds = first_of(run->plan.rounds, part->rounds, ROUNDS);
+  for (size_t i = 0; i < run->impl_count; i++) {
+    if (bench_is_offered(run->impls[i], workload, threads))
+      row->results[row->count++].impl = run->impls[i];
+  }
+  if (row->count > 0) {
+    announce(run, workload->name, keys, threads);
+    run->ok &= bench_measure(row, first_size(run->plan.ops, part->ops, OPS),
+                             run->plan.seed);
+    bench_table_row(row, run->plan.csv);
+  }
+  bench_free(row);
+}
+
+/* All sizes and numbers of threads of a workload. What the workload wants for
+ * itself goes before the part's lists, and the user's before both. */
+static void run_workload(struct run *run, const struct part *part,
+                         const struct workload *workload)
+{
+  const struct plan *plan = &run->plan;
+  bool words = workload->pattern == PATTERN_WORDS;
+  size_t own_keys[2] = {words ? bench_words()->distinct_count
+                              : workload->own_keys};
+  size_t own_threads[2] = {workload->own_threads};
+  const size_t *keys = plan->keys[0] && !words ? plan->keys
+                       : own_keys[0]           ? own_keys
+                                               : part->keys;
+  const size_t *threads = plan->threads[0] ? plan->threads
+                          : own_threads[0] ? own_threads
+                                           : part->threads;
+
+  for (size_t k = 0; k < BENCH_LIST_MAX && keys[k] != 0; k++) {
+    for (size_t t = 0; t < BENCH_LIST_MAX && threads[t] != 0; t++)
+      run_row(run, part, workload, keys[k], (unsigned)threads[t]);
   }
 }
 
-static void show_progress(const struct workload *w, size_t keys, size_t threads,
-                          unsigned round)
+/* The lists of the two that are no loops; --threads says nothing to them. */
+static void run_pause(struct run *run, const struct part *part)
 {
-  if (isatty(STDERR_FILENO))
-    fprintf(stderr, "\r\033[K%s, %zu keys, %zu threads, round %u", w->name,
-            keys, threads, round + 1);
-}
+  size_t usual[2] = {first_size(part->keys[0], PAUSE_KEYS, 0)};
+  const size_t *keys = run->plan.keys[0] ? run->plan.keys : usual;
 
-static void clear_progress(void)
-{
-  if (isatty(STDERR_FILENO))
-    fputs("\r\033[K", stderr);
-}
-
-/* One row of one map: the median of its rounds, with the extremes. */
-static void print_row(const struct plan *plan, const struct impl *impl,
-                      const struct workload *w, size_t keys, size_t threads,
-                      double *mops, double best)
-{
-  double median = bench_median(mops, plan->rounds); /* sorts */
-
-  printf("%-12s %9zu %7zu  %-8s %9.2f %9.2f %9.2f %7.2f\n", w->name, keys,
-         threads, impl->name, median, mops[0], mops[plan->rounds - 1],
-         median / best);
-  if (plan->csv != NULL) {
-    FILE *file =
-        bench_csv(plan->csv, "workload,keys,threads,impl,rounds,median_mops,"
-                             "min_mops,max_mops,bytes_per_entry");
-    fprintf(file, "%s,%zu,%zu,%s,%u,%.3f,%.3f,%.3f,\n", w->name, keys, threads,
-            impl->name, plan->rounds, median, mops[0], mops[plan->rounds - 1]);
-    fclose(file);
+  for (size_t k = 0; k < BENCH_LIST_MAX && keys[k] != 0; k++) {
+    if (is_late(run, "pause", keys[k], 1))
+      continue;
+    announce(run, "pause", keys[k], 1);
+    run->ok &= bench_pause(run->impls, run->impl_count, keys[k],
+                           first_of(run->plan.rounds, part->rounds, ROUNDS),
+                           run->plan.csv);
   }
 }
 
-/* All maps on one workload, rounds interleaved. False on a mismatch. */
-static bool run_workload(const struct plan *plan, const struct workload *w,
-                         size_t keys, size_t threads)
+static void run_memory(struct run *run, const struct part *part)
 {
-  const struct impl *impls[LIST_MAX];
-  double *mops[LIST_MAX];
-  double best = 0;
-  size_t n = 0;
-  bool ok = true;
+  size_t keys = first_size(part->keys[0], MEMORY_KEYS, 0);
 
+  for (size_t k = 0; k < BENCH_LIST_MAX && run->plan.keys[k] != 0; k++) {
+    if (k == 0 || run->plan.keys[k] > keys)
+      keys = run->plan.keys[k];
+  }
+  if (is_late(run, "memory", keys, 1))
+    return;
+  announce(run, "memory", keys, 1);
+  run->ok &= bench_memory(run->impls, run->impl_count, keys, run->plan.csv);
+}
+
+static void run_part(struct run *run, const struct part *part)
+{
+  for (const struct workload *w = bench_workloads; w->name != NULL; w++) {
+    if (is_wanted(run, part, w->name))
+      run_workload(run, part, w);
+  }
+  if (is_wanted(run, part, "pause"))
+    run_pause(run, part);
+  if (is_wanted(run, part, "memory"))
+    run_memory(run, part);
+}
+
+/* A virtual machine takes seconds to start for every round: not for the quick
+ * selection, unless it is named. */
+static bool is_too_slow(const struct plan *plan, const struct impl *impl)
+{
+  return impl->round != NULL && plan->impls == NULL &&
+         plan->parts == bench_quick;
+}
+
+static void choose_impls(struct run *run)
+{
   for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
-    if ((plan->impls == NULL || is_listed(plan->impls, (*i)->name)) &&
-        is_offered(*i, w, threads)) {
-      mops[n] = calloc(plan->rounds, sizeof *mops[n]);
-      impls[n++] = *i;
+    if (!bench_is_listed(run->plan.impls, (*i)->name))
+      continue;
+    if (run->impl_count == BENCH_IMPLS_MAX) {
+      fputs("cmap_bench: too many maps\n", stderr);
+      exit(1);
     }
+    if ((*i)->missing == NULL && !is_too_slow(&run->plan, *i))
+      run->impls[run->impl_count++] = *i;
   }
-  for (unsigned r = 0; r < plan->rounds && ok; r++) {
-    struct sample first = {.ok = false};
-    for (size_t i = 0; i < n && ok; i++) {
-      bool exact;
-      struct sample sample;
-      show_progress(w, keys, threads, r);
-      sample = bench_round(impls[i], w, keys, (unsigned)threads, plan->seed + r,
-                           &exact);
-      ok = sample.ok;
-      if (ok && i == 0)
-        first = sample;
-      if (ok && exact &&
-          (sample.checksum != first.checksum || sample.len != first.len))
-        ok = false;
-      mops[i][r] = (double)sample.ops / sample.seconds * 1e-6;
-    }
+}
+
+/* Which maps take part, with which hash; which do not, and why. */
+static void print_impls(const struct run *run)
+{
+  for (size_t i = 0; i < run->impl_count; i++)
+    printf("%-16s %s; hash: %s\n", run->impls[i]->name, run->impls[i]->what,
+           run->impls[i]->hash ? run->impls[i]->hash : "its own");
+  for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
+    if ((*i)->missing != NULL && bench_is_listed(run->plan.impls, (*i)->name))
+      printf("%-16s is missing: %s\n", (*i)->name, (*i)->missing);
+    else if ((*i)->missing == NULL && is_too_slow(&run->plan, *i))
+      printf("%-16s is left out of the quick selection\n", (*i)->name);
   }
-  clear_progress();
-  if (!ok)
-    fprintf(stderr, "cmap_bench: %s failed, or two maps do not agree\n",
-            w->name);
-  for (size_t i = 0; i < n; i++) {
-    double median = bench_median(mops[i], plan->rounds);
-    best = median > best ? median : best;
-  }
-  for (size_t i = 0; i < n; i++) {
-    if (ok)
-      print_row(plan, impls[i], w, keys, threads, mops[i], best);
-    free(mops[i]);
-  }
-  return ok;
+  putchar('\n');
 }
 
 int main(int argc, char **argv)
 {
-  static char quick[] = "get,miss,grow,remove,mixed,pause,memory";
-  struct plan plan = {.workloads = quick,
-                      .keys = {1000, 1000000},
-                      .key_count = 2,
-                      .threads = {1, 2},
-                      .thread_count = 2,
-                      .rounds = 5,
-                      .seed = 1};
-  bool ok = true;
+  static struct run run = {.plan = {.seed = 1}, .ok = true};
 
-  parse(argc, argv, &plan);
+  bench_options(argc, argv, &run.plan);
   setvbuf(stdout, NULL, _IOLBF, 0);
-  printf("%-12s %9s %7s  %-8s %9s %9s %9s %7s\n", "workload", "keys", "threads",
-         "map", "Mops/s", "min", "max", "of best");
-  for (const struct workload *w = bench_workloads; w->name != NULL; w++) {
-    if (!is_listed(plan.workloads, w->name))
-      continue;
-    for (size_t k = 0; k < plan.key_count; k++) {
-      for (size_t t = 0; t < plan.thread_count; t++)
-        ok &= run_workload(&plan, w, plan.keys[k], plan.threads[t]);
+  choose_impls(&run);
+  if (run.plan.csv != NULL && !run.plan.append) {
+    FILE *file = fopen(run.plan.csv, "w");
+    if (file == NULL) {
+      perror(run.plan.csv);
+      return 1;
     }
+    fclose(file);
   }
-  puts("");
-  if (is_listed(plan.workloads, "pause"))
-    ok &= bench_pause(5000000, plan.rounds, plan.csv);
-  if (is_listed(plan.workloads, "memory"))
-    ok &= bench_memory(plan.csv);
-  if (!ok)
+  run.begin_ns = bench_now_ns();
+  print_impls(&run);
+  bench_table_begin();
+  for (const struct part *part = run.plan.parts; part->workloads; part++)
+    run_part(&run, part);
+  bench_table_summary();
+  if (!run.ok)
     fputs("cmap_bench: not all of it succeeded\n", stderr);
-  return ok ? 0 : 1;
+  return run.ok ? 0 : 1;
 }

@@ -643,19 +643,19 @@ struct cmap_attempts {
 };
 
 /*
- * The same, but the callbacks run outside every lock, on a copy of the value:
- * they may take their time and use the map. The result is stored only if the
- * key is still absent, or its value still equals the copy (value_equal, or
- * bytes); else it is destroyed, and the call begins again with another look.
- * So A CALLBACK MAY RUN SEVERAL TIMES IN ONE CALL: it must compute *fresh from
- * its arguments and have no other effect. "Equal" is not "unchanged": a value
- * that went from A to B and back to A in between is taken for unchanged.
- * `attempts` may be NULL; its counts are set whatever the status.
- *   CMAP_BUSY     as many attempts as allowed have failed. Values that never
- *                 equal their copy (padding, NaN in value_equal) end so.
- *   CMAP_ENOTSUP  value_destroy without value_clone and value_equal
- * event: CMAP_INSERTED or CMAP_UPDATED. Lock: none while a callback runs, write
- * to store.
+ * The same, but the callbacks run outside every lock, on a copy of the value
+ * (by value_clone; else of its bytes: what a pointer in it points to is the
+ * live thing): they may take their time and use the map. The result is stored
+ * only if the key is still absent, or its value still equals the copy
+ * (value_equal, or bytes); else it is destroyed, and the call begins again with
+ * another look. So A CALLBACK MAY RUN SEVERAL TIMES IN ONE CALL: it must
+ * compute *fresh from its arguments and have no other effect. "Equal" is not
+ * "unchanged": a value that went from A to B and back to A in between is taken
+ * for unchanged. `attempts` may be NULL; its counts are set whatever the
+ * status. CMAP_BUSY     as many attempts as allowed have failed. Values that
+ * never equal their copy (padding, NaN in value_equal) end so. CMAP_ENOTSUP
+ * value_destroy without value_clone and value_equal event: CMAP_INSERTED or
+ * CMAP_UPDATED. Lock: none while a callback runs, write to store.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
     struct cmap *map, struct cmap_key key, void *value, enum cmap_event *event,
@@ -754,17 +754,21 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   with CMAP_EDEADLK if it would never end (see Deadlock).
  *   [1] Where reads are lock-free (section 1), also the hit of insert_new and
  *   of get_or_insert; else get and contains are as view, and such hits as all
- *   that writes. "May wait": only for keys that lie in the same group of 11
- *   entries as one that is held.
+ *   that writes. "May wait": for the key that is held, and for those that lie
+ *   in the same group of 11 entries.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in
  *   which each holds what the next one waits for. Exactly one thread of the
  *   circle, the one that closes it, gets CMAP_EDEADLK, and has what it held;
  *   the others go on waiting until it lets go. It should release its guards and
- *   begin again. A circle of which a member waits with a deadline is not
- *   refused: that wait ends. Waits for something else (a mutex of your own,
- *   pthread_join, another process) are not seen: give such calls a deadline.
+ *   begin again: that ends, if it waited for others. But a second guard in the
+ *   shard of the first is refused however often it is asked for: for several
+ *   keys of one map take cmap_lock_many, or give up after a few attempts and
+ *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of which a
+ * member waits with a deadline is not refused: that wait ends. Waits for
+ * something else (a mutex of your own, pthread_join, another process) are not
+ * seen: give such calls a deadline.
  *
  * Ended threads. A thread that ends while it holds a guard leaves its shard
  *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
@@ -904,12 +908,18 @@ CMAP_API void cmap_entry_release(struct cmap_entry *entry)
 /*
  * Lets modify change the value of an occupied entry in place; does nothing on a
  * vacant one. Returns the entry. A status from modify is kept: the next call on
- * the entry that returns a status does nothing and returns it.
+ * the entry that returns a status does nothing and returns it
+ * (cmap_entry_status, if there is nothing else to do).
  */
 CMAP_API struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
                                                   cmap_value_fn *modify,
                                                   void *ctx)
     CMAP_SYMBOL(entry_and_modify);
+
+/* The status that cmap_entry_and_modify has kept, which is told with that; else
+ * CMAP_OK. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_entry_status(struct cmap_entry *entry) CMAP_SYMBOL(entry_status);
 
 /*
  * Stores *value if the entry is vacant. Afterwards entry->value points to the
@@ -1027,9 +1037,11 @@ struct cmap_multi {
 };
 
 /*
- * Locks all keys that are wanted, of any maps: all of them or none. Two calls
- * of this kind never deadlock, whatever the order of their wants. With other
- * guards out, the rules of section 9 hold. If a key is wanted twice, the
+ * Locks all keys that are wanted, of any maps: all of them or none. Threads
+ * that hold only what one such call has given them never deadlock, whatever the
+ * order of their wants. With guards out that were taken one by one, by this
+ * thread or by others, CMAP_EDEADLK may come from here too: release what you
+ * hold, and call again. If a key is wanted twice, the
  * strongest mode holds for both. CMAP_HASHED is ignored.
  * Until the release other threads see nothing of what is changed.
  *   CMAP_NOT_FOUND  a key that must be present is absent
@@ -2207,6 +2219,10 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       (void)cmap_entry_and_modify(                                             \
           &entry_->entry, modify_ ? name##__value_step : NULL, &pair_);        \
     return entry_;                                                             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_entry_status(struct name##_entry *entry_)          \
+  {                                                                            \
+    return cmap_entry_status(entry_ ? &entry_->entry : NULL);                  \
   }                                                                            \
   CMAP__TYPED_STATUS name##_entry_or_insert(struct name##_entry *entry_,       \
                                             name##__value value_)              \

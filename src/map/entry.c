@@ -127,6 +127,13 @@ struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
   return entry;
 }
 
+enum cmap_status cmap_entry_status(struct cmap_entry *entry)
+{
+  struct cmap__held *held;
+
+  return begin(entry, &held);
+}
+
 enum cmap_status cmap_entry_or_insert(struct cmap_entry *entry,
                                       const void *value)
 {

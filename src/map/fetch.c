@@ -101,15 +101,22 @@ CMAP__ALWAYS_INLINE enum cmap_status
 fetch(struct cmap *map, struct cmap_key key, enum operation operation,
       uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
-  struct cmap__call call;
-  enum cmap_status status;
+  struct cmap__plain plain;
+  uint64_t old;
 
-  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, &call)))
+  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return fetch_any(map, key, operation, operand, before, how);
-  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  return fetch_locked(map, &call, false, operation, operand, before);
+  if (cmap__unlikely(!plain.peek.found)) {
+    cmap__table_unlock(&plain.locked);
+    return fetch_any(map, key, operation, operand, before, how);
+  }
+  old = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
+  cmap__payload_store(plain.peek.place.slot + 1,
+                      combine(operation, old, operand));
+  cmap__table_unlock(&plain.locked);
+  if (before != NULL)
+    *before = old;
+  return CMAP_OK;
 }
 
 enum cmap_status cmap_fetch_add(struct cmap *map, struct cmap_key key,

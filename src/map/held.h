@@ -141,47 +141,35 @@ static inline void cmap__held_open(struct cmap__held *held,
 /*
  * The fast path: takes and links a hold of a present key, on maps with
  * `plain_u64`, if all goes as it nearly always does. NULL: nothing is held, and
- * the caller begins anew with a call. No address of a local leaves this
- * function, so that all of them are registers; copied through memory, field by
- * field and then in whole, they cost 10 ns a guard.
+ * the caller begins anew with a call.
  */
 CMAP__ALWAYS_INLINE struct cmap__held *
 cmap__held_at_once(struct cmap *map, struct cmap_key key,
                    const struct cmap_how *how, enum cmap__mode mode)
 {
   struct cmap__held *held = (struct cmap__held *)cmap__self.free;
-  struct cmap__locked locked;
-  struct cmap__probe probe;
-  struct cmap__peek peek;
+  struct cmap__plain plain;
 
-  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
-                     key.data == NULL || key.size != sizeof(uint64_t) ||
-                     held == NULL))
+  if (cmap__unlikely(held == NULL ||
+                     !cmap__plain_lock(map, key, how, mode, &plain)))
     return NULL;
-  memcpy(probe.words, key.data, sizeof(uint64_t));
-  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
-  probe.boxed = false;
-  peek = cmap__peek(&map->table, CMAP_U64, &probe);
-  if (cmap__unlikely(
-          !cmap__table_lock_at_once(&map->table, probe.hash, mode, &locked)))
-    return NULL;
-  if (cmap__unlikely(!peek.found || !cmap__peek_holds(&peek, locked.shard))) {
-    cmap__table_unlock(&locked);
+  if (cmap__unlikely(!plain.peek.found)) {
+    cmap__table_unlock(&plain.locked);
     return NULL;
   }
   cmap__self.free = held->record.hold.outer;
   held->map = map;
-  held->locked = locked;
-  held->hash = probe.hash;
+  held->locked = plain.locked;
+  held->hash = plain.probe.hash;
   held->occupied = true;
-  held->place.group = peek.place.group; /* the tag is for free slots */
-  held->place.slot = peek.place.slot;
-  held->place.index = peek.place.index;
+  held->place.group = plain.peek.place.group; /* the tag is for free slots */
+  held->place.slot = plain.peek.place.slot;
+  held->place.index = plain.peek.place.index;
   cmap__held_clear(held);
   cmap__held_link(held);
   if (mode == CMAP__WRITE) {
-    (void)cmap__seq_open_for_user(&peek.place.group->hi);
-    held->opened = peek.place.group;
+    (void)cmap__seq_open_for_user(&plain.peek.place.group->hi);
+    held->opened = plain.peek.place.group;
   }
   return held;
 }

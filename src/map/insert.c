@@ -61,29 +61,27 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
                              enum cmap_event *event, const struct cmap_how *how)
 {
   uint64_t fresh, before = 0;
-  struct cmap__call call;
-  enum cmap_status status;
+  struct cmap__plain plain;
+  bool found;
 
   if (cmap__unlikely(value == NULL ||
-                     !cmap__call_begin_u64(map, key, how, &call)))
+                     !cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return insert_any(map, key, value, old, event, how);
   memcpy(&fresh, value, sizeof fresh);
-  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (call.found) {
-    _Atomic uint64_t *word = call.place.slot + 1;
-    before = cmap__load_relaxed(word); /* lock held */
-    cmap__payload_store(word, fresh);
-  } else {
-    status = cmap__call_put_word(map, &call, fresh);
+  found = plain.peek.found;
+  if (found) {
+    before = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
+    cmap__payload_store(plain.peek.place.slot + 1, fresh);
+  } else if (cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.peek,
+                                             plain.probe.hash,
+                                             plain.probe.words[0], fresh))) {
+    cmap__table_unlock(&plain.locked);
+    return insert_any(map, key, value, old, event, how);
   }
-  cmap__call_unlock(&call);
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (call.found && old != NULL)
+  cmap__table_unlock(&plain.locked);
+  if (found && old != NULL)
     memcpy(old, &before, sizeof before);
-  cmap__set_event(event, call.found ? CMAP_UPDATED : CMAP_INSERTED);
+  cmap__set_event(event, found ? CMAP_UPDATED : CMAP_INSERTED);
   return CMAP_OK;
 }
 

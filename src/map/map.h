@@ -9,7 +9,7 @@
 #define CMAP__MAP_MAP_H
 
 #include "cmap.h"
-#include "table/read.h"
+#include "table/plain.h"
 #include "table/replace.h"
 #include "table/value.h"
 
@@ -80,26 +80,38 @@ CMAP__ALWAYS_INLINE enum cmap_status cmap__call_lock_as(struct cmap *map,
   return CMAP_OK;
 }
 
+/* What the fast paths of maps with `plain_u64` work on. */
+struct cmap__plain {
+  struct cmap__probe probe; /* hash, words[0] and boxed only */
+  struct cmap__peek peek;
+  struct cmap__locked locked;
+};
+
 /*
- * Begins a call on a map with `plain_u64`, without `how`. False if the key is
- * not one: cmap__call_begin then says what is wrong.
+ * Locks the key's shard if it is free, with the key looked for in its home
+ * group. False: nothing is held, and the caller begins anew with a call. No
+ * address of `plain` may leave the caller: then all of it is registers.
  */
-CMAP__ALWAYS_INLINE bool cmap__call_begin_u64(const struct cmap *map,
-                                              struct cmap_key key,
-                                              const struct cmap_how *how,
-                                              struct cmap__call *call)
+CMAP__ALWAYS_INLINE bool cmap__plain_lock(struct cmap *map, struct cmap_key key,
+                                          const struct cmap_how *how,
+                                          enum cmap__mode mode,
+                                          struct cmap__plain *plain)
 {
   if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
                      key.data == NULL || key.size != sizeof(uint64_t)))
     return false;
-  memcpy(call->probe.words, key.data, sizeof(uint64_t));
-  call->probe.hash =
-      cmap__hash_u64(&map->table.layout.hash_key, call->probe.words[0]);
-  call->probe.key = key;
-  call->probe.boxed = false;
-  call->patience.try_only = false;
-  call->patience.deadline_ns = CMAP__NO_DEADLINE;
-  return true;
+  memcpy(plain->probe.words, key.data, sizeof(uint64_t));
+  plain->probe.hash =
+      cmap__hash_u64(&map->table.layout.hash_key, plain->probe.words[0]);
+  plain->probe.boxed = false;
+  plain->peek = cmap__peek(&map->table, CMAP_U64, &plain->probe);
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->probe.hash,
+                                               mode, &plain->locked)))
+    return false;
+  if (cmap__likely(cmap__peek_holds(&plain->peek, plain->locked.shard)))
+    return true;
+  cmap__table_unlock(&plain->locked);
+  return false;
 }
 
 static inline void cmap__call_unlock(const struct cmap__call *call)

@@ -57,23 +57,20 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
                              const struct cmap_how *how)
 {
   const struct condition always = {NULL, NULL, NULL};
-  uint64_t words[2];
-  struct cmap__call call;
-  enum cmap_status status;
+  struct cmap__plain plain;
+  uint64_t value = 0;
+  bool found;
 
-  if (cmap__unlikely(!cmap__call_begin_u64(map, key, how, &call)))
+  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return remove_when(map, key, &always, old, how);
-  status = cmap__call_lock_as(map, &call, CMAP__WRITE, CMAP_U64);
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (call.found)
-    cmap__shard_take(&map->table.layout, call.locked.shard, &call.place, false,
-                     words);
-  cmap__call_unlock(&call);
-  if (!call.found)
+  found = plain.peek.found;
+  if (found)
+    value = cmap__plain_take(plain.locked.shard, &plain.peek);
+  cmap__table_unlock(&plain.locked);
+  if (!found)
     return CMAP_NOT_FOUND;
   if (old != NULL)
-    memcpy(old, &words[1], sizeof words[1]);
+    memcpy(old, &value, sizeof value);
   return CMAP_OK;
 }
 

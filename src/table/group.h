@@ -45,7 +45,7 @@ static inline unsigned cmap__zero_bytes(uint64_t word)
 }
 
 static inline unsigned cmap__group_match_swar(uint64_t lo, uint64_t hi,
-                                              uint8_t tag)
+                                              unsigned tag)
 {
   const uint64_t every = UINT64_C(0x0101010101010101) * tag;
   return (cmap__zero_bytes(lo ^ every) | (cmap__zero_bytes(hi ^ every) << 8)) &
@@ -53,7 +53,7 @@ static inline unsigned cmap__group_match_swar(uint64_t lo, uint64_t hi,
 }
 
 /* The slots whose tag is `tag`, as a mask. */
-static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, uint8_t tag)
+static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, unsigned tag)
 {
 #ifdef __SSE2__
   __m128i tags = _mm_set_epi64x((long long)hi, (long long)lo);
@@ -77,14 +77,14 @@ static inline unsigned cmap__group_full(uint64_t lo, uint64_t hi)
 }
 
 /* The tag of a slot. */
-static inline uint8_t cmap__group_tag(uint64_t lo, uint64_t hi, unsigned slot)
+static inline unsigned cmap__group_tag(uint64_t lo, uint64_t hi, unsigned slot)
 {
-  return (uint8_t)(slot < 8 ? lo >> (8 * slot) : hi >> (8 * (slot - 8)));
+  return (slot < 8 ? lo >> (8 * slot) : hi >> (8 * (slot - 8))) & 0xff;
 }
 
 /* The word with the slot's tag replaced; for slots 0-7 lo, else hi. */
 static inline uint64_t cmap__group_with_tag(uint64_t word, unsigned slot,
-                                            uint8_t tag)
+                                            unsigned tag)
 {
   unsigned shift = 8 * (slot & 7);
   return (word & ~(UINT64_C(0xff) << shift)) | ((uint64_t)tag << shift);

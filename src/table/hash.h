@@ -159,11 +159,13 @@ static inline uint64_t cmap__hash_u64(const struct cmap__hash_key *key,
  * tag. A key with tag 1 meets a false match in 2 of 256 slots, the others in 1
  * of 256; on average the chance rises from 1/256 to 1/254.
  */
-static inline uint8_t cmap__hash_tag(uint64_t hash)
+static inline unsigned cmap__hash_tag(uint64_t hash)
 {
+  /* Not as a byte: spilled to the stack it would be stored as one and loaded
+   * as a word, which waits for the store. */
   unsigned tag = hash & 0xff;
 
-  return (uint8_t)(tag + (tag == 0));
+  return tag + (tag == 0);
 }
 
 /* The overflow bit as a byte with that one bit set. */

@@ -195,6 +195,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   layout->owns_values = o->value_destroy != NULL;
   layout->owns_anything = layout->owns_values || layout->value_boxed ||
                           is_string_like(o->key_kind) || o->key_destroy != NULL;
+  layout->plain =
+      o->key_kind == CMAP_U64 && o->key_hash == NULL && layout->slot_words == 2;
   layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
                       o->value_clone == NULL;
   return CMAP_OK;

@@ -51,6 +51,7 @@
 struct cmap__layout {
   uint8_t kind;        /* enum cmap_key_kind */
   bool stores_hash;    /* word 0 is the hash */
+  bool plain;          /* table/plain.h has code for its slots */
   bool lock_free;      /* reads of keys that lie inline take no lock */
   bool value_boxed;    /* the slot holds a pointer to the value */
   bool owns_values;    /* value_destroy is set */

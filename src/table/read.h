@@ -211,8 +211,9 @@ cmap__read_round(const struct cmap__table *table,
  */
 struct cmap__peek {
   struct cmap__place place;
+  _Atomic uint64_t *slots; /* of the home group */
   uintptr_t block;
-  uint64_t hi;
+  uint64_t lo, hi;
   bool found;
   bool decided; /* found in the home group, or in no group */
 };
@@ -229,18 +230,18 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
   struct cmap__read read = cmap__read_begin(table, &shape, probe);
   struct cmap__peek peek = {.block = read.block};
   struct cmap__group *group = cmap__block_groups(read.block) + read.at;
-  uint64_t lo;
   unsigned match;
 
   peek.hi = cmap__load_acquire(&group->hi); /* [Q1] */
-  lo = cmap__load_acquire(&group->lo);      /* [Q2] */
+  peek.lo = cmap__load_acquire(&group->lo); /* [Q2] */
+  peek.slots =
+      cmap__block_slots(read.block) + read.at * CMAP__GROUP_SLOTS * slot_words;
   peek.place.group = group;
   peek.place.tag = cmap__hash_tag(probe->hash);
-  match = cmap__group_match(lo, peek.hi, peek.place.tag);
+  match = cmap__group_match(peek.lo, peek.hi, peek.place.tag);
   for (; match != 0; match &= match - 1) {
     unsigned index = (unsigned)__builtin_ctz(match);
-    _Atomic uint64_t *slot = cmap__block_slots(read.block) +
-                             (read.at * CMAP__GROUP_SLOTS + index) * slot_words;
+    _Atomic uint64_t *slot = peek.slots + index * slot_words;
     if (cmap__likely(cmap__key_equal(layout, kind, false, slot, probe))) {
       peek.place.slot = slot;
       peek.place.index = index;

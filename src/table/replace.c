@@ -4,6 +4,7 @@
 #include "table/replace.h"
 
 #include "base/check.h"
+#include "table/plain.h"
 
 /*
  * A shard is rebuilt when a key went past this many groups, which a fresh block
@@ -11,6 +12,9 @@
  */
 #define WORN_PROBES   3
 #define WORN_REMOVALS 8
+
+/* log2 of the groups below which a block grows by 4 instead of 2. */
+#define SMALL_BLOCK 4
 
 /* Entries that a block may hold before it makes room: 15/16 of its slots. */
 static size_t full_at(size_t slots)
@@ -74,12 +78,31 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
   cmap__pool_give(&table->pool, shard);
 }
 
+static void copy_all_plain(const struct cmap__layout *layout, uintptr_t from,
+                           uintptr_t to)
+{
+  size_t n = (size_t)1 << cmap__block_log2(from);
+  uint64_t key, value;
+
+  for (size_t at = 0; at < n; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(from, at);
+    while (cmap__plain_next(&entries, &key, &value))
+      cmap__plain_fill(to, cmap__hash_u64(&layout->hash_key, key), key, value);
+  }
+}
+
 static void copy_all(const struct cmap__layout *layout, uintptr_t from,
                      uintptr_t to)
 {
   struct cmap__cursor cursor = cmap__cursor_begin(from);
   struct cmap__place place;
 
+  if (cmap__block_is_empty(from))
+    return;
+  if (layout->plain) {
+    copy_all_plain(layout, from, to);
+    return;
+  }
   while (cmap__cursor_next(layout, &cursor, &place))
     cmap__block_fill(layout, to, place.slot,
                      cmap__slot_hash(layout, place.slot));
@@ -178,12 +201,30 @@ static uint64_t side_prefix(const struct split *split, size_t i,
   return split->hash ^ (UINT64_C(1) << (64 - *depth));
 }
 
+static void count_sides_plain(struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  uintptr_t block = split->old->block;
+  size_t n = (size_t)1 << cmap__block_log2(block);
+  uint64_t key, value;
+
+  for (size_t at = 0; at < n; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(block, at);
+    while (cmap__plain_next(&entries, &key, &value))
+      split->counts[side_of(split, cmap__hash_u64(&layout->hash_key, key))]++;
+  }
+}
+
 static void count_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
+  if (layout->plain && !cmap__block_is_empty(split->old->block)) {
+    count_sides_plain(split);
+    return;
+  }
   while (cmap__cursor_next(layout, &cursor, &place))
     split->counts[side_of(split, cmap__slot_hash(layout, place.slot))]++;
 }
@@ -221,18 +262,47 @@ static enum cmap_status take_sides(struct split *split)
   return status;
 }
 
-/* Steps 4 to 7. */
-static void move_to_sides(struct split *split)
+/* Step 4. */
+static void copy_to_sides_plain(struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  uintptr_t block = split->old->block;
+  size_t n = (size_t)1 << cmap__block_log2(block);
+  uint64_t key, value;
+
+  for (size_t at = 0; at < n; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(block, at);
+    while (cmap__plain_next(&entries, &key, &value)) {
+      uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
+      cmap__plain_fill(split->shards[side_of(split, hash)]->block, hash, key,
+                       value);
+    }
+  }
+}
+
+static void copy_to_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
+  if (layout->plain && !cmap__block_is_empty(split->old->block)) {
+    copy_to_sides_plain(split);
+    return;
+  }
   while (cmap__cursor_next(layout, &cursor, &place)) {
     uint64_t hash = cmap__slot_hash(layout, place.slot);
     cmap__block_fill(layout, split->shards[side_of(split, hash)]->block,
                      place.slot, hash);
   }
+}
+
+/* Steps 4 to 7. */
+static void move_to_sides(struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+
+  copy_to_sides(split);
   for (size_t i = 0; i < split->n; i++) {
     unsigned depth;
     uint64_t prefix = side_prefix(split, i, &depth);
@@ -272,21 +342,62 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
 }
 
 /*
+ * The bits in which the hashes of a block's entries differ from `hash`; if
+ * `bit` is among them, the others may be missing.
+ */
+static uint64_t differing_plain(const struct cmap__layout *layout,
+                                uintptr_t block, uint64_t hash, uint64_t bit)
+{
+  size_t n = (size_t)1 << cmap__block_log2(block);
+  uint64_t key, value, differ = 0;
+
+  for (size_t at = 0; at < n && (differ & bit) == 0; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(block, at);
+    while (cmap__plain_next(&entries, &key, &value))
+      differ |= cmap__hash_u64(&layout->hash_key, key) ^ hash;
+  }
+  return differ;
+}
+
+static uint64_t differing(const struct cmap__layout *layout, uintptr_t block,
+                          uint64_t hash, uint64_t bit)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(block);
+  struct cmap__place place;
+  uint64_t differ = 0;
+
+  if (layout->plain)
+    return differing_plain(layout, block, hash, bit);
+  while ((differ & bit) == 0 && cmap__cursor_next(layout, &cursor, &place))
+    differ |= cmap__slot_hash(layout, place.slot) ^ hash;
+  return differ;
+}
+
+/*
  * The depth at which the shard's hashes, and the new one, part; 0 if they are
  * all alike as far as a directory can see.
  */
 static unsigned parting_depth(const struct cmap__layout *layout,
                               const struct cmap__shard *shard, uint64_t hash)
 {
-  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
-  struct cmap__place place;
-  uint64_t differ = 0;
+  unsigned depth = cmap__shard_depth(shard);
+  uint64_t next_bit = UINT64_C(1) << (63 - depth); /* the first that may */
+  uint64_t differ = differing(layout, shard->block, hash, next_bit);
 
-  while (cmap__cursor_next(layout, &cursor, &place))
-    differ |= cmap__slot_hash(layout, place.slot) ^ hash;
   /* After a wrong prehash an entry may lie in a shard that is not its own. */
-  differ &= ~cmap__depth_mask(cmap__shard_depth(shard));
+  differ &= ~cmap__depth_mask(depth);
   return differ == 0 ? 0 : (unsigned)__builtin_clzll(differ) + 1;
+}
+
+/* log2 of the groups after 2^g. Small blocks grow fourfold: half as many
+ * entries are copied. */
+static int next_size(const struct cmap__layout *layout, int g)
+{
+  int next = g + (g < SMALL_BLOCK ? 2 : 1);
+
+  return g < layout->block_limit && next > layout->block_limit
+             ? layout->block_limit
+             : next;
 }
 
 enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
@@ -304,7 +415,7 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
     if (depth != 0 && cmap__directory_may_reach(&table->directory, depth))
       return cmap__shard_split(table, shard, hash, depth);
   }
-  return cmap__shard_resize(table, shard, g + 1);
+  return cmap__shard_resize(table, shard, next_size(layout, g));
 }
 
 bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes)

@@ -54,7 +54,7 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
                               struct cmap__place *place)
 {
   struct probe_walk walk = walk_begin(shard->block, probe->hash);
-  uint8_t tag = cmap__hash_tag(probe->hash);
+  unsigned tag = cmap__hash_tag(probe->hash);
 
   do {
     struct cmap__group *group = &walk.groups[walk.at];
@@ -160,7 +160,7 @@ bool cmap__shard_vacancy(const struct cmap__layout *layout,
 
 /* Stores a tag; hi is the word of an open section, and its new value comes. */
 static inline uint64_t store_tag(const struct cmap__place *place, uint64_t hi,
-                                 uint8_t tag)
+                                 unsigned tag)
 {
   uint64_t lo;
 

@@ -122,7 +122,7 @@ struct cmap__place {
   struct cmap__group *group;
   _Atomic uint64_t *slot;
   unsigned index;  /* of the slot in its group */
-  uint8_t tag;     /* of the key that was looked for */
+  unsigned tag;    /* of the key that was looked for */
   unsigned probes; /* groups visited on the way */
 };
 

@@ -234,7 +234,7 @@ static void every_hash_finds_its_own_tag_and_bit(void **state)
 {
   (void)state;
   for (uint64_t hash = 0; hash < 2048; hash++) {
-    uint8_t tag = cmap__hash_tag(hash);
+    uint8_t tag = (uint8_t)cmap__hash_tag(hash);
     uint64_t hi = cmap__group_with_tag(0, 10, tag);
 
     assert_int_equal(cmap__group_match(0, hi, tag), 1u << 10);

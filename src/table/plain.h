@@ -1,0 +1,170 @@
+/*
+ * Plain entries: a u64 key with our own hash, and one word of value, so that a
+ * slot is two words. What most maps are made of gets code of its own where it
+ * counts: storing, taking, and moving an entry to another block.
+ *
+ * Each function does what its namesake in table/shard.h does, and the rules
+ * there hold: the caller has the write lock, or is the only one to have the
+ * block.
+ */
+#ifndef CMAP__TABLE_PLAIN_H
+#define CMAP__TABLE_PLAIN_H
+
+#include "table/read.h"
+
+#define CMAP__PLAIN_WORDS 2
+/* Slots in a cache line. */
+#define CMAP__PLAIN_LINE                                                       \
+  (CMAP__CACHE_LINE / (CMAP__PLAIN_WORDS * (unsigned)sizeof(uint64_t)))
+
+/* Of the empty slots of a group (at least one), one in the preferred line if
+ * there is one; `slots` is the group's first. */
+static inline unsigned cmap__plain_choose(const _Atomic uint64_t *slots,
+                                          unsigned empty, uint64_t hash)
+{
+  const unsigned all = (1u << CMAP__PLAIN_LINE) - 1;
+  unsigned before =
+      (unsigned)((uintptr_t)slots / sizeof(uint64_t) / CMAP__PLAIN_WORDS) %
+      CMAP__PLAIN_LINE; /* slots of the line before the first */
+  unsigned want = before + cmap__preferred_slot(hash);
+  /* The line's slots as a mask that begins `before` bits early. */
+  unsigned line = all << (want - want % CMAP__PLAIN_LINE) >> before;
+  unsigned near = empty & line;
+
+  return (unsigned)__builtin_ctz(near != 0 ? near : empty);
+}
+
+/* The tag words of a group with the slot's tag set; the slot's was 0. */
+static inline void cmap__plain_set_tag(uint64_t *lo, uint64_t *hi,
+                                       unsigned index, unsigned tag)
+{
+  unsigned shift = 8 * (index & 7);
+
+  if (index < 8)
+    *lo |= (uint64_t)tag << shift;
+  else
+    *hi |= (uint64_t)tag << shift;
+}
+
+/*
+ * Stores an absent key into its home group, which is as the peek saw it. False:
+ * it has no free slot, or the shard is full.
+ */
+CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
+                                         const struct cmap__peek *peek,
+                                         uint64_t hash, uint64_t key,
+                                         uint64_t value)
+{
+  struct cmap__group *group = peek->place.group;
+  uint64_t lo = peek->lo, hi = peek->hi + CMAP__SEQ_ONE;
+  unsigned empty = cmap__group_empty(lo, hi);
+  /* Relaxed: we hold the lock. */
+  uint32_t inserted = cmap__load_relaxed(&shard->inserted);
+  _Atomic uint64_t *slot;
+  unsigned index;
+
+  if (cmap__unlikely(empty == 0 ||
+                     inserted - cmap__load_relaxed(&shard->removed) >=
+                         shard->limit))
+    return false;
+  index = cmap__plain_choose(peek->slots, empty, hash);
+  slot = peek->slots + index * CMAP__PLAIN_WORDS;
+  cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
+  cmap__store_relaxed(&shard->inserted, inserted + 1);
+  cmap__payload_store(slot, key);
+  cmap__payload_store(slot + 1, value);
+  cmap__plain_set_tag(&lo, &hi, index, cmap__hash_tag(hash));
+  cmap__payload_store(&group->lo, lo);
+  cmap__seq_close(&group->hi, hi);
+  return true;
+}
+
+/* Takes the entry that the peek found; returns its value. */
+CMAP__ALWAYS_INLINE uint64_t cmap__plain_take(struct cmap__shard *shard,
+                                              const struct cmap__peek *peek)
+{
+  struct cmap__group *group = peek->place.group;
+  uint64_t hi = peek->hi + CMAP__SEQ_ONE;
+  unsigned index = peek->place.index;
+  uint64_t clear = ~(UINT64_C(0xff) << (8 * (index & 7)));
+  uint64_t value;
+
+  cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
+  value = cmap__load_relaxed(peek->place.slot + 1); /* lock held */
+  if (index < 8)
+    cmap__payload_store(&group->lo, peek->lo & clear);
+  else
+    hi &= clear;
+  cmap__seq_close(&group->hi, hi);
+  cmap__store_relaxed(&shard->removed, cmap__load_relaxed(&shard->removed) + 1);
+  return value;
+}
+
+/* Puts an entry into a block that is being filled; there must be room. */
+static inline void cmap__plain_fill(uintptr_t block, uint64_t hash,
+                                    uint64_t key, uint64_t value)
+{
+  struct cmap__group *groups = cmap__block_groups(block);
+  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  uint64_t overflow = (uint64_t)cmap__hash_overflow_bit(hash)
+                      << CMAP__OVERFLOW_SHIFT;
+
+  /* Ends: there is room. */
+  for (size_t step = 1;; step++) {
+    struct cmap__group *group = &groups[at];
+    uint64_t lo = cmap__load_relaxed(&group->lo);
+    uint64_t hi = cmap__load_relaxed(&group->hi);
+    unsigned empty = cmap__group_empty(lo, hi);
+
+    if (cmap__likely(empty != 0)) {
+      _Atomic uint64_t *slots =
+          cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+      unsigned index = cmap__plain_choose(slots, empty, hash);
+      cmap__payload_store(slots + index * CMAP__PLAIN_WORDS, key);
+      cmap__payload_store(slots + index * CMAP__PLAIN_WORDS + 1, value);
+      cmap__plain_set_tag(&lo, &hi, index, cmap__hash_tag(hash));
+      cmap__payload_store(&group->lo, lo);
+      /* A late reader may look here: like all else, by release [Q1]. */
+      cmap__store_release(&group->hi, hi);
+      return;
+    }
+    cmap__store_release(&group->hi, hi | overflow); /* [Q1] */
+    at = (at + step) & mask;
+  }
+}
+
+/* The entries of one group of a block that the caller holds. */
+struct cmap__plain_group {
+  const _Atomic uint64_t *slots;
+  unsigned full; /* those not yet met */
+};
+
+static inline struct cmap__plain_group cmap__plain_group(uintptr_t block,
+                                                         size_t at)
+{
+  const struct cmap__group *group = cmap__block_groups(block) + at;
+  struct cmap__plain_group entries = {
+      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
+      cmap__group_full(cmap__load_relaxed(&group->lo),
+                       cmap__load_relaxed(&group->hi))};
+
+  return entries;
+}
+
+static inline bool cmap__plain_next(struct cmap__plain_group *entries,
+                                    uint64_t *key, uint64_t *value)
+{
+  const _Atomic uint64_t *slot;
+
+  if (entries->full == 0)
+    return false;
+  slot = entries->slots +
+         (unsigned)__builtin_ctz(entries->full) * CMAP__PLAIN_WORDS;
+  entries->full &= entries->full - 1;
+  *key = cmap__load_relaxed(slot); /* lock held */
+  *value = cmap__load_relaxed(slot + 1);
+  return true;
+}
+
+#endif

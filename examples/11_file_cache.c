@@ -148,7 +148,7 @@ static bool limit_the_wait(char *path)
   if (pthread_create(&thread, NULL, read_slowly, path) != 0)
     exit(1);
   do
-    must(cmap_store_stats(documents, &stats));
+    must(cmap_store_get_stats(documents, &stats));
   while (stats.running == 0);
   how = cmap_how_within(20000000);
   limited = cmap_store_get_or_create(documents, cmap_key_string(path), &handle,

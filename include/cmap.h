@@ -1462,8 +1462,9 @@ struct cmap_store_stats {
 /* Sums over all threads' counts, exact when no thread uses the store. Never
  * waits. CMAP_EINVAL: a NULL, or stats->size is not the library's. */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_store_stats(const struct cmap_store *store, struct cmap_store_stats *stats)
-    CMAP_SYMBOL(store_stats);
+cmap_store_get_stats(const struct cmap_store *store,
+                     struct cmap_store_stats *stats)
+    CMAP_SYMBOL(store_get_stats);
 
 /*
  * Tickets, for event loops: a construction that no thread waits for. Whoever

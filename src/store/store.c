@@ -155,8 +155,8 @@ size_t cmap_store_len(const struct cmap_store *store)
   return store == NULL ? 0 : cmap__load_relaxed(&store->objects);
 }
 
-enum cmap_status cmap_store_stats(const struct cmap_store *store,
-                                  struct cmap_store_stats *stats)
+enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
+                                      struct cmap_store_stats *stats)
 {
   struct cmap_store_stats now = {.size = sizeof now};
   const struct cmap__counts *counts;

@@ -149,13 +149,38 @@ static void reader_gives_up(struct cmap__shardlock *lock)
     wake_writer(lock);
 }
 
+/*
+ * How hot the lock is that this thread last had to wait for: grows while it has
+ * to wait for the same one again and again. Who waits longer before it looks
+ * lets the other thread do many operations in a row, with the cache lines at
+ * hand; where locks are met by chance a short wait is best. One counter, two
+ * threads: 50 Mops/s against 16.
+ */
+static _Thread_local struct {
+  const struct cmap__shardlock *lock;
+  unsigned degree;
+} hot __attribute__((tls_model("initial-exec")));
+
+#define HOTTEST 5
+
+static unsigned heat(const struct cmap__shardlock *lock)
+{
+  if (hot.lock != lock) {
+    hot.lock = lock;
+    hot.degree = 0;
+  } else if (hot.degree < HOTTEST) {
+    hot.degree++;
+  }
+  return hot.degree;
+}
+
 /* One round of waiting awake; false when it is time to park. */
-static bool spin(unsigned *rounds)
+static bool spin(unsigned *rounds, unsigned degree)
 {
   if (*rounds >= PAUSE_ROUNDS + YIELD_ROUNDS)
     return false;
   if (*rounds < PAUSE_ROUNDS) {
-    for (unsigned i = 0; i < 1u << *rounds; i++)
+    for (unsigned i = 0; i < 1u << (*rounds + degree); i++)
       cmap__pause();
   } else {
     sched_yield();
@@ -240,6 +265,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
                                                struct cmap__lock_wait *wait)
 {
   struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
+  unsigned degree = heat(lock);
   bool announced = false;
   unsigned rounds = 0;
 
@@ -265,7 +291,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     if (result != CMAP__LOCK_OK)
       return give_up(lock, mode, announced, result);
     wait->waited = true;
-    if (spin(&rounds))
+    if (spin(&rounds, degree))
       continue;
     if (obstacles == FULL) {
       nap(lock, word, wait->deadline_ns);

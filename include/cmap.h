@@ -753,9 +753,10 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   With CMAP_TRY every "waits" and every "EDEADLK" is CMAP_BUSY. "Waits" ends
  *   with CMAP_EDEADLK if it would never end (see Deadlock).
  *   [1] Where reads are lock-free (section 1), also the hit of insert_new and
- *   of get_or_insert; else get and contains are as view, and such hits as all
- *   that writes. "May wait": for the key that is held, and for those that lie
- *   in the same group of 11 entries.
+ *   of get_or_insert. Elsewhere get, contains and the hit of
+ *   get_or_insert_with_unlocked are as view, and the other hits as all that
+ *   writes. "May wait": for the key that is held, and for those that lie in
+ *   the same group of 11 entries.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in

@@ -60,6 +60,22 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
   }
 }
 
+void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
+                       struct cmap__shard *shard, struct cmap__call *call)
+{
+  memcpy(call->probe.words, key.data, sizeof(uint64_t));
+  call->probe.hash = hash;
+  call->probe.key = key;
+  call->probe.boxed = false;
+  call->patience.try_only = false;
+  call->patience.deadline_ns = CMAP__NO_DEADLINE;
+  call->locked.shard = shard;
+  call->locked.mode = CMAP__WRITE;
+  call->locked.borrowed = false;
+  call->found =
+      cmap__shard_find(&map->table.layout, shard, &call->probe, &call->place);
+}
+
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,
                                                  unsigned kind,
                                                  const struct cmap__call *call,

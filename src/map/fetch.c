@@ -97,22 +97,41 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   return fetch_locked(map, &call, small, operation, operand, before);
 }
 
+static CMAP__NOINLINE enum cmap_status
+fetch_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
+              struct cmap__shard *shard, enum operation operation,
+              uint64_t operand, uint64_t *before)
+{
+  struct cmap__call call;
+
+  cmap__call_resume(map, key, hash, shard, &call);
+  return fetch_locked(map, &call, false, operation, operand, before);
+}
+
 CMAP__ALWAYS_INLINE enum cmap_status
 fetch(struct cmap *map, struct cmap_key key, enum operation operation,
       uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
   struct cmap__plain plain;
-  uint64_t old;
+  enum cmap__plain_state state =
+      cmap__plain_lock(map, key, how, CMAP__WRITE, &plain);
+  uint64_t old = 0;
 
-  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
     return fetch_any(map, key, operation, operand, before, how);
-  if (cmap__unlikely(!plain.peek.found)) {
-    cmap__table_unlock(&plain.locked);
-    return fetch_any(map, key, operation, operand, before, how);
+  if (cmap__unlikely(state == CMAP__PLAIN_LOCKED))
+    return fetch_resumed(map, key, plain.probe.hash, plain.locked.shard,
+                         operation, operand, before);
+  if (cmap__likely(plain.peek.found)) {
+    old = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
+    cmap__payload_store(plain.peek.place.slot + 1,
+                        combine(operation, old, operand));
+  } else if (!cmap__plain_put(plain.locked.shard, &plain.peek, plain.probe.hash,
+                              plain.probe.words[0],
+                              combine(operation, 0, operand))) {
+    return fetch_resumed(map, key, plain.probe.hash, plain.locked.shard,
+                         operation, operand, before);
   }
-  old = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
-  cmap__payload_store(plain.peek.place.slot + 1,
-                      combine(operation, old, operand));
   cmap__table_unlock(&plain.locked);
   if (before != NULL)
     *before = old;

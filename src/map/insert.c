@@ -29,12 +29,28 @@ static enum cmap_status store(struct cmap *map, struct cmap__call *call,
   return status;
 }
 
+/* The write lock is taken, and the key looked for. */
+static enum cmap_status insert_locked(struct cmap *map, struct cmap__call *call,
+                                      const void *value, void *old,
+                                      enum cmap_event *event)
+{
+  struct cmap__value_image before;
+  enum cmap_status status = store(map, call, value, before.words);
+
+  cmap__call_unlock(call);
+  if (status != CMAP_OK)
+    return status;
+  if (call->found)
+    cmap__value_words_release(&map->table.layout, before.words, old);
+  cmap__set_event(event, call->found ? CMAP_UPDATED : CMAP_INSERTED);
+  return CMAP_OK;
+}
+
 /* Any map, any `how`. */
 static CMAP__NOINLINE enum cmap_status
 insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
            enum cmap_event *event, const struct cmap_how *how)
 {
-  struct cmap__value_image before;
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -45,14 +61,18 @@ insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
-  status = store(map, &call, value, before.words);
-  cmap__call_unlock(&call);
-  if (status != CMAP_OK)
-    return status;
-  if (call.found)
-    cmap__value_words_release(&map->table.layout, before.words, old);
-  cmap__set_event(event, call.found ? CMAP_UPDATED : CMAP_INSERTED);
-  return CMAP_OK;
+  return insert_locked(map, &call, value, old, event);
+}
+
+static CMAP__NOINLINE enum cmap_status
+insert_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
+               struct cmap__shard *shard, const void *value, void *old,
+               enum cmap_event *event)
+{
+  struct cmap__call call;
+
+  cmap__call_resume(map, key, hash, shard, &call);
+  return insert_locked(map, &call, value, old, event);
 }
 
 /* On maps with `plain_u64` the value is one word, which one store changes. */
@@ -62,26 +82,29 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
 {
   uint64_t fresh, before = 0;
   struct cmap__plain plain;
-  bool found;
+  enum cmap__plain_state state =
+      cmap__likely(value != NULL)
+          ? cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)
+          : CMAP__PLAIN_NOTHING;
 
-  if (cmap__unlikely(value == NULL ||
-                     !cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
     return insert_any(map, key, value, old, event, how);
   memcpy(&fresh, value, sizeof fresh);
-  found = plain.peek.found;
-  if (found) {
+  if (cmap__unlikely(state == CMAP__PLAIN_LOCKED) ||
+      (!plain.peek.found &&
+       cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.peek,
+                                       plain.probe.hash, plain.probe.words[0],
+                                       fresh))))
+    return insert_resumed(map, key, plain.probe.hash, plain.locked.shard, value,
+                          old, event);
+  if (plain.peek.found) {
     before = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
     cmap__payload_store(plain.peek.place.slot + 1, fresh);
-  } else if (cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.peek,
-                                             plain.probe.hash,
-                                             plain.probe.words[0], fresh))) {
-    cmap__table_unlock(&plain.locked);
-    return insert_any(map, key, value, old, event, how);
   }
   cmap__table_unlock(&plain.locked);
-  if (found && old != NULL)
+  if (plain.peek.found && old != NULL)
     memcpy(old, &before, sizeof before);
-  cmap__set_event(event, found ? CMAP_UPDATED : CMAP_INSERTED);
+  cmap__set_event(event, plain.peek.found ? CMAP_UPDATED : CMAP_INSERTED);
   return CMAP_OK;
 }
 

@@ -10,41 +10,32 @@ struct condition {
   const void *expected;
 };
 
-static CMAP__NOINLINE enum cmap_status
-remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
-            void *old, const struct cmap_how *how)
+/* The write lock is taken, and the key looked for. */
+static enum cmap_status remove_locked(struct cmap *map, struct cmap__call *call,
+                                      const struct condition *when, void *old)
 {
-  const struct cmap__layout *layout;
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__shard *shard = call->locked.shard;
   struct cmap__slot_image image;
-  struct cmap__call call;
   struct cmap__hold hold;
   bool yes = true;
-  enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
-  if (status != CMAP_OK)
-    return status;
-  layout = &map->table.layout;
-  status = cmap__call_lock(map, &call, CMAP__WRITE);
-  if (status != CMAP_OK)
-    return status;
-  if (call.found && when->test != NULL) {
-    cmap__call_open_for_user(map, &call, &hold);
-    yes = when->test(cmap__call_key(map, &call), cmap__call_value(map, &call),
+  if (call->found && when->test != NULL) {
+    cmap__call_open_for_user(map, call, &hold);
+    yes = when->test(cmap__call_key(map, call), cmap__call_value(map, call),
                      when->ctx);
     if (yes)
-      cmap__shard_take(layout, call.locked.shard, &call.place, true,
-                       image.words);
-    cmap__call_close_for_user(&call, &hold);
-  } else if (call.found) {
+      cmap__shard_take(layout, shard, &call->place, true, image.words);
+    cmap__call_close_for_user(call, &hold);
+  } else if (call->found) {
     if (when->expected != NULL)
-      yes = cmap__value_equal(layout, cmap__call_value(map, &call),
+      yes = cmap__value_equal(layout, cmap__call_value(map, call),
                               when->expected);
     if (yes)
-      cmap__shard_take(layout, call.locked.shard, &call.place, false,
-                       image.words);
+      cmap__shard_take(layout, shard, &call->place, false, image.words);
   }
-  cmap__call_unlock(&call);
-  if (!call.found)
+  cmap__call_unlock(call);
+  if (!call->found)
     return CMAP_NOT_FOUND;
   if (!yes)
     return CMAP_MISMATCH;
@@ -53,21 +44,50 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
   return CMAP_OK;
 }
 
+static CMAP__NOINLINE enum cmap_status
+remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
+            void *old, const struct cmap_how *how)
+{
+  struct cmap__call call;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+
+  if (status == CMAP_OK)
+    status = cmap__call_lock(map, &call, CMAP__WRITE);
+  if (status != CMAP_OK)
+    return status;
+  return remove_locked(map, &call, when, old);
+}
+
+static const struct condition always = {NULL, NULL, NULL};
+
+static CMAP__NOINLINE enum cmap_status
+remove_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
+               struct cmap__shard *shard, void *old)
+{
+  struct cmap__call call;
+
+  cmap__call_resume(map, key, hash, shard, &call);
+  return remove_locked(map, &call, &always, old);
+}
+
 enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
                              const struct cmap_how *how)
 {
-  const struct condition always = {NULL, NULL, NULL};
   struct cmap__plain plain;
   uint64_t value = 0;
-  bool found;
 
-  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  switch (cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)) {
+  case CMAP__PLAIN_NOTHING:
     return remove_when(map, key, &always, old, how);
-  found = plain.peek.found;
-  if (found)
+  case CMAP__PLAIN_LOCKED:
+    return remove_resumed(map, key, plain.probe.hash, plain.locked.shard, old);
+  default:
+    break;
+  }
+  if (plain.peek.found)
     value = cmap__plain_take(plain.locked.shard, &plain.peek);
   cmap__table_unlock(&plain.locked);
-  if (!found)
+  if (!plain.peek.found)
     return CMAP_NOT_FOUND;
   if (old != NULL)
     memcpy(old, &value, sizeof value);

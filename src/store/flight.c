@@ -67,48 +67,37 @@ static struct timespec timespec_of(uint64_t ns)
   return time;
 }
 
-/* Waits once, mutex held. CMAP_EDEADLK if that would never end. */
-static enum cmap_status wait_once(struct cmap__flight *flight,
-                                  struct cmap__wait *wait, uint64_t deadline_ns)
+/* Waits once, mutex held. */
+static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
 {
-  bool holds = cmap__hold_any();
-
-  if (holds && cmap__deadlock_enter(wait) == CMAP__LOCK_DEADLOCK)
-    return CMAP_EDEADLK;
   if (deadline_ns == CMAP__NO_DEADLINE) {
     pthread_cond_wait(&flight->changed, &flight->mutex);
   } else {
     struct timespec until = timespec_of(deadline_ns);
     pthread_cond_timedwait(&flight->changed, &flight->mutex, &until);
   }
-  if (holds)
-    cmap__deadlock_leave(wait);
-  return CMAP_OK;
 }
 
-/* Waits while somebody builds, mutex held. */
+/* Waits while somebody builds, mutex held; *published: `wait` is. */
 static enum cmap_status
 wait_while_running(struct cmap__flight *flight,
-                   const struct cmap__patience *patience)
+                   const struct cmap__patience *patience,
+                   struct cmap__wait *wait, bool *published)
 {
-  struct cmap__wait wait = {
-      .object = flight,
-      .mode = CMAP__WRITE,
-      .timed = patience->deadline_ns != CMAP__NO_DEADLINE,
-  };
-
   /* Ends: when the builder does, or with the deadline. */
   while (flight->state == CMAP__FLIGHT_RUNNING) {
-    enum cmap_status status;
     if (patience->try_only)
       return CMAP_BUSY;
     if (cmap__hold_find(flight, 0) != NULL)
       return CMAP_EDEADLK; /* we are the builder */
-    if (wait.timed && cmap__now_ns() >= patience->deadline_ns)
+    if (wait->timed && cmap__now_ns() >= patience->deadline_ns)
       return CMAP_TIMEDOUT;
-    status = wait_once(flight, &wait, patience->deadline_ns);
-    if (status != CMAP_OK)
-      return status;
+    if (!*published && cmap__hold_any()) {
+      if (cmap__deadlock_enter(wait) == CMAP__LOCK_DEADLOCK)
+        return CMAP_EDEADLK;
+      *published = true; /* it is no lock that readers may be let in to */
+    }
+    wait_once(flight, patience->deadline_ns);
   }
   return CMAP_OK;
 }
@@ -117,7 +106,13 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
                                    const struct cmap__patience *patience,
                                    struct cmap__object **header, bool *mine)
 {
+  struct cmap__wait wait = {
+      .object = flight,
+      .mode = CMAP__WRITE,
+      .timed = patience->deadline_ns != CMAP__NO_DEADLINE,
+  };
   enum cmap_status status;
+  bool published = false;
   int cancel;
 
   *mine = false;
@@ -126,7 +121,9 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   cmap__add_relaxed(&flight->store->waiters, 1);
   pthread_mutex_lock(&flight->mutex);
-  status = wait_while_running(flight, patience);
+  status = wait_while_running(flight, patience, &wait, &published);
+  if (published)
+    cmap__deadlock_leave(&wait);
   flight->waiters--;
   cmap__sub_relaxed(&flight->store->waiters, 1);
   if (status == CMAP_OK && flight->state == CMAP__FLIGHT_OPEN) {

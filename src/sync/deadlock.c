@@ -151,18 +151,37 @@ static enum cmap__lock_result admit_readers(struct cmap__wait *from)
   return result;
 }
 
+/* The search. */
+static enum cmap__lock_result verdict(struct cmap__wait *wait)
+{
+  if (wait->next == NULL && wait->prev == NULL) /* nobody else waits */
+    return edge_between(wait, wait->holder) == HARD_EDGE ? CMAP__LOCK_DEADLOCK
+                                                         : CMAP__LOCK_OK;
+  return closes_cycle(wait) ? CMAP__LOCK_DEADLOCK : admit_readers(wait);
+}
+
 enum cmap__lock_result cmap__deadlock_enter(struct cmap__wait *wait)
 {
-  enum cmap__lock_result result = CMAP__LOCK_OK;
+  enum cmap__lock_result result;
 
   wait->holder = &cmap__self;
   wait->admitted = false;
   pthread_mutex_lock(&mutex);
   link_wait(wait);
-  if (wait->next != NULL) /* somebody else waits */
-    result = closes_cycle(wait) ? CMAP__LOCK_DEADLOCK : admit_readers(wait);
+  result = verdict(wait);
   if (result != CMAP__LOCK_OK)
     unlink_wait(wait);
+  pthread_mutex_unlock(&mutex);
+  return result;
+}
+
+enum cmap__lock_result cmap__deadlock_again(struct cmap__wait *wait)
+{
+  enum cmap__lock_result result;
+
+  pthread_mutex_lock(&mutex);
+  wait->admitted = false; /* another reader may have had the turn */
+  result = admit_readers(wait);
   pthread_mutex_unlock(&mutex);
   return result;
 }

@@ -7,8 +7,8 @@
  *
  *   Exact     The search follows waits to those who hold, now, what is waited
  *             for, and goes only through threads whose wait is published:
- *             their holds cannot change, since they are parked, or on their
- *             way to the mutex. All members of a cycle but the last are in
+ *             their holds do not change before it is taken back, under the
+ *             mutex. All members of a cycle but the last are in
  *             that state when the last one searches, so that it sees the whole
  *             cycle; and what it sees is one: each of its members would wait
  *             again for the next.
@@ -55,11 +55,22 @@ struct cmap__wait {
 
 /*
  * The calling thread is about to park.
- *   CMAP__LOCK_OK        the wait is published: park, then cmap__deadlock_leave
+ *   CMAP__LOCK_OK        the wait is published, until cmap__deadlock_leave
  *   CMAP__LOCK_DEADLOCK  it would never end; not published
  *   CMAP__LOCK_AGAIN     the lock may be had now: look again; not published
+ *
+ * Published it stays while the thread wakes up, looks, and parks again: to
+ * enter anew would make it the one who closes a circle that another has closed
+ * meanwhile. That it runs in between is no matter: what it holds, and what it
+ * wants, stays the same.
  */
 enum cmap__lock_result cmap__deadlock_enter(struct cmap__wait *wait);
+
+/*
+ * The thread of a published wait is about to park once more. CMAP__LOCK_OK, or
+ * CMAP__LOCK_AGAIN as above, but still published.
+ */
+enum cmap__lock_result cmap__deadlock_again(struct cmap__wait *wait);
 
 void cmap__deadlock_leave(struct cmap__wait *wait);
 

@@ -106,7 +106,8 @@ static void relieve(struct cmap__table *table, struct cmap__shard **shard,
 /* Waiting for the shard of a hash. */
 struct table_wait {
   struct cmap__lock_wait wait; /* first */
-  struct cmap__wait published;
+  struct cmap__wait wanted;
+  bool published; /* is `wanted`? */
   const struct cmap__table *table;
   const struct cmap__shard *shard;
   uint64_t deadline_ns; /* the caller's */
@@ -118,12 +119,17 @@ static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
   struct table_wait *wait = (struct table_wait *)lock_wait;
   enum cmap__lock_result result;
 
-  if (cmap__directory_shard(&wait->table->directory, wait->published.hash) !=
+  if (cmap__directory_shard(&wait->table->directory, wait->wanted.hash) !=
       wait->shard)
     return CMAP__LOCK_MOVED;
   if (!CMAP_DETECT || !cmap__hold_any())
     return CMAP__LOCK_OK;
-  result = cmap__deadlock_enter(&wait->published);
+  if (wait->published) {
+    result = cmap__deadlock_again(&wait->wanted);
+  } else {
+    result = cmap__deadlock_enter(&wait->wanted);
+    wait->published = result == CMAP__LOCK_OK;
+  }
   if (result == CMAP__LOCK_OK) {
     uint64_t soon = cmap__now_ns() + LOOK_AGAIN_NS;
     if (soon < wait->deadline_ns)
@@ -134,11 +140,7 @@ static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
 
 static void after_park(struct cmap__lock_wait *lock_wait)
 {
-  struct table_wait *wait = (struct table_wait *)lock_wait;
-
-  lock_wait->deadline_ns = wait->deadline_ns;
-  if (CMAP_DETECT && cmap__hold_any())
-    cmap__deadlock_leave(&wait->published);
+  lock_wait->deadline_ns = ((struct table_wait *)lock_wait)->deadline_ns;
 }
 
 static enum cmap_status status_of(enum cmap__lock_result result)
@@ -189,14 +191,16 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
   wait.wait.already_reads = own != NULL;
   wait.wait.before_park = before_park;
   wait.wait.after_park = after_park;
-  wait.published.object = table;
-  wait.published.hash = hash;
-  wait.published.mode = mode;
-  wait.published.timed = wait.deadline_ns != CMAP__NO_DEADLINE;
-  wait.published.lock = &shard->lock;
+  wait.wanted.object = table;
+  wait.wanted.hash = hash;
+  wait.wanted.mode = mode;
+  wait.wanted.timed = wait.deadline_ns != CMAP__NO_DEADLINE;
+  wait.wanted.lock = &shard->lock;
   result = mode == CMAP__WRITE
                ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
                : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
+  if (wait.published)
+    cmap__deadlock_leave(&wait.wanted);
   *moved = result == CMAP__LOCK_MOVED;
   if (wait.wait.waited && result == CMAP__LOCK_OK)
     count_wait(shard, hash);

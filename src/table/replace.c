@@ -201,18 +201,37 @@ static uint64_t side_prefix(const struct split *split, size_t i,
   return split->hash ^ (UINT64_C(1) << (64 - *depth));
 }
 
-static void count_sides_plain(struct split *split)
+/* A split into two, of plain entries: a bit of the hash tells the side. */
+static bool is_plain_halving(const struct split *split)
 {
-  const struct cmap__layout *layout = &split->table->layout;
-  uintptr_t block = split->old->block;
-  size_t n = (size_t)1 << cmap__block_log2(block);
+  return split->table->layout.plain && split->n == 2 &&
+         !cmap__block_is_empty(split->old->block);
+}
+
+static unsigned half_of(const struct split *split, uint64_t key)
+{
+  uint64_t hash = cmap__hash_u64(&split->table->layout.hash_key, key);
+
+  return (unsigned)((hash ^ split->hash) >> (64 - split->to)) & 1;
+}
+
+/* Groups by which a halving guesses how even it will be. */
+#define SAMPLE 4
+
+/* Half of them on each side, or so; counts what it has looked at. */
+static bool halves_look_even(struct split *split)
+{
+  size_t n = (size_t)1 << cmap__block_log2(split->old->block);
+  uint32_t counts[2] = {0, 0};
   uint64_t key, value;
 
-  for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(block, at);
+  for (size_t at = 0; at < n && at < SAMPLE; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
     while (cmap__plain_next(&entries, &key, &value))
-      split->counts[side_of(split, cmap__hash_u64(&layout->hash_key, key))]++;
+      counts[half_of(split, key)]++;
   }
+  return counts[0] >= (counts[0] + counts[1]) / 8 &&
+         counts[1] >= (counts[0] + counts[1]) / 8;
 }
 
 static void count_sides(struct split *split)
@@ -221,10 +240,16 @@ static void count_sides(struct split *split)
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
-  if (layout->plain && !cmap__block_is_empty(split->old->block)) {
-    count_sides_plain(split);
+  /* Two full-size blocks hold whatever one did, and are right for even halves:
+   * then a guess will do. */
+  if (is_plain_halving(split) &&
+      cmap__block_log2(split->old->block) == layout->block_limit &&
+      halves_look_even(split)) {
+    split->counts[0] = split->counts[1] =
+        (uint32_t)cmap__shard_count(split->old) / 2;
     return;
   }
+
   while (cmap__cursor_next(layout, &cursor, &place))
     split->counts[side_of(split, cmap__slot_hash(layout, place.slot))]++;
 }
@@ -262,32 +287,38 @@ static enum cmap_status take_sides(struct split *split)
   return status;
 }
 
-/* Step 4. */
-static void copy_to_sides_plain(struct split *split)
+/* Step 4 of a halving, which counts the sides on the way. */
+static void copy_to_halves(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
-  uintptr_t block = split->old->block;
-  size_t n = (size_t)1 << cmap__block_log2(block);
+  const uintptr_t blocks[2] = {split->shards[0]->block,
+                               split->shards[1]->block};
+  size_t n = (size_t)1 << cmap__block_log2(split->old->block);
+  uint32_t counts[2] = {0, 0};
   uint64_t key, value;
 
   for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(block, at);
+    struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
     while (cmap__plain_next(&entries, &key, &value)) {
       uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
-      cmap__plain_fill(split->shards[side_of(split, hash)]->block, hash, key,
-                       value);
+      unsigned half = (unsigned)((hash ^ split->hash) >> (64 - split->to)) & 1;
+      counts[half]++;
+      cmap__plain_fill(blocks[half], hash, key, value);
     }
   }
+  split->counts[0] = counts[0];
+  split->counts[1] = counts[1];
 }
 
+/* Step 4. */
 static void copy_to_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
-  if (layout->plain && !cmap__block_is_empty(split->old->block)) {
-    copy_to_sides_plain(split);
+  if (is_plain_halving(split)) {
+    copy_to_halves(split);
     return;
   }
   while (cmap__cursor_next(layout, &cursor, &place)) {

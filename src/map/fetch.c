@@ -120,17 +120,15 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
   if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
     return fetch_any(map, key, operation, operand, before, how);
   if (cmap__unlikely(state == CMAP__PLAIN_LOCKED))
-    return fetch_resumed(map, key, plain.probe.hash, plain.locked.shard,
-                         operation, operand, before);
-  if (cmap__likely(plain.peek.found)) {
-    old = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
-    cmap__payload_store(plain.peek.place.slot + 1,
-                        combine(operation, old, operand));
-  } else if (!cmap__plain_put(plain.locked.shard, &plain.peek, plain.probe.hash,
-                              plain.probe.words[0],
-                              combine(operation, 0, operand))) {
-    return fetch_resumed(map, key, plain.probe.hash, plain.locked.shard,
-                         operation, operand, before);
+    return fetch_resumed(map, key, plain.hash, plain.locked.shard, operation,
+                         operand, before);
+  if (cmap__likely(plain.look.found)) {
+    old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
+    cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
+  } else if (!cmap__plain_put(plain.locked.shard, &plain.look, plain.hash,
+                              plain.key, combine(operation, 0, operand))) {
+    return fetch_resumed(map, key, plain.hash, plain.locked.shard, operation,
+                         operand, before);
   }
   cmap__table_unlock(&plain.locked);
   if (before != NULL)

@@ -155,23 +155,23 @@ cmap__held_at_once(struct cmap *map, struct cmap_key key,
 
   if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
     return NULL;
-  if (cmap__unlikely(state != CMAP__PLAIN_LOOKED || !plain.peek.found)) {
+  if (cmap__unlikely(state != CMAP__PLAIN_LOOKED || !plain.look.found)) {
     cmap__table_unlock(&plain.locked);
     return NULL;
   }
   cmap__self.free = held->record.hold.outer;
   held->map = map;
   held->locked = plain.locked;
-  held->hash = plain.probe.hash;
+  held->hash = plain.hash;
   held->occupied = true;
-  held->place.group = plain.peek.place.group; /* the tag is for free slots */
-  held->place.slot = plain.peek.place.slot;
-  held->place.index = plain.peek.place.index;
+  held->place.group = plain.look.group; /* the tag is for free slots */
+  held->place.slot = plain.look.slot;
+  held->place.index = plain.look.index;
   cmap__held_clear(held);
   cmap__held_link(held);
   if (mode == CMAP__WRITE) {
-    (void)cmap__seq_open_for_user(&plain.peek.place.group->hi);
-    held->opened = plain.peek.place.group;
+    (void)cmap__seq_open_for_user(&plain.look.group->hi);
+    held->opened = plain.look.group;
   }
   return held;
 }

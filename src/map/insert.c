@@ -91,20 +91,19 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
     return insert_any(map, key, value, old, event, how);
   memcpy(&fresh, value, sizeof fresh);
   if (cmap__unlikely(state == CMAP__PLAIN_LOCKED) ||
-      (!plain.peek.found &&
-       cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.peek,
-                                       plain.probe.hash, plain.probe.words[0],
-                                       fresh))))
-    return insert_resumed(map, key, plain.probe.hash, plain.locked.shard, value,
-                          old, event);
-  if (plain.peek.found) {
-    before = cmap__load_relaxed(plain.peek.place.slot + 1); /* lock held */
-    cmap__payload_store(plain.peek.place.slot + 1, fresh);
+      (!plain.look.found &&
+       cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look,
+                                       plain.hash, plain.key, fresh))))
+    return insert_resumed(map, key, plain.hash, plain.locked.shard, value, old,
+                          event);
+  if (plain.look.found) {
+    before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
+    cmap__payload_store(plain.look.slot + 1, fresh);
   }
   cmap__table_unlock(&plain.locked);
-  if (plain.peek.found && old != NULL)
+  if (plain.look.found && old != NULL)
     memcpy(old, &before, sizeof before);
-  cmap__set_event(event, plain.peek.found ? CMAP_UPDATED : CMAP_INSERTED);
+  cmap__set_event(event, plain.look.found ? CMAP_UPDATED : CMAP_INSERTED);
   return CMAP_OK;
 }
 

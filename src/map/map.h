@@ -10,6 +10,7 @@
 
 #include "cmap.h"
 #include "table/plain.h"
+#include "table/read.h"
 #include "table/replace.h"
 #include "table/value.h"
 
@@ -82,22 +83,27 @@ CMAP__ALWAYS_INLINE enum cmap_status cmap__call_lock_as(struct cmap *map,
 
 /* What the fast paths of maps with `plain_u64` work on. */
 struct cmap__plain {
-  struct cmap__probe probe; /* hash, words[0] and boxed only */
-  struct cmap__peek peek;
+  uint64_t key, hash;
   struct cmap__locked locked;
+  struct cmap__plain_look look;
 };
 
 /* How far cmap__plain_lock has come. */
 enum cmap__plain_state {
   CMAP__PLAIN_NOTHING, /* nothing is held: begin anew with a call */
   CMAP__PLAIN_LOCKED,  /* the shard is: go on with cmap__call_resume */
-  CMAP__PLAIN_LOOKED   /* and the peek holds */
+  CMAP__PLAIN_LOOKED   /* and the look says whether the key is there */
 };
 
 /*
- * Locks the key's shard if it is free, with the key looked for in its home
- * group. No address of `plain` may leave the caller: then all of it is
- * registers, where copies through memory cost up to 10 ns.
+ * Locks the key's shard if it is free, and looks for the key in its home group.
+ * No address of `plain` may leave the caller: then all of it is registers,
+ * where copies through memory cost up to 10 ns.
+ *
+ * First the lock, then the search: with so little code between them this beats
+ * the other order (13.4 against 15.0 ns), and with two threads at one key by
+ * far (60 against 38 Mops/s), since no line is asked for that another thread
+ * is about to write.
  */
 CMAP__ALWAYS_INLINE enum cmap__plain_state
 cmap__plain_lock(struct cmap *map, struct cmap_key key,
@@ -107,17 +113,15 @@ cmap__plain_lock(struct cmap *map, struct cmap_key key,
   if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
                      key.data == NULL || key.size != sizeof(uint64_t)))
     return CMAP__PLAIN_NOTHING;
-  memcpy(plain->probe.words, key.data, sizeof(uint64_t));
-  plain->probe.hash =
-      cmap__hash_u64(&map->table.layout.hash_key, plain->probe.words[0]);
-  plain->probe.boxed = false;
-  plain->peek = cmap__peek(&map->table, CMAP_U64, &plain->probe);
-  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->probe.hash,
-                                               mode, &plain->locked)))
+  memcpy(&plain->key, key.data, sizeof(uint64_t));
+  plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
+  cmap__plain_prefetch(&map->table.directory, plain->hash);
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->hash, mode,
+                                               &plain->locked)))
     return CMAP__PLAIN_NOTHING;
-  return cmap__likely(cmap__peek_holds(&plain->peek, plain->locked.shard))
-             ? CMAP__PLAIN_LOOKED
-             : CMAP__PLAIN_LOCKED;
+  plain->look = cmap__plain_find(plain->locked.shard, plain->hash, plain->key);
+  return cmap__likely(plain->look.decided) ? CMAP__PLAIN_LOOKED
+                                           : CMAP__PLAIN_LOCKED;
 }
 
 /* Goes on as a call, with the shard that was locked to write. */

@@ -80,14 +80,14 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
   case CMAP__PLAIN_NOTHING:
     return remove_when(map, key, &always, old, how);
   case CMAP__PLAIN_LOCKED:
-    return remove_resumed(map, key, plain.probe.hash, plain.locked.shard, old);
+    return remove_resumed(map, key, plain.hash, plain.locked.shard, old);
   default:
     break;
   }
-  if (plain.peek.found)
-    value = cmap__plain_take(plain.locked.shard, &plain.peek);
+  if (plain.look.found)
+    value = cmap__plain_take(plain.locked.shard, &plain.look);
   cmap__table_unlock(&plain.locked);
-  if (!plain.peek.found)
+  if (!plain.look.found)
     return CMAP_NOT_FOUND;
   if (old != NULL)
     memcpy(old, &value, sizeof value);

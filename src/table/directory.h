@@ -50,6 +50,13 @@ struct cmap__directory {
 
 #define CMAP__DIRECTORY_SHIFT ((uintptr_t)(CMAP__CACHE_LINE - 1))
 
+/*
+ * Directories of this depth and more have slots beyond a processor's second
+ * cache (2^7 shards of some 12 KiB, where that is 1 MiB). Below it, asking
+ * early for the preferred line of the slots costs more than it saves.
+ */
+#define CMAP__PREFETCH_DEPTH 7
+
 static inline unsigned cmap__directory_depth_of(uintptr_t word)
 {
   return 64 - (unsigned)(word & CMAP__DIRECTORY_SHIFT);

@@ -10,12 +10,69 @@
 #ifndef CMAP__TABLE_PLAIN_H
 #define CMAP__TABLE_PLAIN_H
 
-#include "table/read.h"
+#include "table/table.h"
 
 #define CMAP__PLAIN_WORDS 2
 /* Slots in a cache line. */
 #define CMAP__PLAIN_LINE                                                       \
   (CMAP__CACHE_LINE / (CMAP__PLAIN_WORDS * (unsigned)sizeof(uint64_t)))
+
+/* Asks for the lines that a search will need, in a large table. */
+CMAP__ALWAYS_INLINE void
+cmap__plain_prefetch(const struct cmap__directory *directory, uint64_t hash)
+{
+  uintptr_t word = cmap__directory_word(directory);
+
+  if (cmap__directory_depth_of(word) >= CMAP__PREFETCH_DEPTH) {
+    uintptr_t block =
+        cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
+    size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+    size_t at = (size_t)cmap__hash_group(hash) & mask;
+    cmap__prefetch(cmap__block_groups(block) + at);
+    cmap__prefetch(cmap__block_slots(block) +
+                   (at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash)) *
+                       CMAP__PLAIN_WORDS);
+  }
+}
+
+/* What the home group of a key has, in a shard that is held. */
+struct cmap__plain_look {
+  struct cmap__group *group;
+  _Atomic uint64_t *slots; /* of the group */
+  uint64_t lo, hi;
+  _Atomic uint64_t *slot; /* the key's, if found */
+  unsigned index;
+  bool found;
+  bool decided; /* found here, or in no group */
+};
+
+CMAP__ALWAYS_INLINE struct cmap__plain_look
+cmap__plain_find(const struct cmap__shard *shard, uint64_t hash, uint64_t key)
+{
+  uintptr_t block = shard->block;
+  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
+  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  struct cmap__plain_look look = {.group = cmap__block_groups(block) + at};
+  unsigned match;
+
+  /* Relaxed, here and below: we hold the lock. */
+  look.hi = cmap__load_relaxed(&look.group->hi);
+  look.lo = cmap__load_relaxed(&look.group->lo);
+  look.slots =
+      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+  match = cmap__group_match(look.lo, look.hi, cmap__hash_tag(hash));
+  for (; match != 0; match &= match - 1) {
+    look.index = (unsigned)__builtin_ctz(match);
+    look.slot = look.slots + look.index * CMAP__PLAIN_WORDS;
+    if (cmap__likely(cmap__load_relaxed(look.slot) == key)) {
+      look.found = true;
+      break;
+    }
+  }
+  look.decided = look.found || !cmap__group_overflowed(
+                                   look.hi, cmap__hash_overflow_bit(hash));
+  return look;
+}
 
 /* Of the empty slots of a group (at least one), one in the preferred line if
  * there is one; `slots` is the group's first. */
@@ -47,16 +104,16 @@ static inline void cmap__plain_set_tag(uint64_t *lo, uint64_t *hi,
 }
 
 /*
- * Stores an absent key into its home group, which is as the peek saw it. False:
- * it has no free slot, or the shard is full.
+ * Stores an absent key into its home group. False: it has no free slot, or the
+ * shard is full.
  */
 CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
-                                         const struct cmap__peek *peek,
+                                         const struct cmap__plain_look *look,
                                          uint64_t hash, uint64_t key,
                                          uint64_t value)
 {
-  struct cmap__group *group = peek->place.group;
-  uint64_t lo = peek->lo, hi = peek->hi + CMAP__SEQ_ONE;
+  struct cmap__group *group = look->group;
+  uint64_t lo = look->lo, hi = look->hi + CMAP__SEQ_ONE;
   unsigned empty = cmap__group_empty(lo, hi);
   /* Relaxed: we hold the lock. */
   uint32_t inserted = cmap__load_relaxed(&shard->inserted);
@@ -67,8 +124,8 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
                      inserted - cmap__load_relaxed(&shard->removed) >=
                          shard->limit))
     return false;
-  index = cmap__plain_choose(peek->slots, empty, hash);
-  slot = peek->slots + index * CMAP__PLAIN_WORDS;
+  index = cmap__plain_choose(look->slots, empty, hash);
+  slot = look->slots + index * CMAP__PLAIN_WORDS;
   cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
   cmap__store_relaxed(&shard->inserted, inserted + 1);
   cmap__payload_store(slot, key);
@@ -79,20 +136,19 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
   return true;
 }
 
-/* Takes the entry that the peek found; returns its value. */
-CMAP__ALWAYS_INLINE uint64_t cmap__plain_take(struct cmap__shard *shard,
-                                              const struct cmap__peek *peek)
+/* Takes the entry that was found; returns its value. */
+CMAP__ALWAYS_INLINE uint64_t
+cmap__plain_take(struct cmap__shard *shard, const struct cmap__plain_look *look)
 {
-  struct cmap__group *group = peek->place.group;
-  uint64_t hi = peek->hi + CMAP__SEQ_ONE;
-  unsigned index = peek->place.index;
-  uint64_t clear = ~(UINT64_C(0xff) << (8 * (index & 7)));
+  struct cmap__group *group = look->group;
+  uint64_t hi = look->hi + CMAP__SEQ_ONE;
+  uint64_t clear = ~(UINT64_C(0xff) << (8 * (look->index & 7)));
   uint64_t value;
 
   cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
-  value = cmap__load_relaxed(peek->place.slot + 1); /* lock held */
-  if (index < 8)
-    cmap__payload_store(&group->lo, peek->lo & clear);
+  value = cmap__load_relaxed(look->slot + 1);
+  if (look->index < 8)
+    cmap__payload_store(&group->lo, look->lo & clear);
   else
     hi &= clear;
   cmap__seq_close(&group->hi, hi);

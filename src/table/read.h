@@ -52,13 +52,6 @@ struct cmap__read {
   size_t at;   /* the group */
 };
 
-/*
- * Directories of this depth and more have slots beyond a processor's second
- * cache (2^7 shards of some 12 KiB, where that is 1 MiB). Below it, asking
- * early for the preferred line of the slots costs more than it saves.
- */
-#define CMAP__PREFETCH_DEPTH 7
-
 CMAP__ALWAYS_INLINE struct cmap__read
 cmap__read_begin(const struct cmap__table *table,
                  const struct cmap__read_shape *shape,
@@ -211,9 +204,8 @@ cmap__read_round(const struct cmap__table *table,
  */
 struct cmap__peek {
   struct cmap__place place;
-  _Atomic uint64_t *slots; /* of the home group */
   uintptr_t block;
-  uint64_t lo, hi;
+  uint64_t hi;
   bool found;
   bool decided; /* found in the home group, or in no group */
 };
@@ -230,18 +222,18 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
   struct cmap__read read = cmap__read_begin(table, &shape, probe);
   struct cmap__peek peek = {.block = read.block};
   struct cmap__group *group = cmap__block_groups(read.block) + read.at;
+  uint64_t lo;
   unsigned match;
 
   peek.hi = cmap__load_acquire(&group->hi); /* [Q1] */
-  peek.lo = cmap__load_acquire(&group->lo); /* [Q2] */
-  peek.slots =
-      cmap__block_slots(read.block) + read.at * CMAP__GROUP_SLOTS * slot_words;
+  lo = cmap__load_acquire(&group->lo);      /* [Q2] */
   peek.place.group = group;
   peek.place.tag = cmap__hash_tag(probe->hash);
-  match = cmap__group_match(peek.lo, peek.hi, peek.place.tag);
+  match = cmap__group_match(lo, peek.hi, peek.place.tag);
   for (; match != 0; match &= match - 1) {
     unsigned index = (unsigned)__builtin_ctz(match);
-    _Atomic uint64_t *slot = peek.slots + index * slot_words;
+    _Atomic uint64_t *slot = cmap__block_slots(read.block) +
+                             (read.at * CMAP__GROUP_SLOTS + index) * slot_words;
     if (cmap__likely(cmap__key_equal(layout, kind, false, slot, probe))) {
       peek.place.slot = slot;
       peek.place.index = index;

@@ -215,6 +215,12 @@ static unsigned half_of(const struct split *split, uint64_t key)
   return (unsigned)((hash ^ split->hash) >> (64 - split->to)) & 1;
 }
 
+/* Sides with fewer entries need not start with a full-size block. */
+static size_t next_to_nothing(const struct cmap__layout *layout)
+{
+  return full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
+}
+
 /* Groups by which a halving guesses how even it will be. */
 #define SAMPLE 4
 
@@ -240,10 +246,11 @@ static void count_sides(struct split *split)
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
-  /* Two full-size blocks hold whatever one did, and are right for even halves:
-   * then a guess will do. */
+  /* Full-size blocks hold whatever one did. So a guess will do if it gives
+   * both sides such a block, and is right to. */
   if (is_plain_halving(split) &&
       cmap__block_log2(split->old->block) == layout->block_limit &&
+      cmap__shard_count(split->old) / 2 >= next_to_nothing(layout) &&
       halves_look_even(split)) {
     split->counts[0] = split->counts[1] =
         (uint32_t)cmap__shard_count(split->old) / 2;
@@ -260,14 +267,12 @@ static enum cmap_status take_sides(struct split *split)
   struct cmap__table *table = split->table;
   const struct cmap__layout *layout = &table->layout;
   int g = layout->block_limit;
-  size_t enough = full_at((size_t)CMAP__GROUP_SLOTS << g) / 8;
   enum cmap_status status = CMAP_OK;
   size_t taken;
 
   for (taken = 0; taken < split->n; taken++) {
     int fit = cmap__block_log2_for(split->counts[taken]);
-    /* A side with next to nothing need not start with a large block. */
-    if (fit < g && split->counts[taken] >= enough)
+    if (fit < g && split->counts[taken] >= next_to_nothing(layout))
       fit = g;
     split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
     if (split->shards[taken] == NULL) {

@@ -73,23 +73,6 @@ static void blocks_are_filled_alike(void **state)
   }
 }
 
-/* What a look at the home group sees. */
-static struct cmap__peek look(struct one_shard *f, uint64_t hash)
-{
-  uintptr_t block = f->shard->block;
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
-  struct cmap__group *group = cmap__block_groups(block) + at;
-  struct cmap__peek peek = {.place = {.group = group},
-                            .slots = cmap__block_slots(block) +
-                                     at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
-                            .block = block,
-                            .lo = group->lo,
-                            .hi = group->hi};
-
-  return peek;
-}
-
 /* Puts and takes in random order; a full home group is left to others. */
 static void entries_come_and_go_alike(void **state)
 {
@@ -105,14 +88,15 @@ static void entries_come_and_go_alike(void **state)
     struct cmap__shard *general = pair.general.shard;
     struct cmap__shard *plain = pair.plain.shard;
     uint64_t hash = random_next(&random);
-    struct cmap__peek peek = look(&pair.plain, hash);
+    struct cmap__plain_look look = cmap__plain_find(plain, hash, hash ^ 1);
 
+    assert_false(look.found);
     if (n < 40 && random_below(&random, 2) == 0) {
       struct cmap__key_image image = {.words = {hash ^ 1}};
-      bool room = cmap__group_empty(peek.lo, peek.hi) != 0;
+      bool room = cmap__group_empty(look.lo, look.hi) != 0;
       struct cmap__place place;
 
-      assert_int_equal(cmap__plain_put(plain, &peek, hash, hash ^ 1, hash + 1),
+      assert_int_equal(cmap__plain_put(plain, &look, hash, hash ^ 1, hash + 1),
                        room);
       if (!room)
         continue;
@@ -126,21 +110,16 @@ static void entries_come_and_go_alike(void **state)
       size_t i = (size_t)random_below(&random, n);
       struct cmap__place place = {.probes = 0};
       uint64_t words[2];
-      unsigned slot = 0;
 
-      peek = look(&pair.plain, hashes[i]);
-      while (peek.slots[slot * CMAP__PLAIN_WORDS] != (hashes[i] ^ 1) ||
-             cmap__group_tag(peek.lo, peek.hi, slot) !=
-                 cmap__hash_tag(hashes[i]))
-        slot++;
-      peek.place.index = slot;
-      peek.place.slot = peek.slots + slot * CMAP__PLAIN_WORDS;
-      place = peek.place;
+      look = cmap__plain_find(plain, hashes[i], hashes[i] ^ 1);
+      assert_true(look.found);
+      assert_true(look.decided);
+      place.index = look.index;
       place.group = cmap__block_groups(general->block) +
-                    (peek.place.group - cmap__block_groups(plain->block));
+                    (look.group - cmap__block_groups(plain->block));
       place.slot = cmap__block_slots(general->block) +
-                   (peek.place.slot - cmap__block_slots(plain->block));
-      assert_int_equal(cmap__plain_take(plain, &peek), hashes[i] + 1);
+                   (look.slot - cmap__block_slots(plain->block));
+      assert_int_equal(cmap__plain_take(plain, &look), hashes[i] + 1);
       cmap__shard_take(&pair.general.layout, general, &place, false, words);
       assert_int_equal(words[1], hashes[i] + 1);
       hashes[i] = hashes[--n];
@@ -156,14 +135,16 @@ static void entries_come_and_go_alike(void **state)
  * take nothing. */
 static void a_full_shard_takes_nothing(void **state)
 {
+  struct cmap__plain_look look;
   struct one_shard f;
-  struct cmap__peek peek;
 
   (void)state;
   one_shard_begin(&f, CMAP_U64, SPREAD_GOOD, 0);
-  peek = look(&f, 0);
+  look = cmap__plain_find(f.shard, 0, 0);
+  assert_false(look.found);
+  assert_true(look.decided);
   f.shard->limit = cmap__shard_count(f.shard);
-  assert_false(cmap__plain_put(f.shard, &peek, 0, 0, 0));
+  assert_false(cmap__plain_put(f.shard, &look, 0, 0, 0));
   one_shard_end(&f);
 }
 

@@ -1301,8 +1301,8 @@ struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
   struct cmap_options keys; /* of the keys; all about values must be zero */
   unsigned flags;           /* CMAP_SHARE_FAILURE; else failures are retried */
-  uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
-                           its status, and no constructor runs; 0: not */
+  uint64_t negative_ns; /* a failure of any kind is remembered for so long: who
+                           comes gets its status; 0: not */
   /* Releases an object; NULL: nothing is to be done. No lock is held; it may
      use the store. */
   void (*object_destroy)(void *object, void *ctx);
@@ -1335,10 +1335,10 @@ cmap_store_create(const struct cmap_store_options *options,
                   struct cmap_store **store) CMAP_SYMBOL(store_create);
 
 /*
- * Destroys the store and its objects. No other thread may use it. NULL is
- * CMAP_OK.
- *   CMAP_BUSY  a construction or ticket is in flight, or a handle lives;
- *              nothing is done
+ * Destroys the store and its objects. No other thread may use it; destructors
+ * may. NULL is CMAP_OK.
+ *   CMAP_BUSY  a construction runs, or there is a ticket or a handle: nothing
+ * is done. Or a destructor has kept a handle: the store is empty.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_destroy(struct cmap_store *store) CMAP_SYMBOL(store_destroy);
@@ -1417,7 +1417,7 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_forget(struct cmap_store *store, struct cmap_key key,
                   const struct cmap_how *how) CMAP_SYMBOL(store_forget);
 
-/* Removes every key, a shard at a time. CMAP_ENOMEM: some are left. */
+/* Removes every key, some at a time. CMAP_EINVAL: NULL. */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_clear(struct cmap_store *store) CMAP_SYMBOL(store_clear);
 
@@ -1446,18 +1446,17 @@ CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
     CMAP_SYMBOL(store_waiters);
 
 struct cmap_store_stats {
-  size_t size;      /* in: sizeof(struct cmap_store_stats) */
-  uint64_t objects; /* in the store */
-  uint64_t hits;    /* calls that found the object there */
-  uint64_t misses;  /* calls that did not */
-  uint64_t running; /* constructions and tickets now */
-  uint64_t waiters; /* threads that wait for one now */
-  uint64_t done;    /* constructions that gave an object */
-  uint64_t failed;  /* and that did not */
-  uint64_t
-      abandoned;     /* of which the thread ended, or the ticket was given up */
-  uint64_t build_ns; /* time in constructors */
-  uint64_t bytes;    /* of the store's own, without objects */
+  size_t size;        /* in: sizeof(struct cmap_store_stats) */
+  uint64_t objects;   /* in the store */
+  uint64_t hits;      /* calls that found the object there */
+  uint64_t misses;    /* calls that did not */
+  uint64_t running;   /* constructions and tickets now */
+  uint64_t waiters;   /* threads that wait for one now */
+  uint64_t done;      /* constructions that gave an object */
+  uint64_t failed;    /* that gave a status */
+  uint64_t abandoned; /* whose thread ended, or whose ticket was given up */
+  uint64_t build_ns;  /* time in constructors */
+  uint64_t bytes;     /* of the store's own, without objects */
 };
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never

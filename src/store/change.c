@@ -213,39 +213,58 @@ enum cmap_status cmap_store_for_each(struct cmap_store *store,
   return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
 }
 
-static enum cmap_status clear_shard(struct cmap *map, struct cmap__visit *visit,
-                                    void *ctx)
-{
-  const struct cmap__layout *layout = &map->table.layout;
-  struct cmap_store *store = ctx;
-  size_t count = cmap__shard_count(visit->locked.shard);
-  size_t bytes = cmap__layout_slot_bytes(layout);
-  struct cmap__cursor cursor = cmap__visit_cursor(visit);
-  struct cmap__place place;
-  uint64_t *slots;
-  size_t taken = 0;
+/* Entries that clear takes out under one lock. */
+#define BATCH 32
 
-  if (count == 0)
-    return CMAP_OK;
-  slots = cmap__alloc(&store->allocator, count * bytes, CMAP__CACHE_LINE);
-  if (slots == NULL)
-    return CMAP_ENOMEM;
-  while (cmap__cursor_next(layout, &cursor, &place))
-    cmap__shard_take(layout, visit->locked.shard, &place, false,
-                     slots + layout->slot_words * taken++);
-  cmap__locked_release(&visit->locked);
-  for (size_t i = 0; i < taken; i++) {
-    uint64_t *words = slots + layout->slot_words * i;
+/* A batch of them, to be dropped without the lock. */
+struct batch {
+  struct cmap__slot_image entries[BATCH];
+  size_t count;
+};
+
+static void take_batch(const struct cmap__layout *layout,
+                       struct cmap__shard *shard, struct batch *batch)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  struct cmap__place place;
+
+  batch->count = 0;
+  while (batch->count < BATCH && cmap__cursor_next(layout, &cursor, &place))
+    cmap__shard_take(layout, shard, &place, false,
+                     batch->entries[batch->count++].words);
+}
+
+static void drop_batch(struct cmap_store *store, struct batch *batch)
+{
+  const struct cmap__layout *layout = &store->map->table.layout;
+
+  for (size_t i = 0; i < batch->count; i++) {
+    uint64_t *words = batch->entries[i].words;
     cmap__word_drop(store, words[layout->value_word]);
     cmap__key_words_destroy(layout, words);
   }
-  cmap__free(&store->allocator, slots, count * bytes, CMAP__CACHE_LINE);
-  return CMAP_OK;
 }
 
 enum cmap_status cmap_store_clear(struct cmap_store *store)
 {
+  struct cmap__locked locked;
+  struct batch batch;
+  uint64_t hash = 0, next;
+  size_t left = 0; /* of the entries that were there when the shard was met */
+
   if (store == NULL)
     return CMAP_EINVAL;
-  return cmap__map_walk(store->map, CMAP__WRITE, NULL, clear_shard, store);
+  do {
+    cmap__store_lock_hash(store, hash, &locked);
+    if (left == 0)
+      left = cmap__shard_count(locked.shard);
+    next = cmap__shard_next_hash(locked.shard);
+    take_batch(&store->map->table.layout, locked.shard, &batch);
+    cmap__table_unlock(&locked);
+    drop_batch(store, &batch);
+    left = batch.count == BATCH && left > BATCH ? left - BATCH : 0;
+    if (left == 0)
+      hash = next;
+  } while (left != 0 || hash != 0);
+  return CMAP_OK;
 }

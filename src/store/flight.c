@@ -110,6 +110,7 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
       .object = flight,
       .mode = CMAP__WRITE,
       .timed = patience->deadline_ns != CMAP__NO_DEADLINE,
+      .over = &flight->decided,
   };
   enum cmap_status status;
   bool published = false;
@@ -155,6 +156,7 @@ static void decide(struct cmap__flight *flight, struct cmap__object *header)
   cmap__object_ref(header);
   flight->result = header;
   flight->state = CMAP__FLIGHT_DONE;
+  cmap__store_release(&flight->decided, true);
   pthread_cond_broadcast(&flight->changed);
 }
 
@@ -277,6 +279,7 @@ static unsigned fail(struct cmap__request *request, struct cmap__flight *flight,
   }
   flight->state = CMAP__FLIGHT_FAILED;
   flight->status = status;
+  cmap__store_release(&flight->decided, true);
   pthread_cond_broadcast(&flight->changed);
   if (!is_in_map(request, flight))
     return 1;

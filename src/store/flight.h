@@ -36,6 +36,7 @@ struct cmap__flight {
   pthread_mutex_t mutex; /* guards all below */
   pthread_cond_t changed;
   struct cmap_store *store; /* const */
+  _Atomic bool decided;     /* atomic, written under mutex: for the detector */
   enum cmap__flight_state state;
   unsigned refs;
   unsigned waiters;            /* threads */

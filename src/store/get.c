@@ -276,8 +276,10 @@ static void abandon(void *building)
   cmap__self.calls = b->hold.outer;
   end_timing(b);
   cmap__object_free(b->header);
-  if (b->flight != NULL && cmap__flight_end(b->request, b->flight,
-                                            CMAP_EABANDONED, &none) == CMAP_OK)
+  if (b->flight == NULL)
+    cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
+  else if (cmap__flight_end(b->request, b->flight, CMAP_EABANDONED, &none) ==
+           CMAP_OK)
     cmap__object_unref(none);
 }
 

@@ -6,6 +6,14 @@
 
 #define STORE_FLAGS (CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE)
 
+static bool are_without_values(const struct cmap_options *keys)
+{
+  return keys->value_size == 0 && keys->value_align == 0 &&
+         keys->inline_value_size == 0 && keys->value_destroy == NULL &&
+         keys->value_clone == NULL && keys->value_equal == NULL &&
+         keys->value_ctx == NULL;
+}
+
 enum cmap_status cmap_store_create(const struct cmap_store_options *options,
                                    struct cmap_store **store)
 {
@@ -17,8 +25,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
   if (options == NULL || store == NULL ||
       !cmap__struct_is_known(options, options->size, sizeof *options) ||
       (options->flags & ~(unsigned)CMAP_SHARE_FAILURE) != 0 ||
-      options->keys.value_size != 0 || options->keys.value_destroy != NULL ||
-      options->keys.value_clone != NULL || options->keys.value_equal != NULL)
+      options->keys.size != sizeof options->keys ||
+      !are_without_values(&options->keys))
     return CMAP_EINVAL;
   keys = options->keys;
   keys.value_size = sizeof(uint64_t);
@@ -43,32 +51,31 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
   return CMAP_OK;
 }
 
-/* Of a store that is being destroyed: keys go with the map. */
-static enum cmap_status drop_word(struct cmap_key key, const void *value,
-                                  void *ctx)
+/* Each object in the map has one reference; more are handles. */
+static bool is_in_use(struct cmap_store *store)
 {
-  uint64_t word;
-
-  (void)key;
-  memcpy(&word, value, sizeof word);
-  cmap__word_drop(ctx, word);
-  return CMAP_OK;
+  return cmap__load_acquire(&store->flights) != 0 ||
+         cmap__load_acquire(&store->running) != 0 ||
+         cmap__load_acquire(&store->tickets) != 0 ||
+         cmap__objects_refs(store) != cmap__load_acquire(&store->objects);
 }
 
 enum cmap_status cmap_store_destroy(struct cmap_store *store)
 {
   struct cmap_allocator allocator;
+  enum cmap_status status = CMAP_OK;
 
   if (store == NULL)
     return CMAP_OK;
-  /* Each object in the map has one reference; more are handles. */
-  if (cmap__load_acquire(&store->flights) != 0 ||
-      cmap__objects_refs(store) != cmap__load_acquire(&store->objects))
+  if (is_in_use(store))
     return CMAP_BUSY;
+  /* Destructors may use the store: as long as they put something in. */
+  do
+    status = cmap_store_clear(store);
+  while (status == CMAP_OK && cmap__load_acquire(&store->objects) != 0);
+  if (status != CMAP_OK || is_in_use(store))
+    return CMAP_BUSY; /* a destructor has kept something */
   allocator = store->allocator;
-  /* Nobody else uses the store, so that the lock is no matter. */
-  if (cmap_view_all(store->map, drop_word, store, NULL) != CMAP_OK)
-    return CMAP_BUSY; /* cannot be: nobody holds a lock */
   cmap_destroy(store->map);
   cmap__objects_destroy(store);
   (void)pthread_mutex_destroy(&store->pool_mutex);
@@ -110,6 +117,17 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   request->call.patience.try_only = false;
   request->call.patience.deadline_ns = CMAP__NO_DEADLINE;
   return CMAP_OK;
+}
+
+void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
+                           struct cmap__locked *locked)
+{
+  const struct cmap__patience forever = {.deadline_ns = CMAP__NO_DEADLINE};
+
+  /* Ends: as in cmap__request_lock. */
+  while (cmap__table_lock(&store->map->table, hash, CMAP__WRITE, &forever,
+                          locked) != CMAP_OK)
+    cmap__pause();
 }
 
 void cmap__request_lock(struct cmap__request *request)

@@ -60,7 +60,8 @@ struct cmap_store {
   uint64_t negative_ns;
   _Atomic size_t objects; /* in the map */
   _Atomic size_t flights; /* not freed yet */
-  _Atomic size_t running; /* constructions, a statistic */
+  _Atomic size_t running; /* constructions, refreshes, tickets */
+  _Atomic size_t tickets; /* not used up yet */
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
 
   pthread_mutex_t pool_mutex; /* guards the pool of headers: */
@@ -112,6 +113,10 @@ cmap__request_word(const struct cmap__request *r)
 {
   return r->call.place.slot + r->store->map->table.layout.value_word;
 }
+
+/* Locks the shard of a hash to write. Cannot fail, as below. */
+void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
+                           struct cmap__locked *locked);
 
 /* Locks the key's shard to write and looks for the key: request->call.found.
  * Cannot fail: nobody waits while holding such a lock. */

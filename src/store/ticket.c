@@ -11,6 +11,7 @@ struct cmap__ticket {
   struct cmap__flight *flight;
   struct cmap__object *header; /* to be used */
   struct cmap__policy policy;
+  /* Under the store's pool mutex, which is at hand: */
   struct cmap__record *bound; /* of the thread that is bound to it, or NULL */
   bool abandoned;             /* that thread has ended */
   uint64_t hash;
@@ -37,6 +38,7 @@ static void ticket_free(struct cmap__ticket *ticket)
 
   cmap__key_words_destroy(&store->map->table.layout, ticket->key.words);
   cmap__free(&store->allocator, ticket, sizeof *ticket, CMAP__CACHE_LINE);
+  cmap__sub_release(&store->tickets, 1);
 }
 
 /* A ticket for the request's key, without a flight yet. */
@@ -59,6 +61,7 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
   ticket->store = store;
   ticket->policy = r->policy;
   ticket->hash = r->call.probe.hash;
+  cmap__add_relaxed(&store->tickets, 1);
   *out = ticket;
   return CMAP_OK;
 }
@@ -223,30 +226,44 @@ static enum cmap_status end_flight(struct cmap__ticket *ticket,
 static void thread_ended(struct cmap__record *record)
 {
   struct cmap__ticket *ticket = ((struct bound *)record)->ticket;
+  pthread_mutex_t *mutex = &ticket->store->pool_mutex;
   struct cmap__object *header = NULL;
 
-  ticket->abandoned = true;
   cmap__object_free(ticket->header);
   if (end_flight(ticket, CMAP_EABANDONED, &header) == CMAP_OK)
     cmap__object_unref(header);
+  /* After this another thread may free it. */
+  pthread_mutex_lock(mutex);
+  ticket->abandoned = true;
+  ticket->bound = NULL;
+  pthread_mutex_unlock(mutex);
 }
 
 enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
 {
   struct cmap__ticket *ticket = ticket_of(user_ticket);
   struct bound *bound;
+  bool is_free;
 
-  if (ticket == NULL || ticket->bound != NULL)
+  if (ticket == NULL)
     return CMAP_EINVAL;
   bound = (struct bound *)cmap__record_take();
   if (bound == NULL)
     return CMAP_ENOMEM;
+  pthread_mutex_lock(&ticket->store->pool_mutex);
+  is_free = ticket->bound == NULL && !ticket->abandoned;
+  if (is_free)
+    ticket->bound = &bound->record;
+  pthread_mutex_unlock(&ticket->store->pool_mutex);
+  if (!is_free) {
+    cmap__record_give(&bound->record);
+    return CMAP_EINVAL;
+  }
   memset(&bound->record.hold, 0, sizeof bound->record.hold);
   bound->record.hold.object = ticket->flight;
   bound->record.hold.mode = CMAP__WRITE;
   bound->record.ended = thread_ended;
   bound->ticket = ticket;
-  ticket->bound = &bound->record;
   cmap__guard_link(&bound->record.hold);
   return CMAP_OK;
 }
@@ -259,21 +276,28 @@ static enum cmap_status use_up(struct cmap_ticket *user_ticket,
                                struct cmap__ticket **out)
 {
   struct cmap__ticket *ticket = ticket_of(user_ticket);
+  struct cmap__record *bound;
+  bool abandoned, mine;
 
   if (ticket == NULL)
     return CMAP_EINVAL;
-  if (ticket->abandoned) {
-    user_ticket->internal[0] = 0;
+  pthread_mutex_lock(&ticket->store->pool_mutex);
+  abandoned = ticket->abandoned;
+  bound = ticket->bound;
+  /* As long as it is bound to it, the thread has not given the record back. */
+  mine = bound != NULL && bound->owner == &cmap__self;
+  pthread_mutex_unlock(&ticket->store->pool_mutex);
+  if (bound != NULL && !mine)
+    return CMAP_EINVAL;
+  user_ticket->internal[0] = 0;
+  if (abandoned) {
     ticket_free(ticket);
     return CMAP_EABANDONED;
   }
-  if (ticket->bound != NULL) {
-    if (ticket->bound->owner != &cmap__self)
-      return CMAP_EINVAL;
-    cmap__guard_unlink(&ticket->bound->hold);
-    cmap__record_give(ticket->bound);
+  if (bound != NULL) {
+    cmap__guard_unlink(&bound->hold);
+    cmap__record_give(bound);
   }
-  user_ticket->internal[0] = 0;
   *out = ticket;
   return CMAP_OK;
 }

@@ -18,7 +18,8 @@ enum edge {
 static enum edge edge_to(const struct cmap__wait *wait,
                          const struct cmap__hold *hold)
 {
-  if (!cmap__hold_covers(hold, wait->object, wait->hash))
+  if (!cmap__hold_covers(hold, wait->object, wait->hash) ||
+      (wait->over != NULL && cmap__load_acquire(wait->over)))
     return NO_EDGE;
   if (wait->mode == CMAP__WRITE || hold->mode == CMAP__WRITE)
     return HARD_EDGE;

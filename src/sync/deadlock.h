@@ -43,6 +43,9 @@ struct cmap__wait {
   enum cmap__mode mode;
   bool timed;                   /* the wait has a deadline */
   struct cmap__shardlock *lock; /* NULL: it is not a shard's */
+  /* Not NULL: set when there is nothing to wait for any more, though who holds
+     the object may not know yet. */
+  const _Atomic bool *over;
 
   /* Of the detector, under its mutex. */
   struct cmap__holder *holder;

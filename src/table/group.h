@@ -79,7 +79,8 @@ static inline unsigned cmap__group_full(uint64_t lo, uint64_t hi)
 /* The tag of a slot. */
 static inline unsigned cmap__group_tag(uint64_t lo, uint64_t hi, unsigned slot)
 {
-  return (slot < 8 ? lo >> (8 * slot) : hi >> (8 * (slot - 8))) & 0xff;
+  return (unsigned)(slot < 8 ? lo >> (8 * slot) : hi >> (8 * (slot - 8))) &
+         0xff;
 }
 
 /* The word with the slot's tag replaced; for slots 0-7 lo, else hi. */

@@ -1,0 +1,311 @@
+#include "store_scene.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "numbers.h"
+#include "store_actor.h"
+
+#define ACTORS  8
+#define HOUR_NS (UINT64_C(3600) * 1000000000)
+
+/* Of the running scene; left to its threads if it fails. */
+static struct actor *actors;
+
+/* Waits until the actor's call sleeps (true) or has come to something. */
+static bool until_parked(struct actor *actor, const struct act *act,
+                         size_t waiters)
+{
+  uint64_t id = act->key;
+
+  if (act_is(act, "create"))
+    while (atomic_load(&actor->over) < actor->calls &&
+           cmap_store_waiters(act_store(act), cmap_key_u64(&id)) <= waiters)
+      sched_yield();
+  while (atomic_load(&actor->over) < actor->calls)
+    if (thread_sleeps(actor->tid))
+      return atomic_load(&actor->over) < actor->calls;
+  return false;
+}
+
+static void check_object(void *object, unsigned number)
+{
+  if (number != 0)
+    CHECK(number <= world.object_count && object == world.objects[number] &&
+          tracked_is_alive(object));
+}
+
+static void expect(struct actor *actor, const struct act *act)
+{
+  step_wait(&actor->finished, actor->calls);
+  if (actor->outcome > BUILDS - 1 || act->outcome > BUILDS - 1)
+    CHECK(actor->outcome == act->outcome);
+  else
+    CHECK_STATUS((enum cmap_status)actor->outcome,
+                 (enum cmap_status)act->outcome);
+  if (actor->outcome == CMAP_OK)
+    check_object(actor->object, act->object);
+  actor->parked = false;
+}
+
+static void play_call(struct actor *actor, const struct act *act)
+{
+  uint64_t id = act->key;
+  size_t waiters = 0;
+
+  CHECK(!actor->parked && !actor->ended);
+  if (actor->calls == 0)
+    thread_start(&actor->thread, actor_run, 0, actor);
+  if (act_is(act, "create"))
+    waiters = cmap_store_waiters(act_store(act), cmap_key_u64(&id));
+  actor->act = *act;
+  step_done(&actor->go, ++actor->calls);
+  if (act_is(act, "ends") || act_is(act, "exits") || act_is(act, "cancels")) {
+    thread_join(&actor->thread);
+    actor->ended = true;
+  } else if (act->outcome == WAITS) {
+    actor->parked = true;
+    /* On a slow machine "soon" may be over before we look. */
+    if (!until_parked(actor, act, waiters))
+      CHECK(act->soon && actor->outcome == CMAP_TIMEDOUT);
+  } else {
+    expect(actor, act);
+  }
+}
+
+static void play_stats(const char *text)
+{
+  struct cmap_store_stats s = store_stats(world.stores[0].store);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } all[] = {{" objects=", s.objects}, {" hits=", s.hits},
+             {" misses=", s.misses},   {" running=", s.running},
+             {" waiters=", s.waiters}, {" done=", s.done},
+             {" failed=", s.failed},   {" abandoned=", s.abandoned}};
+
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    const char *at = strstr(text, all[i].name);
+    if (at != NULL &&
+        strtoull(at + strlen(all[i].name), NULL, 10) != all[i].value) {
+      fprintf(stderr, "%s is %llu\n", all[i].name,
+              (unsigned long long)all[i].value);
+      CHECK_NEVER("a statistic is wrong");
+    }
+  }
+}
+
+static void play_own(const struct act *act, const char *text)
+{
+  struct actor *about = &actors[act->about ? act->about - 'a' : 0];
+  struct test_store *t = &world.stores[act->place == 'T'];
+
+  if (act_is(act, "stats")) {
+    play_stats(text);
+  } else if (act_is(act, "alive") || act_is(act, "dead")) {
+    CHECK((unsigned)act->number <= world.object_count);
+    CHECK(tracked_is_alive(world.objects[act->number]) == act_is(act, "alive"));
+  } else if (act_is(act, "len")) {
+    CHECK(cmap_store_len(t->store) == (size_t)act->number);
+  } else if (act_is(act, "told")) {
+    CHECK(atomic_load(&about->told) == 1);
+    CHECK_STATUS((enum cmap_status)about->told_status,
+                 (enum cmap_status)act->outcome);
+    check_object(about->told_object, act->object);
+  } else if (act_is(act, "untold")) {
+    CHECK(atomic_load(&about->told) == 0);
+  } else if (act_is(act, "cancel")) {
+    CHECK(pthread_cancel(about->thread.id) == 0);
+  } else {
+    CHECK_NEVER("no such act");
+  }
+}
+
+/* ------------------------------------------------------------------------
+ * Scripts
+ * ------------------------------------------------------------------------ */
+
+static int status_of(const char *word, int otherwise)
+{
+  for (int status = CMAP_OK; status >= CMAP_FROZEN; status--)
+    if (strcmp(word, cmap_status_name((enum cmap_status)status) + 5) == 0)
+      return status;
+  return word[0] >= '0' && word[0] <= '9' ? atoi(word) : otherwise;
+}
+
+/* A flag; false if it is no such word. */
+static bool read_flag(const char *word, struct act *act)
+{
+  if (strcmp(word, "try") == 0)
+    act->try = true;
+  else if (strcmp(word, "soon") == 0)
+    act->soon = true;
+  else if (strcmp(word, "late") == 0)
+    act->late = true;
+  else if (strcmp(word, "share") == 0)
+    act->flags |= CMAP_SHARE_FAILURE;
+  else if (strcmp(word, "retry") == 0)
+    act->flags |= CMAP_RETRY_FAILURE;
+  else
+    return false;
+  return true;
+}
+
+static void read_word(const char *word, struct act *act)
+{
+  static const char *const outcomes[] = {"builds", "waits", "YOURS", "PENDING"};
+
+  if (read_flag(word, act) || strchr(word, '=') != NULL)
+    return;
+  for (int i = 0; i < 4; i++) {
+    if (strcmp(word, outcomes[i]) == 0) {
+      act->outcome = BUILDS + i;
+      return;
+    }
+  }
+  if (word[0] == '#') {
+    act->object = (unsigned)atoi(word + 1);
+  } else if (strchr("STMN", word[0]) != NULL &&
+             (word[1] == 0 || (word[1] >= '0' && word[1] <= '9'))) {
+    act->place = word[0];
+    act->key = (unsigned)atoi(word + 1);
+  } else {
+    act->outcome = status_of(word, WAITS + 100);
+  }
+}
+
+static void read_and_play_act(const char *text)
+{
+  struct act act = {.place = 'S'};
+  char copy[200], *rest = NULL, *word;
+  const char *argument;
+
+  CHECK(strlen(text) < sizeof copy);
+  strncpy(copy, text, sizeof copy - 1);
+  copy[sizeof copy - 1] = 0;
+  word = strtok_r(copy, " ", &rest);
+  act.who = word[0];
+  word = strtok_r(NULL, " ", &rest);
+  argument = strchr(word, ':');
+  if (argument != NULL) {
+    act.about = argument[1];
+    act.number = status_of(argument + 1, 0);
+  }
+  snprintf(act.verb, sizeof act.verb, "%.*s", (int)strcspn(word, ":"), word);
+  if (act_is(&act, "builds"))
+    act.outcome = BUILDS;
+  while ((word = strtok_r(NULL, " ", &rest)) != NULL)
+    read_word(word, &act);
+  if (act.who == '-')
+    play_own(&act, text);
+  else if (act_is(&act, "resumes") || act_is(&act, "builds"))
+    expect(&actors[act.who - 'a'], &act);
+  else
+    play_call(&actors[act.who - 'a'], &act);
+}
+
+/* ------------------------------------------------------------------------
+ * Scenes
+ * ------------------------------------------------------------------------ */
+
+static void scene_open(const char *settings)
+{
+  memset(&world, 0, sizeof world);
+  for (int i = 0; i < 2; i++) {
+    test_store_prepare(&world.stores[i], KEYS_U64);
+    if (strstr(settings, "share") != NULL)
+      world.stores[i].options.flags = CMAP_SHARE_FAILURE;
+    if (strstr(settings, "negative") != NULL)
+      world.stores[i].options.negative_ns = HOUR_NS;
+    world.stores[i].options.object_ctx = &world.stores[0].lives;
+    test_store_create(&world.stores[i]);
+    world.maps[i] = numbers_open();
+    for (uint64_t id = 0; id < SCENE_KEYS; id++)
+      numbers_put(world.maps[i], id, id);
+  }
+  actors = calloc(ACTORS, sizeof *actors);
+  if (actors == NULL)
+    abort();
+  for (unsigned i = 0; i < ACTORS; i++) {
+    step_begin(&actors[i].go);
+    step_begin(&actors[i].finished);
+  }
+}
+
+/* All ends; then nothing is left. */
+static void scene_close(void)
+{
+  for (unsigned i = 0; i < ACTORS; i++) {
+    struct act ends = {.who = (char)('a' + i), .verb = "ends"};
+    CHECK(!actors[i].parked);
+    if (actors[i].calls > 0 && !actors[i].ended)
+      play_call(&actors[i], &ends);
+    step_end(&actors[i].go);
+    step_end(&actors[i].finished);
+    actor_release(&actors[i]);
+  }
+  for (int i = 1; i >= 0; i--) {
+    for (int key = 0; key < SCENE_KEYS; key++)
+      cmap_ticket_abandon(&world.tickets[i][key]);
+    cmap_destroy(world.maps[i]);
+    test_store_close(&world.stores[i]);
+  }
+}
+
+void store_scene_play(const char *script)
+{
+  const char *bar = strchr(script, '|');
+  char settings[40] = "", *text, *rest = NULL;
+
+  if (bar != NULL)
+    snprintf(settings, sizeof settings, "%.*s", (int)(bar - script), script);
+  text = strdup(bar ? bar + 1 : script);
+  assert_non_null(text);
+  scene_open(settings);
+  for (char *act = strtok_r(text, ",", &rest); act != NULL;
+       act = strtok_r(NULL, ",", &rest)) {
+    checks_about(act);
+    read_and_play_act(act);
+    /* Threads may be anywhere: nothing can be played on, nor ended. */
+    if (checks_failed()) {
+      fprintf(stderr, "scene: %s\n", script);
+      break;
+    }
+  }
+  checks_assert();
+  scene_close();
+  free(actors);
+  free(text);
+}
+
+static void play_state(void **script)
+{
+  store_scene_play(*script);
+}
+
+int store_scenes_run(const char *group, const struct store_scene *scenes,
+                     size_t count, const struct CMUnitTest *others,
+                     size_t other_count)
+{
+  struct CMUnitTest *tests = calloc(count + other_count + 1, sizeof *tests);
+  int failed;
+
+  if (tests == NULL)
+    abort();
+  for (size_t i = 0; i < count; i++) {
+    union {
+      const char *text;
+      void *state;
+    } script = {.text = scenes[i].script};
+    tests[i].name = scenes[i].name;
+    tests[i].test_func = play_state;
+    tests[i].initial_state = script.state;
+  }
+  if (other_count > 0)
+    memcpy(tests + count, others, other_count * sizeof *others);
+  failed =
+      _cmocka_run_group_tests(group, tests, count + other_count, NULL, NULL);
+  free(tests);
+  return failed;
+}

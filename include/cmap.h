@@ -1456,7 +1456,6 @@ struct cmap_store_stats {
   uint64_t failed;    /* that gave a status */
   uint64_t abandoned; /* whose thread ended, or whose ticket was given up */
   uint64_t build_ns;  /* time in constructors */
-  uint64_t bytes;     /* of the store's own, without objects */
 };
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never

@@ -25,17 +25,30 @@ enum {
   CALL_PASSES = 128   /* passes over locked shards, but for the first */
 };
 
+typedef enum cmap_status call_fn(struct cmap *map, struct cmap_key key,
+                                 const struct cmap_how *how);
+
 struct call {
   const char *name;
   unsigned traits;
   enum cmap_status if_present; /* what it returns */
   enum cmap_status if_absent;
-  enum cmap_status (*run)(struct cmap *map, struct cmap_key key,
-                          const struct cmap_how *how);
+  call_fn *run;
 };
 
 extern const struct call calls[];
 extern const size_t calls_count;
+
+/* Calls that take the read lock to keep it, and which a thread that holds the
+   shard to write is refused: get_ref, get_or_insert_ref, lock_many to read. */
+extern const struct call ref_calls[];
+extern const size_t ref_calls_count;
+
+/* Those of `calls` that calls_guards.c has. */
+call_fn run_add_or_update, run_add_or_update_unlocked;
+call_fn run_get_mut, run_guard_remove;
+call_fn run_entry, run_entry_remove;
+call_fn run_lock_many_write, run_lock_many_entry, run_rename, run_swap_values;
 
 static inline bool call_has(const struct call *call, unsigned trait)
 {

@@ -126,6 +126,36 @@ static uint64_t iterate(void *map)
   return sum;
 }
 
+static uint64_t read_guard(void *map, const struct trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    struct cmap_read_guard guard;
+    if (cmap_get_ref(map, cmap_key_u64(&trace->keys[i]), &guard, NULL) !=
+        CMAP_OK)
+      continue;
+    sum += *(const uint64_t *)guard.value;
+    cmap_read_guard_release(&guard);
+  }
+  return sum;
+}
+
+static uint64_t write_guard(void *map, const struct trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    struct cmap_write_guard guard;
+    if (cmap_get_mut(map, cmap_key_u64(&trace->keys[i]), &guard, NULL) !=
+        CMAP_OK)
+      continue;
+    sum += *(const uint64_t *)guard.value;
+    cmap_write_guard_release(&guard);
+  }
+  return sum;
+}
+
 static void *string_map(unsigned flags)
 {
   struct cmap_options options;
@@ -216,6 +246,8 @@ static const struct impl_u64 u64 = {
     .mixed = mixed,
     .count = count,
     .iterate = iterate,
+    .read_guard = read_guard,
+    .write_guard = write_guard,
 };
 
 static const struct impl_string string = {

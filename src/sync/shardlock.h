@@ -72,10 +72,14 @@
  *   passes waiting writers: they cannot have the lock before it lets go.
  *
  * LOCK ORDER
- *   1. Shard locks, these. One at a time; several only in the order of
- *      (address of the map, hash), or by try.
- *   2. The directory mutex of a map; one at a time.
- *   3. The pool mutex of a map; one at a time.
+ *   1. Shard locks, these. Several only in the order of (address of the map,
+ *      hash), by try, or with those that are held recorded (sync/hold.h), so
+ *      that the deadlock detector sees them.
+ *   2. The mutex of a flight of a store; one at a time.
+ *   3. The directory mutex of a map; one at a time.
+ *   4. The pool mutex of a map or of a store; one at a time.
+ *   5. The mutex of the deadlock detector, and that of the records of threads
+ *      that have ended; one of them.
  *   A thread waits for a lock of a number not below those it holds. User
  *   callbacks run with at most locks of number 1 held. The buckets of
  *   park_pthread.c come after all of these.

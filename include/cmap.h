@@ -667,7 +667,7 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
  * Lets alter change the value in place. There is no roll-back: what alter has
  * changed stays, whatever status it returns.
  *   CMAP_NOT_FOUND  the key is absent; alter was not called
- * Lock: write, while alter runs; lock-free readers of up to 10 other keys wait
+ * Lock: write, while alter runs; lock-free readers of a few other keys wait
  * with it.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -755,8 +755,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   [1] Where reads are lock-free (section 1), also the hit of insert_new and
  *   of get_or_insert. Elsewhere get, contains and the hit of
  *   get_or_insert_with_unlocked are as view, and the other hits as all that
- *   writes. "May wait": for the key that is held, and for those that lie in
- *   the same group of 11 entries.
+ *   writes. "May wait": for the key that is held, and for those whose search
+ *   passes by the same group of 11 entries.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in
@@ -809,7 +809,7 @@ cmap_get_ref(struct cmap *map, struct cmap_key key,
 
 /*
  * Takes a write guard of the key's entry. Lock-free readers of other keys go
- * on, except of those in the same group of 11 entries.
+ * on, except of those whose search passes by the same group of 11 entries.
  * Statuses as cmap_get_ref. Lock: write, until the release.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status

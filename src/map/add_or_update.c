@@ -121,7 +121,6 @@ static enum cmap_status attempt_all(struct unlocked *u)
 {
   unsigned max = u->attempts.max == 0 ? MAX_ATTEMPTS : u->attempts.max;
 
-  u->attempts.adds = u->attempts.updates = 0;
   for (unsigned i = 0; i < max; i++) {
     enum cmap_status status = attempt(u);
     if (status != CMAP_MISMATCH)
@@ -141,6 +140,10 @@ enum cmap_status cmap_add_or_update_unlocked(
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
+  if (attempts != NULL) {
+    attempts->adds = attempts->updates = 0;
+    u.attempts = *attempts;
+  }
   if (status != CMAP_OK)
     return status;
   if (add == NULL || update == NULL)
@@ -157,8 +160,6 @@ enum cmap_status cmap_add_or_update_unlocked(
   }
   u.how.flags |= CMAP_HASHED;
   u.how.hash = call.probe.hash;
-  if (attempts != NULL)
-    u.attempts = *attempts;
   status = cmap__value_image_init(layout, &u.old);
   if (status == CMAP_OK) {
     status = cmap__value_image_init(layout, &u.fresh);

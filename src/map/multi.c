@@ -36,13 +36,19 @@ static int compare_order(const void *a, const void *b)
   return x->want < y->want ? -1 : x->want > y->want;
 }
 
+/* Not by the allocator of one of the maps: any of them may go first, if the
+ * thread ends. */
+static void block_free(struct cmap__multi *multi)
+{
+  cmap__free(&cmap__allocator_default, multi, multi->size, CMAP__CACHE_LINE);
+}
+
 /* Makes the record, with the wants checked, hashed and sorted. */
 static enum cmap_status multi_new(const struct cmap_want *wants, size_t n,
                                   struct cmap__multi **out)
 {
   const size_t each =
       sizeof(struct cmap__multi_key) + sizeof(struct cmap__multi_order);
-  const struct cmap_allocator *allocator;
   struct cmap__multi *multi;
   size_t size;
 
@@ -52,12 +58,10 @@ static enum cmap_status multi_new(const struct cmap_want *wants, size_t n,
     if (!want_is_valid(&wants[i]))
       return CMAP_EINVAL;
   }
-  allocator = &wants[0].map->table.layout.options.allocator;
   size = sizeof *multi + n * each;
-  multi = cmap__alloc(allocator, size, CMAP__CACHE_LINE);
+  multi = cmap__alloc(&cmap__allocator_default, size, CMAP__CACHE_LINE);
   if (multi == NULL)
     return CMAP_ENOMEM;
-  multi->allocator = *allocator;
   multi->size = size;
   multi->count = n;
   multi->order = (void *)(multi->keys + n);
@@ -67,7 +71,7 @@ static enum cmap_status multi_new(const struct cmap_want *wants, size_t n,
     enum cmap_status status =
         cmap__probe_init(&map->table.layout, wants[i].key, NULL, &key->probe);
     if (status != CMAP_OK) {
-      cmap__free(allocator, multi, size, CMAP__CACHE_LINE);
+      block_free(multi);
       return status;
     }
     key->mode = wants[i].mode;
@@ -85,10 +89,8 @@ static enum cmap_status multi_new(const struct cmap_want *wants, size_t n,
 
 static void multi_free(struct cmap__multi *multi)
 {
-  struct cmap_allocator allocator = multi->allocator;
-
   cmap__held_give(multi->anchor);
-  cmap__free(&allocator, multi, multi->size, CMAP__CACHE_LINE);
+  block_free(multi);
 }
 
 /* Ends all holds that were granted. */
@@ -351,7 +353,7 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
   multi->patience = patience;
   multi->anchor = cmap__held_take();
   if (multi->anchor == NULL) {
-    cmap__free(&multi->allocator, multi, multi->size, CMAP__CACHE_LINE);
+    block_free(multi);
     return CMAP_ENOMEM;
   }
   multi->anchor->multi = multi;

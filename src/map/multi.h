@@ -32,8 +32,7 @@ struct cmap__multi_key {
 };
 
 struct cmap__multi {
-  struct cmap_allocator allocator; /* of this allocation */
-  size_t size;                     /* of it */
+  size_t size; /* of the allocation */
   size_t count;
   struct cmap__multi_order *order; /* count of them, sorted */
   struct cmap__held *anchor;

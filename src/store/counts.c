@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "sync/hold.h"
+
 _Thread_local unsigned cmap__count_line
     __attribute__((tls_model("initial-exec")));
 
@@ -50,6 +52,10 @@ CMAP__NOINLINE unsigned cmap__count_line_find(void)
 {
   unsigned line = 0;
 
+  /* No new destructor at so late a time: ThreadSanitizer has ended the thread
+   * before it would run. */
+  if (cmap__self.ends)
+    return CMAP__COUNT_LINES;
   if (pthread_once(&once, make_key) == 0 && has_key)
     line = take_line();
   if (line != 0 && pthread_setspecific(key, (void *)(uintptr_t)line) != 0) {

@@ -73,6 +73,7 @@ static void end_thread(void *holder)
   if (self->guards != NULL && self->end_rounds++ < END_ROUNDS &&
       pthread_setspecific(all.key, self) == 0)
     return;
+  self->ends = true;
   end_others(self);
   pthread_mutex_lock(&all.mutex);
   if (self->guards != NULL) {

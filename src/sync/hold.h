@@ -70,6 +70,7 @@ struct cmap__holder {
   struct cmap__hold *guards;
   struct cmap__hold *free; /* of records */
   unsigned end_rounds;     /* of the thread's end that were put off */
+  bool ends;               /* the last of them has begun */
 };
 
 extern _Thread_local struct cmap__holder cmap__self

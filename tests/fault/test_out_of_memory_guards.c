@@ -273,9 +273,24 @@ static void use_up_records(unsigned index, void *ctx)
   atomic_store(&refuse_records, false);
 }
 
+/* Is our aligned_alloc the one that is called? Valgrind puts in its own. */
+static bool records_can_be_refused(void)
+{
+  void *(*volatile take)(size_t, size_t) = aligned_alloc;
+  void *memory;
+
+  atomic_store(&refuse_records, true);
+  memory = take(64, 64);
+  atomic_store(&refuse_records, false);
+  free(memory);
+  return memory == NULL;
+}
+
 static void no_memory_for_records(void **state)
 {
   (void)state;
+  if (!records_can_be_refused())
+    skip();
   for (size_t i = 0; i < SPECS; i++) {
     struct thread thread;
     struct value_room value;

@@ -5,13 +5,15 @@
  *
  * This is the only header of the library, and the whole of its contract.
  *
- *   1. Rules that hold for every call      8. Read-modify-write
- *   2. Status codes                        9. Guards; deadlock
- *   3. Keys, `how`, callbacks             10. Entries
- *   4. Options                            11. Several keys at once
- *   5. Create and destroy                 12. The whole map
- *   6. Reading                            13. The store: get or create
- *   7. Writing                            14. The typed layer (CMAP_DEFINE)
+ *   1. Rules that hold for every call     10. Entries
+ *   2. Status codes                       11. Several keys at once
+ *   3. Keys, `how`, callbacks             12. The whole map
+ *   4. Options                            13. Iterators and scans
+ *   5. Create and destroy                 14. Batches
+ *   6. Reading                            15. Seeing inside
+ *   7. Writing                            16. The store: get or create
+ *   8. Read-modify-write                  17. The typed layer (CMAP_DEFINE)
+ *   9. Guards; deadlock
  *
  * -------------------------------------------------------------------------
  * 1. Rules that hold for every call
@@ -78,8 +80,11 @@
  *   A.4  Two threads that only read may see writes of two other threads to
  *        two different keys in different orders on processors that allow it
  *        (not on x86 or ARMv8).
- *   B.1  Calls on the whole map visit one shard at a time and are not one
- *        moment, except cmap_len_exact.
+ *   B.1  Calls on the whole map, iterators and scans visit one shard at a time
+ *        and are not one moment, except cmap_len_exact and
+ * cmap_snapshot_create. For each entry that they show, A.1 and A.2 hold. B.2  A
+ * batch is as many calls on one key, made in the order of the index; A.1 to A.4
+ * hold for each of them.
  *
  * Memory. When memory runs out, the call returns CMAP_ENOMEM and the map is
  *   as it was. Removing, reading and cmap_clear never need memory to succeed
@@ -144,7 +149,8 @@ extern "C" {
   X(CMAP_EINVAL, -9, "an argument is not valid")                               \
   X(CMAP_ENOTSUP, -10, "this map's options do not allow the call")             \
   X(CMAP_ENOSPC, -11, "the buffer is too small")                               \
-  X(CMAP_FROZEN, -12, "the map is frozen")
+  X(CMAP_FROZEN, -12, "the map is frozen")                                     \
+  X(CMAP_EBROKEN, -13, "an invariant of the map does not hold")
 
 enum cmap_status {
 #define CMAP__STATUS(name, value, text) name = value,
@@ -320,7 +326,10 @@ enum {
                             protection from keys chosen to collide */
   CMAP_FIXED_SEED = 4,   /* use `seed`: the same order in every run, and no
                             protection from keys chosen to collide */
-  CMAP_HUGE_PAGES = 8    /* ask for huge pages; single inserts may take ms */
+  CMAP_HUGE_PAGES = 8,   /* ask for huge pages; single inserts may take ms */
+  CMAP_AUTO_SHRINK = 16  /* removals merge and shrink shards, and give memory
+                            back to the system (cmap_shrink_to_fit), one shard
+                            at a time */
 };
 
 /*
@@ -442,6 +451,7 @@ cmap_hash(const struct cmap *map, struct cmap_key key, uint64_t *hash)
  *   CMAP_TIMEDOUT  CMAP_DEADLINE, and the lock was not free in time
  *   CMAP_EDEADLK   waiting would never have ended (section 9)
  *   CMAP_EABANDONED  a thread has ended that held what the call needs
+ *   CMAP_FROZEN    the map is frozen (section 12), and the call would write
  *   > 0            a callback's own status
  * and, of calls that may insert or copy a value:
  *   CMAP_ENOMEM    out of memory
@@ -735,21 +745,28 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   get, contains, a hit     | works   | works     | works   | may wait
  *    without a lock [1]      |         |           |         |
  *   view, view_all, clone,   | works   | works     | works   | waits
- *    equal, len_exact        |         |           |         |
+ *    equal, len_exact, scan, |         |           |         |
+ *    for_each, snapshot,     |         |           |         |
+ *    check                   |         |           |         |
  *   get_ref, lock_many to    | works   | EDEADLK   | works   | waits
  *    read, get_or_insert_ref |         |           |         |
- *    with a hit              |         |           |         |
+ *    with a hit, iter_next   |         |           |         |
+ *    to read                 |         |           |         |
  *   all that writes: insert, | EDEADLK | EDEADLK   | waits   | waits
  *    remove, get_mut, entry, |         |           |         |
  *    lock_many to write,     |         |           |         |
  *    add_or_update, clear,   |         |           |         |
- *    retain, reserve ...     |         |           |         |
+ *    retain, reserve, drain, |         |           |         |
+ *    freeze, iter_next to    |         |           |         |
+ *    write ...               |         |           |         |
  *   len, is_empty, hash,     | works   | works     | works   | works
- *    capacity, shard numbers |         |           |         |
+ *    capacity, statistics    |         |           |         |
  *
- *   "Holds read": a read guard, a key locked to read, or a callback that runs
- *   under the read lock (view ...). "Holds write": a write guard, an entry, a
- *   key locked to write or as entry, or a callback under the write lock.
+ *   "Holds read": a read guard, a key locked to read, an iterator to read at
+ *   an entry, or a callback that runs under the read lock (view ...). "Holds
+ *   write": a write guard, an entry, a key locked to write or as entry, an
+ *   iterator to write at an entry, or a callback under the write lock. Batches
+ *   are as their single calls.
  *   With CMAP_TRY every "waits" and every "EDEADLK" is CMAP_BUSY. "Waits" ends
  *   with CMAP_EDEADLK if it would never end (see Deadlock).
  *   [1] Where reads are lock-free (section 1), also the hit of insert_new and
@@ -766,10 +783,10 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   begin again: that ends, if it waited for others. But a second guard in the
  *   shard of the first is refused however often it is asked for: for several
  *   keys of one map take cmap_lock_many, or give up after a few attempts and
- *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of which a
- * member waits with a deadline is not refused: that wait ends. Waits for
- * something else (a mutex of your own, pthread_join, another process) are not
- * seen: give such calls a deadline.
+ *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of which
+ *   a member waits with a deadline is not refused: that wait ends. Waits for
+ *   something else (a mutex of your own, pthread_join, another process) are
+ *   not seen: give such calls a deadline.
  *
  * Ended threads. A thread that ends while it holds a guard leaves its shard
  *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
@@ -1184,7 +1201,10 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_clear(struct cmap *map,
     CMAP_SYMBOL(clear);
 
 /*
- * Makes room for `entries` entries in all, if keys are spread evenly.
+ * Makes room for `entries` entries in all, if keys are spread evenly. Until
+ * there are so many, inserts take no memory (but for long keys and values,
+ * which lie behind pointers), and fewer than one shard in a hundred is split.
+ *   CMAP_ENOMEM  what was made so far stays
  * Lock: write, a shard at a time.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1192,15 +1212,98 @@ cmap_reserve(struct cmap *map, size_t entries, const struct cmap_how *how)
     CMAP_SYMBOL(reserve);
 
 /*
- * Merges and shrinks shards to what the entries need, and keeps the freed
- * storage for this map. A neighbour that is in use is not merged.
+ * Merges and shrinks shards to what the entries need. The storage that this
+ * frees goes back to the system, if the map has it from there: all but the
+ * headers of shards (64 bytes each) and the directory; with an allocator of
+ * your own it is kept for this map until cmap_destroy. A neighbour that is in
+ * use is not merged.
  *   CMAP_ENOMEM  no memory for a smaller copy of a shard; the map is usable
  * Lock: write, two neighbouring shards at a time; waits for none but the
- * first.
+ * first. Nobody else waits for more than one shard.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_shrink_to_fit(struct cmap *map, const struct cmap_how *how)
     CMAP_SYMBOL(shrink_to_fit);
+
+/*
+ * Removes every entry that was there when the call reached its shard, and gives
+ * each to `take` after the lock is released. The value is take's own; the
+ * key lives during the call. A status of take is returned, but the other
+ * entries that were removed together with that one are given to take before.
+ * Never fails for want of memory. Lock: write, a shard at a time; none while
+ * take runs.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_drain(struct cmap *map, cmap_value_fn *take, void *ctx,
+           const struct cmap_how *how) CMAP_SYMBOL(drain);
+
+/* What a snapshot has of each entry. */
+enum cmap_snapshot_parts {
+  CMAP_KEYS_AND_VALUES,
+  CMAP_KEYS_ONLY,
+  CMAP_VALUES_ONLY
+};
+
+/* Copies of all entries as they were at one moment. */
+struct cmap_snapshot;
+
+/*
+ * Copies all entries, or their keys or values, as they are at one moment of the
+ * call: what other threads change under one hold (cmap_lock_many, rename ...)
+ * is in it whole or not at all. Values are copied by value_clone.
+ *   CMAP_ENOTSUP  values, or keys with key_destroy and without key_copy,
+ *                 cannot be copied, and were asked for
+ *   CMAP_ENOMEM, or a status of value_clone or key_copy: no snapshot
+ * Lock: read, all shards at once, while entries are copied: some 10 ms for a
+ * million of integers.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_snapshot_create(struct cmap *map, enum cmap_snapshot_parts parts,
+                     struct cmap_snapshot **snapshot,
+                     const struct cmap_how *how) CMAP_SYMBOL(snapshot_create);
+
+/* The number of entries; 0 for NULL. */
+CMAP_API size_t cmap_snapshot_count(const struct cmap_snapshot *snapshot)
+    CMAP_SYMBOL(snapshot_count);
+
+/*
+ * Key and value of entry i, in no particular order; they live as long as the
+ * snapshot. (NULL, 0) and NULL if i is not below the count, or the snapshot was
+ * made without them.
+ */
+CMAP_API struct cmap_key cmap_snapshot_key(const struct cmap_snapshot *snapshot,
+                                           size_t i) CMAP_SYMBOL(snapshot_key);
+CMAP_API const void *cmap_snapshot_value(const struct cmap_snapshot *snapshot,
+                                         size_t i) CMAP_SYMBOL(snapshot_value);
+
+/* Destroys the copies. May outlive the map's entries, not the map. NULL is
+   allowed. */
+CMAP_API void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
+    CMAP_SYMBOL(snapshot_destroy);
+
+/*
+ * Makes the map read-only: waits for those who write, then refuses all calls
+ * that would take a lock to write with CMAP_FROZEN, until cmap_thaw. Read
+ * guards and iterators cost no atomic operation meanwhile; they hold nothing,
+ * and any thread may release them. Other reads are as ever. While the call
+ * waits, others may get CMAP_FROZEN already.
+ *   CMAP_FROZEN    it is frozen already
+ *   CMAP_BUSY      another thread is just freezing or thawing it
+ *   CMAP_EDEADLK   the caller itself holds something of this map
+ * On failure the map is not frozen. Lock: write, a shard at a time.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_freeze(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(freeze);
+
+/*
+ * Ends that. Guards and iterators of the frozen map must have been released,
+ * and calls that take them have returned: as with cmap_destroy, this
+ * cannot be checked.
+ *   CMAP_EINVAL  NULL, or the map is not frozen
+ *   CMAP_BUSY    another thread is just freezing or thawing it
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
+    CMAP_SYMBOL(thaw);
 
 /*
  * Makes a new map into *copy with the same options (but a new seed unless
@@ -1237,7 +1340,280 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
            void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
 
 /* -------------------------------------------------------------------------
- * 13. The store: get or create
+ * 13. Iterators and scans
+ *
+ *   cmap_iter   holds one shard while it is at an entry: look at it in place,
+ *               change it, remove it. Nobody else gets at that shard, so
+ *               do little.
+ *   cmap_scan   copies a buffer full, and holds nothing between two calls: for
+ *               long walks, and to go on another day. The position is
+ *               a number.
+ *   cmap_for_each  the same with a callback.
+ *
+ * All three go in the order of the hash, which has nothing to do with the order
+ * of the keys, and keep the same promise: an entry that is there from begin to
+ * end is met exactly once, one that comes or goes meanwhile at most once,
+ * whatever else happens to the map. (An entry that is removed and comes again
+ * is a new one, but it has its old place: it is not met twice either.)
+ *
+ * Parts. To walk with several threads, give each one part of the map: part
+ * i of n has the entries whose hash lies in the i-th n-th of all hashes.
+ * ------------------------------------------------------------------------- */
+
+/*
+ * An iterator, at an entry or not. As a guard, it belongs to its thread; it may
+ * be CMAP_SCOPED(cmap_iter).
+ *
+ *     CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+ *     status = cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter);
+ *     if (status == CMAP_OK)
+ *       while ((status = cmap_iter_next(&iter, NULL)) == CMAP_OK)
+ *         ... iter.key, iter.value
+ *     if (status != CMAP_NOT_FOUND)
+ *       ... it did not come to the end
+ */
+struct cmap_iter {
+  struct cmap_key key; /* of the present entry, stored */
+  void *value;         /* to be changed only with CMAP_WRITE; NULL: at none */
+  uintptr_t internal[2];
+};
+
+/*
+ * Makes an iterator before the first entry of part `part` of `parts` (0 of 1:
+ * the whole map). `mode` is CMAP_READ or CMAP_WRITE. What was in *iter is
+ * not released.
+ *   CMAP_EINVAL  also another mode, or `part` is not below `parts`
+ *   CMAP_ENOMEM
+ * Lock: none yet.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_begin(struct cmap *map, enum cmap_mode mode, size_t part,
+                size_t parts, struct cmap_iter *iter) CMAP_SYMBOL(iter_begin);
+
+/*
+ * Goes to the next entry.
+ *   CMAP_NOT_FOUND  there is none; the iterator is at none and holds nothing
+ * After any other failure it is at no entry and holds nothing, and the next
+ * call tries again: nothing is left out.
+ * Lock: read or write, of the entry's shard, until the iterator leaves it.
+ * Destructors of what was removed run when it does.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_next(struct cmap_iter *iter, const struct cmap_how *how)
+    CMAP_SYMBOL(iter_next);
+
+/*
+ * Removes the present entry; its value goes to *old, or is destroyed (NULL).
+ * The iterator is at no entry then, until cmap_iter_next.
+ *   CMAP_EINVAL  also if it is at no entry, or to read
+ *   CMAP_ENOMEM  only with value_destroy, key_destroy, keys beyond
+ *                inline_key_size or values beyond inline_value_size
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_remove(struct cmap_iter *iter, void *old) CMAP_SYMBOL(iter_remove);
+
+/*
+ * Turns the present entry into a guard, and ends the iterator; nobody comes
+ * in between.
+ *   CMAP_EINVAL  also if it is at no entry, or of the other mode
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_into_read_guard(struct cmap_iter *iter, struct cmap_read_guard *guard)
+    CMAP_SYMBOL(iter_into_read_guard);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_into_write_guard(struct cmap_iter *iter,
+                           struct cmap_write_guard *guard)
+    CMAP_SYMBOL(iter_into_write_guard);
+
+/* Lets go of what it holds and goes back before the first entry. CMAP_EINVAL
+   if it was released. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_iter_restart(struct cmap_iter *iter) CMAP_SYMBOL(iter_restart);
+
+/* Ends it; *iter becomes CMAP_INIT. Never waits. NULL, and one that was
+   released, are allowed. */
+CMAP_API void cmap_iter_release(struct cmap_iter *iter)
+    CMAP_SYMBOL(iter_release);
+
+/*
+ * Where a scan puts what it finds. `keys` is an array of `capacity` keys:
+ *   U32, U64, FIXED, CUSTOM   of key_size bytes each
+ *   STRING, BYTES             of struct cmap_key; the bytes go to `text`, each
+ *                             key's followed by a 0
+ * CUSTOM keys are made by key_copy, values by value_clone: both are the
+ * caller's own. Set `size` to sizeof(struct cmap_scan_buffer).
+ */
+struct cmap_scan_buffer {
+  size_t size;
+  size_t capacity;  /* entries; at least 1 */
+  void *keys;       /* NULL: keys are not wanted */
+  void *values;     /* capacity x value_size bytes; NULL: not wanted */
+  char *text;       /* for STRING and BYTES, if keys are wanted */
+  size_t text_size; /* bytes */
+  size_t count;     /* out: entries; with CMAP_ENOSPC: the capacity needed */
+  size_t text_used; /* out: bytes; with CMAP_ENOSPC: the text_size needed */
+};
+
+/*
+ * Copies entries from position *cursor on, as many as the buffer has room for,
+ * and moves *cursor behind them. A scan begins with the cursor 0, and goes to
+ * `end` (0: to the end of the map). No state is kept in between: a cursor may
+ * be stored, and is good for this map for its whole life.
+ *   CMAP_OK         buffer->count entries, at least one
+ *   CMAP_NOT_FOUND  none is left; *cursor is the end
+ *   CMAP_ENOSPC     the entries at the next position (their keys have equal
+ *                   hashes; nearly always it is one) do not fit into the
+ *                   buffer; its `count` and `text_used` say what they need
+ *   CMAP_ENOTSUP    values, or keys, cannot be copied, and were asked for
+ *   CMAP_ENOMEM, or a status of value_clone or key_copy
+ * Unless CMAP_OK or CMAP_NOT_FOUND *cursor is as it was, and what was copied
+ * has been released again.
+ * Lock: read, a shard at a time. Best with room for 1,000 entries: with less,
+ * some of a shard's entries are searched for again by the next call.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_scan(struct cmap *map, uint64_t *cursor, uint64_t end,
+          struct cmap_scan_buffer *buffer, const struct cmap_how *how)
+    CMAP_SYMBOL(scan);
+
+/*
+ * The cursor and the end of part `part` of `parts`, for cmap_scan.
+ *   CMAP_EINVAL  a NULL, or `part` is not below `parts`
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_scan_part(size_t part, size_t parts, uint64_t *cursor, uint64_t *end)
+    CMAP_SYMBOL(scan_part);
+
+/*
+ * Calls view for a copy of every entry of part `part` of `parts` (0 of 1: of
+ * all). view holds no lock, and may do anything but destroy the map; what it
+ * shows may have changed meanwhile. A status of view ends the walk and
+ * is returned.
+ *   CMAP_EINVAL   also if `part` is not below `parts`
+ *   CMAP_ENOTSUP  keys or values cannot be copied
+ *   CMAP_ENOMEM, or a status of value_clone or key_copy: the walk ended there
+ * Lock: read, a shard at a time, while its entries are copied.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_for_each(struct cmap *map, size_t part, size_t parts, cmap_view_fn *view,
+              void *ctx, const struct cmap_how *how) CMAP_SYMBOL(for_each);
+
+/* -------------------------------------------------------------------------
+ * 14. Batches
+ *
+ * Many keys in one call: while one key's memory is on its way, the next ones'
+ * is asked for. In maps beyond the processor's caches that is several times as
+ * fast as single calls; the order of the keys does not matter.
+ *
+ *   keys      n keys
+ *   hashes    their hashes, from cmap_hash; NULL: computed
+ *   statuses  n of them, out: what the single call would have returned. One
+ *             key's failure does not stop the others.
+ *   how       for each key; CMAP_HASHED is ignored
+ *
+ * A batch is n single calls in the order of the index (also if a key comes
+ * twice), not one moment: cmap_lock_many is one. It returns CMAP_OK if all
+ * statuses are, else the first that is not; with checked misuse CMAP_EINVAL,
+ * and `statuses` is untouched then. n 0 is allowed. Cost: O(n).
+ * ------------------------------------------------------------------------- */
+
+/* cmap_get; `values`: n x value_size bytes, of which those of absent keys are
+   untouched. NULL: only asks. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_many(struct cmap *map, const struct cmap_key *keys,
+              const uint64_t *hashes, size_t n, void *values,
+              enum cmap_status *statuses, const struct cmap_how *how)
+    CMAP_SYMBOL(get_many);
+
+/* cmap_contains. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_contains_many(struct cmap *map, const struct cmap_key *keys,
+                   const uint64_t *hashes, size_t n, enum cmap_status *statuses,
+                   const struct cmap_how *how) CMAP_SYMBOL(contains_many);
+
+/* cmap_insert; `values`: n x value_size bytes. A value belongs to the map
+   if its status is CMAP_OK. Replaced values are destroyed. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_insert_many(struct cmap *map, const struct cmap_key *keys,
+                 const uint64_t *hashes, size_t n, const void *values,
+                 enum cmap_status *statuses, const struct cmap_how *how)
+    CMAP_SYMBOL(insert_many);
+
+/* cmap_remove; `olds`: n x value_size bytes, of which those of absent keys are
+   untouched. NULL: removed values are destroyed. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
+                 const uint64_t *hashes, size_t n, void *olds,
+                 enum cmap_status *statuses, const struct cmap_how *how)
+    CMAP_SYMBOL(remove_many);
+
+/* -------------------------------------------------------------------------
+ * 15. Seeing inside
+ * ------------------------------------------------------------------------- */
+
+/* What a map is made of, and what happened to it since cmap_create. */
+struct cmap_stats {
+  size_t size; /* sizeof(struct cmap_stats), set by the caller */
+
+  uint64_t entries;
+  uint64_t shards;
+  uint64_t slots;             /* room for entries; load = entries / slots */
+  uint64_t directory_entries; /* 16 bytes each */
+  uint64_t bytes;             /* of memory in all, that of long keys and values
+                                 included; bytes / entries is what one takes */
+  uint64_t free_bytes;        /* of those: storage that no shard uses */
+  uint64_t longest_probe;     /* groups of 11 slots that a search goes through
+                                 at worst, in the shards that were looked at */
+
+  uint64_t growths;      /* shards replaced by larger ones */
+  uint64_t splits;       /* by two or more */
+  uint64_t merges;       /* two replaced by one */
+  uint64_t rebuilds;     /* replaced by one of the same size, or a smaller */
+  uint64_t lock_waits;   /* locks that were not free at once */
+  uint64_t lock_parks;   /* of those: times that a thread slept */
+  uint64_t whole_locks;  /* times that all shards were locked at once */
+  uint64_t read_retries; /* lock-free reads that met a writer, about */
+  uint64_t read_locks;   /* of those: reads that took the lock then */
+};
+
+/*
+ * Takes the statistics, without waiting for anybody: exact if no thread writes,
+ * else near it. Looks at up to 64 shards in detail; from these it estimates the
+ * memory of long keys and values, and the longest probe. Counting writes no
+ * shared memory in a read that meets no writer.
+ *   CMAP_EINVAL  a NULL, or stats->size is not the library's
+ * Cost: a cache line per shard, and some 0.2 ms.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
+    CMAP_SYMBOL(get_stats);
+
+/* Takes one line of text, without a newline. */
+typedef void cmap_line_fn(const char *line, void *ctx);
+
+/*
+ * Describes the map in lines for people to read: its options, statistics, and
+ * how its shards differ in size and load. Never waits. No lock is held while
+ * `line` runs.
+ *   CMAP_EINVAL  a NULL
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_dump(struct cmap *map, cmap_line_fn *line, void *ctx) CMAP_SYMBOL(dump);
+
+/*
+ * Verifies every invariant of the map's storage, one shard at a time.
+ *   CMAP_EBROKEN  one does not hold: *broken names it, in a static string
+ *                 (NULL: not). Memory was overwritten, a key_hash or key_equal
+ *                 is not pure, a hash given with CMAP_HASHED was wrong, or
+ *                 libcmap has a bug.
+ * Lock: read, a shard at a time. Cost: O(entries), each key is hashed.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
+    CMAP_SYMBOL(check);
+
+/* -------------------------------------------------------------------------
+ * 16. The store: get or create
  *
  * A store keeps shared objects by key that are slow to build: connections,
  * compiled expressions, loaded files. Each is built once, whoever asks; who
@@ -1533,11 +1909,11 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
 
 /* -------------------------------------------------------------------------
- * 14. The typed layer
+ * 17. The typed layer
  *
  * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
  * key and one type of value: `struct name`, and for every call cmap_x of the
- * sections 5 to 12 a function name_x. They are thin inline functions around the
+ * sections 5 to 15 a function name_x. They are thin inline functions around the
  * calls above, whose contracts hold for them. The compiler refuses a map of
  * another name and a wrong struct. Of wrong pointers (a key, an output, a
  * callback) many C compilers only warn; with -Werror=int-conversion and

@@ -1,6 +1,6 @@
 /*
  * Constructions in flight: one of each key, and what put, remove and the
- * others do to one, as the table of section 13 of cmap.h says. Scene by scene;
+ * others do to one, as the table of section 16 of cmap.h says. Scene by scene;
  * store_scene.h explains the scripts.
  */
 #include "store_scene.h"

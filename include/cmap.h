@@ -1282,11 +1282,11 @@ CMAP_API void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
     CMAP_SYMBOL(snapshot_destroy);
 
 /*
- * Makes the map read-only: waits for those who write, then refuses all calls
- * that would take a lock to write with CMAP_FROZEN, until cmap_thaw. Read
- * guards and iterators cost no atomic operation meanwhile; they hold nothing,
- * and any thread may release them. Other reads are as ever. While the call
- * waits, others may get CMAP_FROZEN already.
+ * Makes the map read-only: waits until nobody holds anything of it, then
+ * refuses all calls that would take a lock to write with CMAP_FROZEN, until
+ * cmap_thaw. Read guards and iterators cost no atomic operation meanwhile, and
+ * hold nothing. Other reads are as ever. While the call waits, others may
+ * get CMAP_FROZEN already.
  *   CMAP_FROZEN    it is frozen already
  *   CMAP_BUSY      another thread is just freezing or thawing it
  *   CMAP_EDEADLK   the caller itself holds something of this map

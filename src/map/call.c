@@ -13,6 +13,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   *hash = NULL;
   patience->try_only = false;
   patience->deadline_ns = CMAP__NO_DEADLINE;
+  patience->freezes = false;
   if (how == NULL)
     return true;
   if (!cmap__struct_is_known(how, how->size, sizeof *how) ||
@@ -69,6 +70,7 @@ void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
   call->probe.boxed = false;
   call->patience.try_only = false;
   call->patience.deadline_ns = CMAP__NO_DEADLINE;
+  call->patience.freezes = false;
   call->locked.shard = shard;
   call->locked.mode = CMAP__WRITE;
   call->locked.borrowed = false;
@@ -153,17 +155,19 @@ enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,
   return status;
 }
 
-enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
-                                const struct cmap_how *how,
-                                cmap__visit_shard *visit_shard, void *ctx)
+enum cmap_status cmap__map_walk_range(struct cmap *map, enum cmap__mode mode,
+                                      const struct cmap__range *range,
+                                      const struct cmap_how *how,
+                                      cmap__visit_shard *visit_shard, void *ctx)
 {
   struct cmap__patience patience;
   struct cmap__visit visit;
   const uint64_t *unused;
-  uint64_t hash = 0;
+  uint64_t hash = range->first;
 
   if (map == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
+  visit.to = range->last;
   do {
     enum cmap_status status =
         cmap__table_lock(&map->table, hash, mode, &patience, &visit.locked);
@@ -175,6 +179,38 @@ enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
     cmap__table_unlock(&visit.locked);
     if (status != CMAP_OK)
       return status;
-  } while (hash != 0);
+  } while (hash != 0 && hash <= range->last);
   return CMAP_OK;
+}
+
+enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
+                                const struct cmap_how *how,
+                                cmap__visit_shard *visit_shard, void *ctx)
+{
+  const struct cmap__range all = {0, UINT64_MAX};
+
+  return cmap__map_walk_range(map, mode, &all, how, visit_shard, ctx);
+}
+
+/* floor(part * 2^64 / parts); part < parts. */
+static uint64_t part_begin(size_t part, size_t parts)
+{
+#ifdef __SIZEOF_INT128__
+  return (uint64_t)(((cmap__uint128)part << 64) / parts);
+#else
+  /* By 32 bits at a time: size_t has no more. */
+  uint64_t high = ((uint64_t)part << 32) / parts;
+  uint64_t rest = ((uint64_t)part << 32) % parts;
+  return high << 32 | (rest << 32) / parts;
+#endif
+}
+
+bool cmap__range_part(size_t part, size_t parts, struct cmap__range *range)
+{
+  if (part >= parts)
+    return false;
+  range->first = part_begin(part, parts);
+  range->last =
+      part + 1 == parts ? UINT64_MAX : part_begin(part + 1, parts) - 1;
+  return true;
 }

@@ -1,91 +1,7 @@
 /*
  * Two maps at once: clone, merge, equal.
  */
-#include "map/map.h"
-
-#include "base/alloc.h"
-
-/* Entries that were copied out of a shard: slots of the source's layout. */
-struct copies {
-  uint64_t *words;
-  size_t count;
-  size_t bytes; /* of the allocation */
-};
-
-/* A probe for the stored key of a slot. */
-static enum cmap_status probe_of_slot(const struct cmap__layout *layout,
-                                      const _Atomic uint64_t *slot,
-                                      struct cmap__probe *probe)
-{
-  uint64_t hash = cmap__slot_hash(layout, slot);
-
-  return cmap__probe_init(layout, cmap__slot_key(layout, slot), &hash, probe);
-}
-
-/* Copies an entry of a held shard: key and value, as the kinds need. */
-static enum cmap_status copy_entry(const struct cmap__layout *layout,
-                                   _Atomic uint64_t *slot, uint64_t *to)
-{
-  struct cmap__fresh fresh;
-  struct cmap__probe probe;
-  unsigned key_end = (unsigned)layout->key_word + layout->key_words;
-  enum cmap_status status = probe_of_slot(layout, slot, &probe);
-
-  if (status == CMAP_OK)
-    status = cmap__key_image_init(layout, &probe, &fresh.key);
-  if (status != CMAP_OK)
-    return status;
-  status = cmap__value_image_copy(layout, cmap__slot_value(layout, slot),
-                                  &fresh.value);
-  if (status != CMAP_OK) {
-    cmap__key_words_destroy(layout, fresh.key.words);
-    return status;
-  }
-  for (unsigned i = 0; i < key_end; i++)
-    to[i] = fresh.key.words[i];
-  for (unsigned i = 0; i < layout->value_words; i++)
-    to[layout->value_word + i] = fresh.value.words[i];
-  return CMAP_OK;
-}
-
-/* Copies all entries of a held shard. On failure `copies` has some of them. */
-static enum cmap_status copies_take(const struct cmap__layout *layout,
-                                    const struct cmap__visit *visit,
-                                    struct copies *copies)
-{
-  struct cmap__cursor cursor = cmap__visit_cursor(visit);
-  struct cmap__place place;
-  enum cmap_status status = CMAP_OK;
-
-  copies->count = 0;
-  copies->bytes =
-      cmap__shard_count(visit->locked.shard) * cmap__layout_slot_bytes(layout);
-  copies->words = NULL;
-  if (copies->bytes == 0)
-    return CMAP_OK;
-  copies->words =
-      cmap__alloc(&layout->options.allocator, copies->bytes, CMAP__CACHE_LINE);
-  if (copies->words == NULL)
-    return CMAP_ENOMEM;
-  while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
-    status = copy_entry(layout, place.slot,
-                        copies->words + copies->count * layout->slot_words);
-    if (status == CMAP_OK)
-      copies->count++;
-  }
-  return status;
-}
-
-/* Releases the copies from the `first` on; those before were moved. */
-static void copies_free(const struct cmap__layout *layout,
-                        struct copies *copies, size_t first)
-{
-  for (size_t i = first; i < copies->count; i++)
-    cmap__slot_words_release(layout, copies->words + i * layout->slot_words,
-                             NULL);
-  cmap__free(&layout->options.allocator, copies->words, copies->bytes,
-             CMAP__CACHE_LINE);
-}
+#include "map/copies.h"
 
 /* What merge and clone do with each entry. */
 struct merge {
@@ -158,7 +74,7 @@ static enum cmap_status merge_entry(const struct merge *merge,
 
 /* Inserts the copies, and releases them all. */
 static enum cmap_status merge_copies(const struct cmap__layout *layout,
-                                     struct copies *copies,
+                                     struct cmap__copies *copies,
                                      const struct merge *merge)
 {
   enum cmap_status status = CMAP_OK;
@@ -177,7 +93,7 @@ static enum cmap_status merge_copies(const struct cmap__layout *layout,
     /* The value's bytes are in the other map; its box and the key are ours. */
     cmap__slot_words_forget(layout, words);
   }
-  copies_free(layout, copies, i);
+  cmap__copies_free(layout, copies, i);
   return status;
 }
 
@@ -185,13 +101,13 @@ static enum cmap_status merge_shard(struct cmap *from,
                                     struct cmap__visit *visit, void *ctx)
 {
   const struct cmap__layout *layout = &from->table.layout;
-  struct copies copies;
-  enum cmap_status status = copies_take(layout, visit, &copies);
+  struct cmap__copies copies;
+  enum cmap_status status = cmap__copies_take(layout, visit, &copies);
 
   cmap__locked_release(&visit->locked);
   if (status == CMAP_OK)
     return merge_copies(layout, &copies, ctx);
-  copies_free(layout, &copies, 0);
+  cmap__copies_free(layout, &copies, 0);
   return status;
 }
 
@@ -207,14 +123,6 @@ static bool are_compatible(const struct cmap *a, const struct cmap *b)
           (p->key_hash == q->key_hash && p->key_equal == q->key_equal));
 }
 
-/* May keys be copied? Not if they own something that nobody can copy. */
-static bool keys_can_be_copied(const struct cmap *map)
-{
-  const struct cmap_options *o = &map->table.layout.options;
-
-  return o->key_destroy == NULL || o->key_copy != NULL;
-}
-
 enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
                             cmap_merge_fn *conflict, void *ctx,
                             const struct cmap_how *how)
@@ -226,7 +134,7 @@ enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
       into->table.layout.options.value_destroy !=
           from->table.layout.options.value_destroy)
     return CMAP_EINVAL;
-  if (!from->copies_values || !keys_can_be_copied(from))
+  if (!from->copies_values || !cmap__copies_keys(from))
     return CMAP_ENOTSUP;
   return cmap__map_walk(from, CMAP__READ, how, merge_shard, &merge);
 }
@@ -240,7 +148,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
 
   if (map == NULL || copy == NULL)
     return CMAP_EINVAL;
-  if (!map->copies_values || !keys_can_be_copied(map))
+  if (!map->copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
   options = map->table.layout.options;
   options.capacity = 0; /* it grows as it needs */

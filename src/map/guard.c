@@ -59,15 +59,41 @@ static inline void read_guard_fill(struct cmap *map, struct cmap__call *call,
   cmap__held_name(held, guard->internal);
 }
 
+/*
+ * Reads in a frozen map need no lock. The guard holds nothing: it names no
+ * record.
+ */
+static enum cmap_status get_ref_frozen(struct cmap *map, struct cmap_key key,
+                                       struct cmap_read_guard *guard,
+                                       const struct cmap_how *how)
+{
+  const struct cmap_read_guard none = CMAP_INIT;
+  struct cmap__call call;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+  const struct cmap__shard *shard;
+
+  if (status != CMAP_OK)
+    return status;
+  shard = cmap__directory_shard(&map->table.directory, call.probe.hash);
+  if (!cmap__shard_find(&map->table.layout, shard, &call.probe, &call.place))
+    return CMAP_NOT_FOUND;
+  *guard = none;
+  guard->key = cmap__call_key(map, &call);
+  guard->value = cmap__call_value(map, &call);
+  return CMAP_OK;
+}
+
 static CMAP__NOINLINE enum cmap_status
 get_ref_any(struct cmap *map, struct cmap_key key,
             struct cmap_read_guard *guard, const struct cmap_how *how)
 {
   struct cmap__held *held;
   struct cmap__call call;
-  enum cmap_status status =
-      guard_begin(map, key, how, CMAP__READ, &call, &held);
+  enum cmap_status status;
 
+  if (map != NULL && cmap__table_is_frozen(&map->table))
+    return get_ref_frozen(map, key, guard, how);
+  status = guard_begin(map, key, how, CMAP__READ, &call, &held);
   if (status != CMAP_OK)
     return status;
   if (!call.found)
@@ -172,6 +198,12 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
 
   if (guard == NULL || map == NULL || cmap__value_is_missing(map, value))
     return CMAP_EINVAL;
+  if (cmap__table_is_frozen(&map->table)) {
+    status = get_ref_frozen(map, key, guard, how);
+    if (status == CMAP_OK)
+      cmap__set_event(event, CMAP_FOUND);
+    return status == CMAP_NOT_FOUND ? CMAP_FROZEN : status;
+  }
   status = guard_begin(map, key, how, CMAP__READ, &call, &held);
   if (status != CMAP_OK)
     return status;

@@ -76,19 +76,31 @@ void cmap__held_put(struct cmap__held *held, const void *value)
   held->occupied = true;
 }
 
+static size_t corpse_bytes(const struct cmap__layout *layout,
+                           enum cmap__corpse_kind kind)
+{
+  switch (kind) {
+  case CMAP__CORPSE_VALUE:
+    return layout->options.value_size;
+  case CMAP__CORPSE_KEY:
+    return sizeof(struct cmap__key_image);
+  default:
+    return cmap__layout_slot_bytes(layout);
+  }
+}
+
 /* Room for what is to be released later; NULL: out of memory. */
 static struct cmap__corpse *corpse_new(const struct cmap__layout *layout,
-                                       bool is_key)
+                                       enum cmap__corpse_kind kind)
 {
   size_t size =
-      offsetof(struct cmap__corpse, words) +
-      (is_key ? sizeof(struct cmap__key_image) : layout->options.value_size);
+      offsetof(struct cmap__corpse, words) + corpse_bytes(layout, kind);
   struct cmap__corpse *corpse =
       cmap__alloc(&layout->options.allocator, size, CMAP__VALUE_ALIGN_MAX);
 
   if (corpse != NULL) {
     corpse->size = size;
-    corpse->is_key = is_key;
+    corpse->kind = kind;
   }
   return corpse;
 }
@@ -118,7 +130,7 @@ static bool place_for_old(struct cmap__held *held, void *old, void **to)
   *to = old;
   if (old != NULL || layout->options.value_destroy == NULL)
     return true;
-  corpse = corpse_new(layout, false);
+  corpse = corpse_new(layout, CMAP__CORPSE_VALUE);
   if (corpse == NULL)
     return false;
   corpse_add(held, corpse);
@@ -179,6 +191,31 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
   return CMAP_OK;
 }
 
+enum cmap_status cmap__held_discard(struct cmap__held *held, void *old)
+{
+  const struct cmap__layout *layout = cmap__held_layout(held);
+  size_t value_size = layout->options.value_size;
+  struct cmap__corpse *corpse = NULL;
+  struct cmap__slot_image image;
+  uint64_t *words = image.words;
+
+  if (layout->owns_anything) {
+    corpse = corpse_new(layout,
+                        old == NULL ? CMAP__CORPSE_ENTRY : CMAP__CORPSE_SHELL);
+    if (corpse == NULL)
+      return CMAP_ENOMEM;
+    words = corpse->words;
+  }
+  cmap__held_open(held, held->place.group);
+  if (old != NULL && value_size > 0)
+    memcpy(old, cmap__held_value(held), value_size);
+  cmap__shard_take(layout, held->locked.shard, &held->place, true, words);
+  held->occupied = false;
+  if (corpse != NULL)
+    corpse_add(held, corpse);
+  return CMAP_OK;
+}
+
 enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
                                           const struct cmap__probe *probe,
                                           const void *value, void *old)
@@ -193,7 +230,7 @@ enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
   if (layout->kind != CMAP_CUSTOM)
     return cmap__held_replace(held, value, old);
   if (layout->options.key_destroy != NULL) {
-    corpse = corpse_new(layout, true);
+    corpse = corpse_new(layout, CMAP__CORPSE_KEY);
     if (corpse == NULL)
       return CMAP_ENOMEM;
   }
@@ -253,10 +290,20 @@ void cmap__held_bury(struct cmap__held *held)
   while (held->corpses != NULL) {
     struct cmap__corpse *corpse = held->corpses;
     held->corpses = corpse->next;
-    if (corpse->is_key)
-      cmap__key_words_destroy(layout, corpse->words);
-    else
+    switch (corpse->kind) {
+    case CMAP__CORPSE_VALUE:
       o->value_destroy(corpse->words, o->value_ctx);
+      break;
+    case CMAP__CORPSE_KEY:
+      cmap__key_words_destroy(layout, corpse->words);
+      break;
+    case CMAP__CORPSE_ENTRY:
+      cmap__slot_words_release(layout, corpse->words, NULL);
+      break;
+    case CMAP__CORPSE_SHELL:
+      cmap__slot_words_forget(layout, corpse->words);
+      break;
+    }
     corpse_free(layout, corpse);
   }
   if (held->has_key)

@@ -22,11 +22,18 @@
 
 struct cmap__multi; /* map/multi.h */
 
-/* Something to be released after the lock: a value, or a stored key. */
+enum cmap__corpse_kind {
+  CMAP__CORPSE_VALUE, /* the bytes of a value */
+  CMAP__CORPSE_KEY,   /* key words */
+  CMAP__CORPSE_ENTRY, /* the words of a slot */
+  CMAP__CORPSE_SHELL  /* the same, its value was moved out */
+};
+
+/* Something to be released after the lock. */
 struct cmap__corpse {
   struct cmap__corpse *next;
   size_t size; /* of the allocation */
-  bool is_key;
+  enum cmap__corpse_kind kind;
   CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[];
 };
 
@@ -217,8 +224,11 @@ void cmap__held_put(struct cmap__held *held, const void *value);
 enum cmap_status cmap__held_replace(struct cmap__held *held, const void *value,
                                     void *old);
 
-/* Removes an occupied key; the same. */
+/* Removes an occupied key; the same. It is held as a vacant one then. */
 enum cmap_status cmap__held_remove(struct cmap__held *held, void *old);
+
+/* Removes an occupied key, which is not held any more then; the same. */
+enum cmap_status cmap__held_discard(struct cmap__held *held, void *old);
 
 /* Replaces value and stored key; `probe` is an equal key. CMAP_ENOMEM, or
  * key_copy's status: nothing is changed. */

@@ -5,7 +5,7 @@
  * neighbouring entries, so that a change of the header tells it from the last.
  * Headers are never freed: a stale one gives a stale number, no more.
  */
-#include "map/map.h"
+#include "map/all.h"
 
 /* Walks the shards named by the directory array `word`. */
 struct shard_walk {
@@ -152,53 +152,20 @@ bool cmap_is_empty(const struct cmap *map)
   return len == 0;
 }
 
-/* Lets go of all shards below the hash `end` that len_exact has locked. */
-static void unlock_below(struct cmap *map, uint64_t end, bool all)
-{
-  uint64_t hash = 0;
-
-  while (all || hash != end) {
-    /* What we hold cannot be replaced: the directory still names it. */
-    const struct cmap__hold *own = cmap__hold_find(&map->table, hash);
-    struct cmap__shard *shard =
-        cmap__directory_shard(&map->table.directory, hash);
-    hash = cmap__shard_next_hash(shard);
-    if (own == NULL || own->mode != CMAP__WRITE)
-      cmap__shardlock_read_unlock(&shard->lock);
-    if (hash == 0)
-      return;
-  }
-}
-
 enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
                                 const struct cmap_how *how)
 {
   struct cmap__patience patience;
-  /* What is locked so far: nothing yet. */
-  struct cmap__hold hold = {.mode = CMAP__READ};
-  struct cmap__locked locked;
   const uint64_t *unused;
-  uint64_t hash = 0;
-  size_t sum = 0;
+  enum cmap_status status;
+  size_t entries;
 
   if (map == NULL || len == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
-  cmap__hold_begin(&hold);
-  do {
-    enum cmap_status status =
-        cmap__table_lock(&map->table, hash, CMAP__READ, &patience, &locked);
-    if (status != CMAP_OK) {
-      cmap__hold_end(&hold);
-      unlock_below(map, hash, false);
-      return status;
-    }
-    sum += cmap__shard_count(locked.shard);
-    hash = cmap__shard_next_hash(locked.shard);
-    hold.object = &map->table;
-    hold.last = hash - 1;
-  } while (hash != 0);
-  cmap__hold_end(&hold);
-  unlock_below(map, 0, true);
-  *len = sum;
+  status = cmap__all_lock(map, &patience, &entries);
+  if (status != CMAP_OK)
+    return status;
+  cmap__all_unlock(map);
+  *len = entries;
   return CMAP_OK;
 }

@@ -40,6 +40,7 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
   fresh->plain_u64 = is_plain_u64(&fresh->table.layout);
+  cmap__store_relaxed(&fresh->plain_locks, fresh->plain_u64);
   if (given.capacity > 0)
     status = cmap_reserve(fresh, given.capacity, NULL);
   if (status != CMAP_OK) {

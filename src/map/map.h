@@ -18,6 +18,9 @@ struct cmap {
   struct cmap__table table;
   bool copies_values; /* const: values may be copied out */
   bool plain_u64;     /* const: u64 keys with our hash, 8-byte plain values */
+  /* Atomic: plain_u64 and not frozen, for paths that lock; written by who
+     freezes or thaws. A late look costs time, no more. */
+  _Atomic bool plain_locks;
 };
 
 /* One call on one key. Lives on the stack. */
@@ -95,6 +98,19 @@ enum cmap__plain_state {
   CMAP__PLAIN_LOOKED   /* and the look says whether the key is there */
 };
 
+/* The same, for a key and hash that are in `plain` already. */
+CMAP__ALWAYS_INLINE enum cmap__plain_state
+cmap__plain_lock_hashed(struct cmap *map, enum cmap__mode mode,
+                        struct cmap__plain *plain)
+{
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->hash, mode,
+                                               &plain->locked)))
+    return CMAP__PLAIN_NOTHING;
+  plain->look = cmap__plain_find(plain->locked.shard, plain->hash, plain->key);
+  return cmap__likely(plain->look.decided) ? CMAP__PLAIN_LOOKED
+                                           : CMAP__PLAIN_LOCKED;
+}
+
 /*
  * Locks the key's shard if it is free, and looks for the key in its home group.
  * No address of `plain` may leave the caller: then all of it is registers,
@@ -110,18 +126,14 @@ cmap__plain_lock(struct cmap *map, struct cmap_key key,
                  const struct cmap_how *how, enum cmap__mode mode,
                  struct cmap__plain *plain)
 {
-  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+  if (cmap__unlikely(map == NULL || how != NULL ||
+                     !cmap__load_relaxed(&map->plain_locks) ||
                      key.data == NULL || key.size != sizeof(uint64_t)))
     return CMAP__PLAIN_NOTHING;
   memcpy(&plain->key, key.data, sizeof(uint64_t));
   plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
   cmap__plain_prefetch(&map->table.directory, plain->hash);
-  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->hash, mode,
-                                               &plain->locked)))
-    return CMAP__PLAIN_NOTHING;
-  plain->look = cmap__plain_find(plain->locked.shard, plain->hash, plain->key);
-  return cmap__likely(plain->look.decided) ? CMAP__PLAIN_LOOKED
-                                           : CMAP__PLAIN_LOCKED;
+  return cmap__plain_lock_hashed(map, mode, plain);
 }
 
 /* Goes on as a call, with the shard that was locked to write. */
@@ -223,21 +235,41 @@ static inline bool cmap__value_is_missing(const struct cmap *map,
  */
 struct cmap__visit {
   struct cmap__locked locked;
-  /* Entries with lower hashes have been visited: a shard that was merged since
-     then comes twice. */
+  /* Entries with lower hashes have been visited, or are not wanted: a shard
+     that was merged since then comes twice. */
   uint64_t from;
+  uint64_t to; /* those with higher ones are not wanted */
 };
+
+/* The entries of a shard with hashes from `from` to `to`. */
+static inline struct cmap__cursor
+cmap__cursor_between(const struct cmap__shard *shard, uint64_t from,
+                     uint64_t to)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+
+  if (shard->prefix < from)
+    cursor.from = from;
+  if (to < (shard->prefix | ~shard->mask))
+    cursor.to = to;
+  return cursor;
+}
 
 /* The entries of the shard that the walk has not met yet. */
 static inline struct cmap__cursor
 cmap__visit_cursor(const struct cmap__visit *visit)
 {
-  const struct cmap__shard *shard = visit->locked.shard;
-  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
-
-  cursor.from = shard->prefix < visit->from ? visit->from : 0;
-  return cursor;
+  return cmap__cursor_between(visit->locked.shard, visit->from, visit->to);
 }
+
+/* A part of a map: the hashes from `first` to `last`. */
+struct cmap__range {
+  uint64_t first;
+  uint64_t last;
+};
+
+/* Part `part` of `parts`; false if there is none. */
+bool cmap__range_part(size_t part, size_t parts, struct cmap__range *range);
 
 static inline void cmap__locked_release(struct cmap__locked *locked)
 {
@@ -250,5 +282,12 @@ cmap__visit_shard(struct cmap *map, struct cmap__visit *visit, void *ctx);
 enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
                                 const struct cmap_how *how,
                                 cmap__visit_shard *visit_shard, void *ctx);
+
+/* The same for a part of the map. */
+enum cmap_status cmap__map_walk_range(struct cmap *map, enum cmap__mode mode,
+                                      const struct cmap__range *range,
+                                      const struct cmap_how *how,
+                                      cmap__visit_shard *visit_shard,
+                                      void *ctx);
 
 #endif

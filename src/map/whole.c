@@ -1,5 +1,5 @@
 /*
- * Walks over all entries: view_all, alter_all, retain, clear.
+ * Walks over all entries: view_all, alter_all, retain, clear, drain.
  */
 #include "map/map.h"
 
@@ -17,18 +17,30 @@ static size_t list_bytes(const struct cmap__layout *layout, size_t capacity)
   return capacity * cmap__layout_slot_bytes(layout);
 }
 
-/* Room for `capacity` entries; nothing is needed if entries own nothing. */
-static bool list_init(const struct cmap__layout *layout,
-                      struct removed_list *list, size_t capacity)
+/* Room for `capacity` entries. */
+static bool list_alloc(const struct cmap__layout *layout,
+                       struct removed_list *list, size_t capacity)
 {
   list->words = NULL;
   list->count = 0;
   list->capacity = capacity;
-  if (!layout->owns_anything || capacity == 0)
+  if (capacity == 0)
     return true;
   list->words = cmap__alloc(&layout->options.allocator,
                             list_bytes(layout, capacity), CMAP__CACHE_LINE);
   return list->words != NULL;
+}
+
+/* The same; nothing is needed if entries own nothing. */
+static bool list_init(const struct cmap__layout *layout,
+                      struct removed_list *list, size_t capacity)
+{
+  if (layout->owns_anything)
+    return list_alloc(layout, list, capacity);
+  list->words = NULL;
+  list->count = 0;
+  list->capacity = capacity;
+  return true;
 }
 
 /* Takes an entry out of its shard into the list. */
@@ -47,7 +59,7 @@ static void list_take(const struct cmap__layout *layout,
 
 /* Releases what is in the list; no lock of this thread's is held for it. */
 static void list_release(const struct cmap__layout *layout,
-                         struct removed_list *list)
+                         const struct removed_list *list)
 {
   for (size_t i = 0; list->words != NULL && i < list->count; i++)
     cmap__slot_words_release(layout, list->words + i * layout->slot_words,
@@ -180,8 +192,8 @@ enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
   return status;
 }
 
-/* How much of a shard is cleared at a time when there is no memory. */
-#define CLEAR_AT_ONCE 2
+/* How much of a shard is taken at a time when there is no memory. */
+#define TAKE_AT_ONCE 2
 
 /* Takes out up to list->capacity entries; true if there may be more. */
 static bool take_some(const struct cmap__layout *layout,
@@ -198,33 +210,69 @@ static bool take_some(const struct cmap__layout *layout,
   return cmap__shard_count(shard) > 0;
 }
 
-/* Clears the shard that is locked, or a part of it; unlocks it. */
-static bool clear_shard(struct cmap *map, struct cmap__locked *locked)
+/* What becomes of entries that were taken out; none of this thread's locks is
+ * held for it. */
+struct drain {
+  cmap_value_fn *take; /* NULL: they are destroyed */
+  void *ctx;
+  enum cmap_status status; /* the first of take's that is not CMAP_OK */
+};
+
+static void give_entry(const struct cmap__layout *layout, struct drain *drain,
+                       uint64_t *words)
+{
+  _Atomic uint64_t *slot = cmap__payload_of(words);
+  enum cmap_status status = drain->take(
+      cmap__slot_key(layout, slot), cmap__slot_value(layout, slot), drain->ctx);
+
+  if (drain->status == CMAP_OK)
+    drain->status = status;
+  cmap__slot_words_forget(layout, words);
+}
+
+static void give_list(const struct cmap__layout *layout, struct drain *drain,
+                      const struct removed_list *list)
+{
+  if (drain->take == NULL) {
+    list_release(layout, list);
+    return;
+  }
+  for (size_t i = 0; i < list->count; i++)
+    give_entry(layout, drain, list->words + i * layout->slot_words);
+}
+
+/* Takes the entries out of the shard that is locked, or a part of them; unlocks
+ * it. True if there may be more. */
+static bool drain_shard(struct cmap *map, struct cmap__locked *locked,
+                        struct drain *drain)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__slot_image few[CLEAR_AT_ONCE];
+  struct cmap__slot_image few[TAKE_AT_ONCE];
   struct removed_list list;
-  bool memory, more;
+  uint64_t *allocated;
+  bool more;
 
-  if (!layout->owns_anything) {
+  if (drain->take == NULL && !layout->owns_anything) {
     cmap__shard_wipe(locked->shard);
     cmap__table_unlock(locked);
     return false;
   }
-  memory = list_init(layout, &list, cmap__shard_count(locked->shard));
-  if (!memory) {
-    list.words = few[0].words;
-    list.capacity = CLEAR_AT_ONCE;
+  (void)list_alloc(layout, &list, cmap__shard_count(locked->shard));
+  allocated = list.words;
+  if (allocated == NULL) {
+    list.words = few[0].words; /* a slot is not larger than an image */
+    list.capacity = TAKE_AT_ONCE;
   }
   more = take_some(layout, locked->shard, &list);
   cmap__table_unlock(locked);
-  list_release(layout, &list);
-  if (memory)
+  give_list(layout, drain, &list);
+  if (allocated != NULL)
     list_free(layout, &list);
   return more;
 }
 
-enum cmap_status cmap_clear(struct cmap *map, const struct cmap_how *how)
+static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
+                                  const struct cmap_how *how)
 {
   struct cmap__patience patience;
   struct cmap__locked locked;
@@ -241,9 +289,24 @@ enum cmap_status cmap_clear(struct cmap *map, const struct cmap_how *how)
     if (status != CMAP_OK)
       return status;
     next = cmap__shard_next_hash(locked.shard);
-    more = clear_shard(map, &locked);
+    more = drain_shard(map, &locked, drain);
     if (!more)
       hash = next;
-  } while (more || hash != 0);
-  return CMAP_OK;
+  } while (drain->status == CMAP_OK && (more || hash != 0));
+  return drain->status;
+}
+
+enum cmap_status cmap_clear(struct cmap *map, const struct cmap_how *how)
+{
+  struct drain drain = {NULL, NULL, CMAP_OK};
+
+  return drain_map(map, &drain, how);
+}
+
+enum cmap_status cmap_drain(struct cmap *map, cmap_value_fn *take, void *ctx,
+                            const struct cmap_how *how)
+{
+  struct drain drain = {take, ctx, CMAP_OK};
+
+  return take == NULL ? CMAP_EINVAL : drain_map(map, &drain, how);
 }

@@ -126,6 +126,7 @@ enum cmap__lock_result {
   CMAP__LOCK_GIVEN_UP, /* a thread ended that held it */
   CMAP__LOCK_DEADLOCK, /* waiting would never have ended: from before_park */
   CMAP__LOCK_MOVED,    /* it protects something else by now: the same */
+  CMAP__LOCK_FROZEN,   /* nobody may have it to write: the same */
   CMAP__LOCK_AGAIN     /* look again, do not park: the same */
 };
 

@@ -306,6 +306,7 @@ bool cmap__cursor_next(const struct cmap__layout *layout,
   if (cmap__block_is_empty(cursor->block))
     return false;
   for (;;) {
+    uint64_t hash;
     while (cursor->left == 0) {
       struct cmap__group *group;
       if (++cursor->group >= n)
@@ -316,8 +317,10 @@ bool cmap__cursor_next(const struct cmap__layout *layout,
     }
     cursor_place(layout, cursor, place);
     cursor->left &= cursor->left - 1;
-    if (cursor->from == 0 ||
-        cmap__slot_hash(layout, place->slot) >= cursor->from)
+    if (cursor->from == 0 && cursor->to == UINT64_MAX)
+      return true;
+    hash = cmap__slot_hash(layout, place->slot);
+    if (cursor->from <= hash && hash <= cursor->to)
       return true;
   }
 }

@@ -189,12 +189,13 @@ struct cmap__cursor {
   uintptr_t block;
   size_t group;
   unsigned left; /* occupied slots of this group not yet met */
-  uint64_t from; /* entries with lower hashes are passed over */
+  uint64_t from; /* entries with lower hashes are passed over, */
+  uint64_t to;   /* and those with higher ones than this */
 };
 
 static inline struct cmap__cursor cmap__cursor_begin(uintptr_t block)
 {
-  struct cmap__cursor cursor = {block, (size_t)-1, 0, 0};
+  struct cmap__cursor cursor = {block, (size_t)-1, 0, 0, UINT64_MAX};
   return cursor;
 }
 

@@ -39,6 +39,7 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   if (status != CMAP_OK)
     return status;
   table->contention_shards = CONTENTION_SHARDS * processors();
+  cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   status = cmap__pool_init(&table->pool, &table->layout);
   if (status != CMAP_OK)
     return status;
@@ -108,10 +109,20 @@ struct table_wait {
   struct cmap__lock_wait wait; /* first */
   struct cmap__wait wanted;
   bool published; /* is `wanted`? */
+  bool freezes;   /* the caller is the one that freezes the table */
   const struct cmap__table *table;
   const struct cmap__shard *shard;
   uint64_t deadline_ns; /* the caller's */
 };
+
+/* May nobody write but who freezes the table? Acquire: whoever finds a shard
+ * locked by a freeze finds the freeze as well. */
+static bool is_frozen(const struct cmap__table *table, enum cmap__mode mode,
+                      bool freezes)
+{
+  return mode == CMAP__WRITE && !freezes &&
+         cmap__load_acquire(&table->state) != CMAP__TABLE_LIVE;
+}
 
 /* Before the thread parks: is it the right lock, and may it be waited for? */
 static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
@@ -122,6 +133,8 @@ static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
   if (cmap__directory_shard(&wait->table->directory, wait->wanted.hash) !=
       wait->shard)
     return CMAP__LOCK_MOVED;
+  if (is_frozen(wait->table, wait->wanted.mode, wait->freezes))
+    return CMAP__LOCK_FROZEN;
   if (!CMAP_DETECT || !cmap__hold_any())
     return CMAP__LOCK_OK;
   if (wait->published) {
@@ -154,6 +167,8 @@ static enum cmap_status status_of(enum cmap__lock_result result)
     return CMAP_EABANDONED;
   case CMAP__LOCK_DEADLOCK:
     return CMAP_EDEADLK;
+  case CMAP__LOCK_FROZEN:
+    return CMAP_FROZEN;
   default:
     return CMAP_OK;
   }
@@ -174,7 +189,10 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
   struct cmap__shard *shard;
 
   wait.wait.try_only = patience && patience->try_only;
+  wait.freezes = patience && patience->freezes;
   *moved = false;
+  if (is_frozen(table, mode, wait.freezes))
+    return CMAP_FROZEN;
   if (own != NULL) {
     /* What we hold is the hash's home, and stays it. */
     locked->shard = (struct cmap__shard *)own->lock;

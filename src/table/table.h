@@ -8,11 +8,19 @@
 #include "table/directory.h"
 #include "table/pool.h"
 
+/* What may be done to a table (map/freeze.c). */
+enum {
+  CMAP__TABLE_LIVE,
+  CMAP__TABLE_CHANGING, /* is being frozen or thawed: nobody waits to write */
+  CMAP__TABLE_FROZEN    /* all shards are locked to read, by nobody */
+};
+
 struct cmap__table {
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
   struct cmap__pool pool;
   size_t contention_shards; /* const: splits for contention stop at this many */
+  _Atomic unsigned state;   /* atomic: one of the above [F1] */
 };
 
 enum cmap_status cmap__table_init(struct cmap__table *table,
@@ -33,13 +41,20 @@ struct cmap__locked {
 struct cmap__patience {
   bool try_only;
   uint64_t deadline_ns; /* CMAP__NO_DEADLINE: for ever */
+  bool freezes;         /* the caller is the one that freezes the table */
 };
+
+/* Are all shards locked to read until the caller is done? */
+static inline bool cmap__table_is_frozen(const struct cmap__table *table)
+{
+  return cmap__load_acquire(&table->state) == CMAP__TABLE_FROZEN; /* [F1] */
+}
 
 /*
  * Locks the shard that covers `hash`; splits it if it has often been waited
  * for. A read under the thread's own write hold borrows that. CMAP_BUSY,
  * CMAP_TIMEDOUT; CMAP_EDEADLK if waiting would never end; CMAP_EABANDONED if a
- * thread has ended that holds the shard.
+ * thread has ended that holds the shard; CMAP_FROZEN.
  */
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,

@@ -1,0 +1,44 @@
+/*
+ * All shards of a map at once: it stands still.
+ *
+ * The shards are locked in hash order, and recorded as one hold that grows, so
+ * that the deadlock detector sees what is locked so far while more is waited
+ * for.
+ */
+#ifndef CMAP__MAP_ALL_H
+#define CMAP__MAP_ALL_H
+
+#include "map/map.h"
+
+/*
+ * Locks all shards to read. *entries is their number. On failure nothing is
+ * locked. A shard that the calling thread holds to write is borrowed.
+ */
+enum cmap_status cmap__all_lock(struct cmap *map,
+                                const struct cmap__patience *patience,
+                                size_t *entries);
+
+/* Ends that. */
+void cmap__all_unlock(struct cmap *map);
+
+/*
+ * Locks all shards to read, each after everybody has left it and all who wait
+ * to write have been woken, and leaves them locked by nobody. On failure
+ * nothing is locked.
+ */
+enum cmap_status cmap__all_freeze(struct cmap *map,
+                                  const struct cmap__patience *patience);
+
+/* The next shard of a map that is locked as a whole; *hash begins at 0, and is
+ * 0 again after the last. */
+static inline struct cmap__shard *cmap__all_next(const struct cmap *map,
+                                                 uint64_t *hash)
+{
+  struct cmap__shard *shard =
+      cmap__directory_shard(&map->table.directory, *hash);
+
+  *hash = cmap__shard_next_hash(shard);
+  return shard;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Freezing: all shards are locked to read, by nobody, until cmap_thaw.
+ *
+ * So a writer finds its shard locked, comes to table.c's slow path, and is told
+ * CMAP_FROZEN there instead of waiting. Readers share the locks as ever; only
+ * guards and iterators know that they can do without.
+ */
+#include "map/all.h"
+
+enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
+{
+  struct cmap__patience patience;
+  unsigned state = CMAP__TABLE_LIVE;
+  const uint64_t *unused;
+  enum cmap_status status;
+
+  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  /* From now on no writer begins to wait; the locks order all else. */
+  if (!cmap__cas_strong_acquire(&map->table.state, &state,
+                                CMAP__TABLE_CHANGING))
+    return state == CMAP__TABLE_FROZEN ? CMAP_FROZEN : CMAP_BUSY;
+  patience.freezes = true;
+  status = cmap__all_freeze(map, &patience);
+  if (status != CMAP_OK) {
+    cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
+    return status;
+  }
+  cmap__store_relaxed(&map->plain_locks, false); /* only a short cut */
+  /* Release: who sees it sees all that was written before [F1]. */
+  cmap__store_release(&map->table.state, CMAP__TABLE_FROZEN);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_thaw(struct cmap *map)
+{
+  unsigned state = CMAP__TABLE_FROZEN;
+
+  if (map == NULL)
+    return CMAP_EINVAL;
+  if (!cmap__cas_strong_acquire(&map->table.state, &state,
+                                CMAP__TABLE_CHANGING))
+    return state == CMAP__TABLE_LIVE ? CMAP_EINVAL : CMAP_BUSY;
+  cmap__store_relaxed(&map->plain_locks, map->plain_u64);
+  cmap__all_unlock(map);
+  cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
+  return CMAP_OK;
+}

@@ -1,0 +1,122 @@
+/*
+ * Copies of all entries at one moment.
+ */
+#include "base/alloc.h"
+#include "map/all.h"
+#include "map/copies.h"
+
+struct cmap_snapshot {
+  struct cmap__layout layout; /* of the map, which may be gone */
+  struct cmap__copies copies;
+};
+
+/* Copies all entries of a map that is locked as a whole. */
+static enum cmap_status copy_all(const struct cmap *map, size_t entries,
+                                 enum cmap_snapshot_parts parts,
+                                 struct cmap__copies *copies)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  enum cmap_status status = cmap__copies_init(layout, copies, entries, parts);
+  uint64_t hash = 0;
+
+  if (status != CMAP_OK)
+    return status;
+  do {
+    const struct cmap__shard *shard = cmap__all_next(map, &hash);
+    struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+    status = cmap__copies_add(layout, copies, &cursor);
+  } while (status == CMAP_OK && hash != 0);
+  return status;
+}
+
+static enum cmap_status fill(struct cmap *map, struct cmap_snapshot *snapshot,
+                             enum cmap_snapshot_parts parts,
+                             const struct cmap__patience *patience)
+{
+  size_t entries;
+  enum cmap_status status = cmap__all_lock(map, patience, &entries);
+
+  if (status != CMAP_OK)
+    return status;
+  status = copy_all(map, entries, parts, &snapshot->copies);
+  cmap__all_unlock(map);
+  if (status != CMAP_OK)
+    cmap__copies_free(&map->table.layout, &snapshot->copies, 0);
+  return status;
+}
+
+enum cmap_status cmap_snapshot_create(struct cmap *map,
+                                      enum cmap_snapshot_parts parts,
+                                      struct cmap_snapshot **snapshot,
+                                      const struct cmap_how *how)
+{
+  const struct cmap_allocator *allocator;
+  struct cmap__patience patience;
+  struct cmap_snapshot *fresh;
+  const uint64_t *unused;
+  enum cmap_status status;
+
+  if (map == NULL || snapshot == NULL ||
+      !cmap__how_read(how, &patience, &unused) ||
+      (parts != CMAP_KEYS_AND_VALUES && parts != CMAP_KEYS_ONLY &&
+       parts != CMAP_VALUES_ONLY))
+    return CMAP_EINVAL;
+  if ((parts != CMAP_KEYS_ONLY && !map->copies_values) ||
+      (parts != CMAP_VALUES_ONLY && !cmap__copies_keys(map)))
+    return CMAP_ENOTSUP;
+  allocator = &map->table.layout.options.allocator;
+  fresh = cmap__alloc(allocator, sizeof *fresh, CMAP__CACHE_LINE);
+  if (fresh == NULL)
+    return CMAP_ENOMEM;
+  fresh->layout = map->table.layout;
+  status = fill(map, fresh, parts, &patience);
+  if (status != CMAP_OK) {
+    cmap__free(allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
+    return status;
+  }
+  *snapshot = fresh;
+  return CMAP_OK;
+}
+
+size_t cmap_snapshot_count(const struct cmap_snapshot *snapshot)
+{
+  return snapshot == NULL ? 0 : snapshot->copies.count;
+}
+
+/* Is there an entry i, with what is asked for? */
+static bool has(const struct cmap_snapshot *snapshot, size_t i,
+                enum cmap_snapshot_parts without)
+{
+  return snapshot != NULL && i < snapshot->copies.count &&
+         snapshot->copies.parts != without;
+}
+
+struct cmap_key cmap_snapshot_key(const struct cmap_snapshot *snapshot,
+                                  size_t i)
+{
+  if (!has(snapshot, i, CMAP_VALUES_ONLY))
+    return cmap_key_bytes(NULL, 0);
+  return cmap__slot_key(
+      &snapshot->layout,
+      cmap__copies_slot(&snapshot->layout, &snapshot->copies, i));
+}
+
+const void *cmap_snapshot_value(const struct cmap_snapshot *snapshot, size_t i)
+{
+  if (!has(snapshot, i, CMAP_KEYS_ONLY))
+    return NULL;
+  return cmap__slot_value(
+      &snapshot->layout,
+      cmap__copies_slot(&snapshot->layout, &snapshot->copies, i));
+}
+
+void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
+{
+  struct cmap_allocator allocator;
+
+  if (snapshot == NULL)
+    return;
+  allocator = snapshot->layout.options.allocator;
+  cmap__copies_free(&snapshot->layout, &snapshot->copies, 0);
+  cmap__free(&allocator, snapshot, sizeof *snapshot, CMAP__CACHE_LINE);
+}

@@ -1,23 +1,24 @@
 /*
- * Batches: the single calls, one after the other, behind two steps that run
- * ahead of them and ask for the memory that they will need.
+ * Batches: the single calls, one after the other, behind steps that run ahead
+ * of them and ask for the memory that they will need.
  *
  *   1. hash the key, and ask for its directory entry
- *   2. ask for the group and the slot that the entry leads to, and for the
- *      shard's header if it is to be locked
- *   3. the call
+ *   2. ask for the group that the entry leads to, and for the shard's header if
+ *      it is to be locked
+ *   3. ask for the slot in which the group's tags say that the key is
+ *   4. the call
  *
- * What the first two steps see may be out of date by the time of the third:
- * then the call takes longer, no more.
+ * What the first steps see may be out of date by the time of the last: then the
+ * call takes longer, no more.
  */
 #include "map/map.h"
 
-/*
- * Keys between two steps. A processor waits for 10 to 16 lines at a time, and
- * each key needs two or three.
- */
-#define AHEAD 8
-#define RING  (2 * AHEAD)
+/* Keys between two steps: a processor waits for 10 to 16 lines at a time. */
+#define AHEAD 10
+#define STEPS 3 /* before the call */
+#define RING  32
+
+_Static_assert(RING > AHEAD * STEPS, "room for all keys under way");
 
 enum operation { GET, CONTAINS, INSERT, REMOVE };
 
@@ -25,14 +26,17 @@ struct batch {
   struct cmap *map;
   const struct cmap_key *keys;
   const uint64_t *hashes; /* NULL: to be computed */
-  char *values;           /* NULL: none; const for INSERT */
+  char *values;           /* NULL: none; INSERT only reads them */
   const struct cmap_how *how;
+  bool plain; /* the map's fast paths will do */
 };
 
-/* What the steps know of a key. */
+/* A key under way. */
 struct ahead {
-  struct cmap_how how; /* for the third step */
-  bool hashed;         /* the key has a hash; else it is not valid */
+  uint64_t hash;
+  uintptr_t block;
+  size_t at;   /* the group */
+  bool hashed; /* else the key is not valid */
 };
 
 static inline void *value_at(const struct batch *batch, size_t i)
@@ -42,69 +46,94 @@ static inline void *value_at(const struct batch *batch, size_t i)
   return batch->values == NULL ? NULL : batch->values + i * size;
 }
 
+/* Is it a key for the fast paths? */
+static inline bool is_plain(const struct batch *batch, struct cmap_key key)
+{
+  return cmap__likely(batch->plain && key.data != NULL &&
+                      key.size == sizeof(uint64_t));
+}
+
 /* Step 1. */
-static inline void begin(const struct batch *batch, size_t i,
-                         struct ahead *ahead)
+static inline void ask_entry(const struct batch *batch, size_t i,
+                             struct ahead *ahead)
 {
   const struct cmap__table *table = &batch->map->table;
-  struct cmap_key key = batch->keys[i];
   uintptr_t word = cmap__directory_word(&table->directory);
+  struct cmap_key key = batch->keys[i];
 
-  if (batch->hashes != NULL) {
-    ahead->how.hash = batch->hashes[i];
-    ahead->hashed = true;
-  } else if (batch->map->plain_u64 && key.data != NULL &&
-             key.size == sizeof(uint64_t)) {
+  ahead->hashed = true;
+  if (is_plain(batch, key)) {
     uint64_t plain;
     memcpy(&plain, key.data, sizeof plain);
-    ahead->how.hash = cmap__hash_u64(&table->layout.hash_key, plain);
-    ahead->hashed = true;
+    ahead->hash = cmap__hash_u64(&table->layout.hash_key, plain);
+  } else if (batch->hashes != NULL) {
+    ahead->hash = batch->hashes[i];
   } else {
-    ahead->hashed = cmap_hash(batch->map, key, &ahead->how.hash) == CMAP_OK;
+    ahead->hashed = cmap_hash(batch->map, key, &ahead->hash) == CMAP_OK;
   }
   if (ahead->hashed)
-    cmap__prefetch(cmap__directory_at(word, ahead->how.hash));
+    cmap__prefetch(cmap__directory_at(word, ahead->hash));
 }
 
 /* Step 2. */
-static inline void ask(const struct batch *batch, const struct ahead *ahead,
-                       bool writes)
+static inline void ask_group(const struct batch *batch, struct ahead *ahead,
+                             bool writes)
 {
-  const struct cmap__table *table = &batch->map->table;
-  uint64_t hash = ahead->how.hash;
-  uintptr_t block;
-  size_t at, slot;
+  const struct cmap__directory *directory = &batch->map->table.directory;
 
   if (!ahead->hashed)
     return;
-  block = cmap__directory_block(&table->directory, hash);
-  at = (size_t)cmap__hash_group(hash) &
-       (((size_t)1 << cmap__block_log2(block)) - 1);
-  slot = at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash);
-  cmap__prefetch(cmap__block_groups(block) + at);
-  cmap__prefetch(cmap__block_slots(block) + slot * table->layout.slot_words);
+  ahead->block = cmap__directory_block(directory, ahead->hash);
+  ahead->at = (size_t)cmap__hash_group(ahead->hash) &
+              (((size_t)1 << cmap__block_log2(ahead->block)) - 1);
+  cmap__prefetch(cmap__block_groups(ahead->block) + ahead->at);
   if (writes)
-    cmap__prefetch_write(cmap__directory_shard(&table->directory, hash));
+    cmap__prefetch_write(cmap__directory_shard(directory, ahead->hash));
 }
 
 /* Step 3. */
-static inline enum cmap_status finish(const struct batch *batch, size_t i,
-                                      struct ahead *ahead,
-                                      enum operation operation)
+static inline void ask_slot(const struct batch *batch,
+                            const struct ahead *ahead)
 {
-  struct cmap *map = batch->map;
-  struct cmap_key key = batch->keys[i];
-  const struct cmap_how *how = batch->how;
+  const struct cmap__group *group;
+  unsigned match, slot;
 
-  /* Plain maps hash in less time than it takes to hand the hash over. */
-  if (ahead->hashed && (!map->plain_u64 || how != NULL)) {
-    ahead->how.size = sizeof ahead->how;
-    ahead->how.flags = CMAP_HASHED;
+  if (!ahead->hashed)
+    return;
+  group = cmap__block_groups(ahead->block) + ahead->at;
+  match = cmap__group_match(cmap__load_relaxed(&group->lo), /* a hint */
+                            cmap__load_relaxed(&group->hi),
+                            cmap__hash_tag(ahead->hash));
+  slot = match != 0 ? (unsigned)__builtin_ctz(match)
+                    : cmap__preferred_slot(ahead->hash);
+  cmap__prefetch(cmap__block_slots(ahead->block) +
+                 (ahead->at * CMAP__GROUP_SLOTS + slot) *
+                     batch->map->table.layout.slot_words);
+}
+
+/* Step 4. */
+static inline enum cmap_status call(const struct batch *batch, size_t i,
+                                    const struct ahead *ahead,
+                                    enum operation operation)
+{
+  struct cmap_how hashed = {.size = sizeof hashed, .flags = CMAP_HASHED};
+  const struct cmap_how *how = batch->how;
+  struct cmap_key key = batch->keys[i];
+  struct cmap *map = batch->map;
+  bool plain = is_plain(batch, key);
+
+  if (plain && operation == GET)
+    return cmap__get_plain(map, key.data, ahead->hash, value_at(batch, i));
+  if (plain && operation == CONTAINS)
+    return cmap__get_plain(map, key.data, ahead->hash, NULL);
+  /* Writing fast paths hash in less time than handing the hash over takes. */
+  if (!plain && ahead->hashed) {
+    hashed.hash = ahead->hash;
     if (how != NULL) {
-      ahead->how.flags |= how->flags;
-      ahead->how.deadline_ns = how->deadline_ns;
+      hashed.flags |= how->flags;
+      hashed.deadline_ns = how->deadline_ns;
     }
-    how = &ahead->how;
+    how = &hashed;
   }
   switch (operation) {
   case GET:
@@ -118,7 +147,7 @@ static inline enum cmap_status finish(const struct batch *batch, size_t i,
   }
 }
 
-CMAP__ALWAYS_INLINE enum cmap_status run(const struct batch *batch, size_t n,
+CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
                                          enum cmap_status *statuses,
                                          enum operation operation)
 {
@@ -129,21 +158,25 @@ CMAP__ALWAYS_INLINE enum cmap_status run(const struct batch *batch, size_t n,
   const uint64_t *unused;
 
   if (batch->map == NULL || !cmap__how_read(batch->how, &patience, &unused) ||
-      (n > 0 && (batch->keys == NULL || statuses == NULL ||
-                 (operation == INSERT &&
-                  cmap__value_is_missing(batch->map, batch->values)))))
+      (n > 0 && (batch->keys == NULL || statuses == NULL)) ||
+      (n > 0 && operation == INSERT &&
+       cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;
-  for (size_t i = 0; i < n + RING; i++) {
-    if (i >= RING) {
-      size_t k = i - RING;
-      statuses[k] = finish(batch, k, &ring[k % RING], operation);
-      if (first == CMAP_OK)
-        first = statuses[k];
-    }
+  batch->plain = batch->map->plain_u64 && batch->how == NULL;
+  for (size_t i = 0; i < n + STEPS * AHEAD; i++) {
+    /* Before the first key these wrap around, beyond n. */
+    size_t second = i - AHEAD, third = i - 2 * AHEAD, last = i - 3 * AHEAD;
     if (i < n)
-      begin(batch, i, &ring[i % RING]);
-    if (i >= AHEAD && i - AHEAD < n)
-      ask(batch, &ring[(i - AHEAD) % RING], writes);
+      ask_entry(batch, i, &ring[i % RING]);
+    if (second < n)
+      ask_group(batch, &ring[second % RING], writes);
+    if (third < n)
+      ask_slot(batch, &ring[third % RING]);
+    if (last < n) {
+      statuses[last] = call(batch, last, &ring[last % RING], operation);
+      if (first == CMAP_OK)
+        first = statuses[last];
+    }
   }
   return first;
 }
@@ -153,7 +186,7 @@ enum cmap_status cmap_get_many(struct cmap *map, const struct cmap_key *keys,
                                enum cmap_status *statuses,
                                const struct cmap_how *how)
 {
-  const struct batch batch = {map, keys, hashes, values, how};
+  struct batch batch = {map, keys, hashes, values, how, false};
 
   return run(&batch, n, statuses, GET);
 }
@@ -164,7 +197,7 @@ enum cmap_status cmap_contains_many(struct cmap *map,
                                     enum cmap_status *statuses,
                                     const struct cmap_how *how)
 {
-  const struct batch batch = {map, keys, hashes, NULL, how};
+  struct batch batch = {map, keys, hashes, NULL, how, false};
 
   return run(&batch, n, statuses, CONTAINS);
 }
@@ -175,9 +208,8 @@ enum cmap_status cmap_insert_many(struct cmap *map, const struct cmap_key *keys,
                                   enum cmap_status *statuses,
                                   const struct cmap_how *how)
 {
-  /* Only read. */
-  const struct batch batch = {map, keys, hashes, (char *)(uintptr_t)values,
-                              how};
+  struct batch batch = {map, keys, hashes, (char *)(uintptr_t)values,
+                        how, false};
 
   return run(&batch, n, statuses, INSERT);
 }
@@ -187,7 +219,7 @@ enum cmap_status cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
                                   enum cmap_status *statuses,
                                   const struct cmap_how *how)
 {
-  const struct batch batch = {map, keys, hashes, olds, how};
+  struct batch batch = {map, keys, hashes, olds, how, false};
 
   return run(&batch, n, statuses, REMOVE);
 }

@@ -154,6 +154,10 @@ enum cmap_status cmap__call_read(const struct cmap *map,
                                  const struct cmap__call *call,
                                  uint64_t *words);
 
+/* cmap_get in maps with `plain_u64`; the key's 8 bytes and its hash. */
+enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
+                                 uint64_t hash, void *value);
+
 /*
  * For an absent key, under the write lock: makes room (which may replace the
  * shard) and the stored key. Afterwards nothing can fail for want of memory.

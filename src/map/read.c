@@ -86,28 +86,46 @@ get_unmatched(struct cmap *map, const void *key, void *value, uint64_t hash,
  * The commonest map, u64 -> 8 bytes hashed by us, in one function whose only
  * calls are its last: all sizes are constants, and no register is saved.
  */
-enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
-                          const struct cmap_how *how)
+CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
+                                               const void *key,
+                                               const struct cmap__probe *probe,
+                                               void *value)
 {
-  struct cmap__probe probe;
   uint64_t word, hi;
   uintptr_t block;
 
-  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
-                     key.size != sizeof word || key.data == NULL))
-    return get_any(map, key, value, how);
-  plain_probe(map, key.data, &probe);
-  switch (
-      cmap__read_home(&map->table, &plain_u64, &probe, &word, &block, &hi)) {
+  switch (cmap__read_home(&map->table, &plain_u64, probe, &word, &block, &hi)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
     return CMAP_OK;
   case CMAP__READ_MISS:
-    return get_unmatched(map, key.data, value, probe.hash, block, hi);
+    return get_unmatched(map, key, value, probe->hash, block, hi);
   default:
-    return get_again(map, key.data, value);
+    return get_again(map, key, value);
   }
+}
+
+enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
+                                 uint64_t hash, void *value)
+{
+  struct cmap__probe probe;
+
+  memcpy(probe.words, key, sizeof(uint64_t));
+  probe.hash = hash;
+  return get_plain(map, key, &probe, value);
+}
+
+enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
+                          const struct cmap_how *how)
+{
+  struct cmap__probe probe;
+
+  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
+                     key.size != sizeof(uint64_t) || key.data == NULL))
+    return get_any(map, key, value, how);
+  plain_probe(map, key.data, &probe);
+  return get_plain(map, key.data, &probe, value);
 }
 
 enum cmap_status cmap_contains(struct cmap *map, struct cmap_key key,

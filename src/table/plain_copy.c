@@ -117,7 +117,9 @@ void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
     batch_read(layout, from, at, &batch);
     for (unsigned i = 0; i < batch.count; i++) {
       uint64_t hash = batch.hashes[i];
-      upper |= cmap__half_of(halving, hash) << i;
+      unsigned half = cmap__half_of(halving, hash);
+      upper |= half << i;
+      counts[1] += half;
       home |= (unsigned)(((size_t)cmap__hash_group(hash) & (n - 1)) == at) << i;
     }
     for (unsigned half = 0; half < 2; half++) {
@@ -125,9 +127,10 @@ void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
       unsigned all = (half == 0 ? ~upper : upper) & ((1u << batch.count) - 1);
       unsigned left = put_into_group(to[half], at & mask, &batch, all & home);
       put_strays(to[half], &batch, left | (all & ~home));
-      counts[half] += (unsigned)__builtin_popcount(all);
     }
+    counts[0] += batch.count;
   }
+  counts[0] -= counts[1];
 }
 
 /* Groups by which a halving guesses how even it will be. */

@@ -16,40 +16,33 @@
 /* log2 of the groups below which a block grows by 4 instead of 2. */
 #define SMALL_BLOCK 4
 
-/* Entries that a block may hold before it makes room: 15/16 of its slots. */
-static size_t full_at(size_t slots)
-{
-  return slots - (slots + 15) / 16;
-}
-
 int cmap__block_log2_for(size_t count)
 {
   int g = 0;
 
   if (count == 0)
     return CMAP__NO_BLOCK;
-  while (full_at((size_t)CMAP__GROUP_SLOTS << g) < count)
+  while (cmap__full_at((size_t)CMAP__GROUP_SLOTS << g) < count)
     g++;
   return g;
 }
 
 /*
  * The limit of a shard. Those of the upper size that would split are staggered
- * by their prefix over 13/16 ... 15/16, so that evenly filled shards do not
- * all split at one moment: the memory per entry would swing by a factor of
- * two. Smaller ones grow at 15/16.
+ * by their prefix, so that evenly filled shards do not all split at one moment:
+ * the memory per entry would swing by a factor of two.
  */
 static uint32_t limit_of(const struct cmap__layout *layout,
                          const struct cmap__shard *shard)
 {
   size_t slots = cmap__block_slot_count(shard->block);
-  size_t limit = full_at(slots);
+  uint64_t spread;
 
-  if (slots != 0 && cmap__block_log2(shard->block) >= layout->block_limit) {
-    uint64_t spread = (shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A;
-    limit -= (size_t)(((spread >> 60) * (slots / 8)) >> 4);
-  }
-  return (uint32_t)limit;
+  if (slots == 0 || cmap__block_log2(shard->block) < layout->block_limit)
+    return (uint32_t)cmap__full_at(slots);
+  spread = ((shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A) >> 60;
+  return (uint32_t)(slots * CMAP__SPLIT_LEAST / 16 +
+                    ((slots * CMAP__SPLIT_SPREAD / 16 * spread) >> 4));
 }
 
 /* Gives a taken shard its range, and `count` entries that are filled in. */
@@ -205,7 +198,7 @@ static struct cmap__halving halving_of(const struct split *split)
 /* Sides with fewer entries need not start with a full-size block. */
 static size_t next_to_nothing(const struct cmap__layout *layout)
 {
-  return full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
+  return cmap__full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
 }
 
 static void count_sides(struct split *split)

@@ -24,16 +24,43 @@ static size_t part_of(uint64_t hash, size_t parts)
   return part;
 }
 
-/* How often does part `part` show the key? */
+struct count {
+  uint64_t id;
+  size_t times;
+};
+
+static enum cmap_status count_id(struct cmap_key key, const void *value,
+                                 void *ctx)
+{
+  struct count *count = ctx;
+
+  (void)value;
+  count->times += memcmp(key.data, &count->id, sizeof count->id) == 0;
+  return CMAP_OK;
+}
+
+/* How often does part `part` show the key? To scans, iterators and for_each
+   it is the same. */
 static size_t times_in_part(struct cmap *map, uint64_t id, size_t part,
                             size_t parts)
 {
   CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
-  size_t times = 0;
+  uint64_t keys[50], cursor, end;
+  struct cmap_scan_buffer buffer = {
+      .size = sizeof buffer, .capacity = 50, .keys = keys};
+  struct count each = {id, 0};
+  size_t times = 0, scanned = 0;
 
   CHECK_OK(cmap_iter_begin(map, CMAP_READ, part, parts, &iter));
   while (cmap_iter_next(&iter, NULL) == CMAP_OK)
     times += memcmp(iter.key.data, &id, sizeof id) == 0;
+  CHECK_OK(cmap_for_each(map, part, parts, count_id, &each, NULL));
+  CHECK(each.times == times);
+  CHECK_OK(cmap_scan_part(part, parts, &cursor, &end));
+  while (cmap_scan(map, &cursor, end, &buffer, NULL) == CMAP_OK)
+    for (size_t i = 0; i < buffer.count; i++)
+      scanned += keys[i] == id;
+  CHECK(scanned == times);
   return times;
 }
 
@@ -95,6 +122,9 @@ static void each_entry_is_in_its_part(void **state)
     ids[n++] = 0;
     ids[n++] = UINT64_MAX;
     ids[n++] = UINT64_MAX - 1;
+    /* First hashes of shards; the last ones of parts of three hashes. */
+    ids[n++] = UINT64_C(1) << 63;
+    ids[n++] = UINT64_C(1) << 61;
     while (n < 100) {
       uint64_t begin = part_begin((size_t)random_below(&random, parts), parts);
       ids[n++] = begin;

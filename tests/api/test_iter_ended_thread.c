@@ -8,7 +8,8 @@
 #include "step.h"
 #include "threads.h"
 
-#include <string.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
 static const struct map_spec specs[] = {
     {.keys = KEYS_U64, .value_size = 8, .shard_groups = 1},
@@ -134,6 +135,72 @@ static void nothing_leaks(void **state)
 }
 
 /* ------------------------------------------------------------------------
+ * Threads that come and go
+ * ------------------------------------------------------------------------ */
+
+/* The library gets the records of iterators from here. */
+static atomic_size_t requests;
+
+void *aligned_alloc(size_t align, size_t size)
+{
+  void *memory = NULL;
+
+  atomic_fetch_add(&requests, 1);
+  return posix_memalign(&memory, align, size) == 0 ? memory : NULL;
+}
+
+/* Is it ours that is called? Valgrind puts in its own. */
+static bool requests_are_counted(void)
+{
+  void *(*volatile call)(size_t, size_t) = aligned_alloc;
+  size_t before = atomic_load(&requests);
+
+  free(call(64, 64));
+  return atomic_load(&requests) > before;
+}
+
+static void use_stale(unsigned index, void *ctx)
+{
+  struct leaver *l = ctx;
+  struct cmap_iter copy = l->iter;
+
+  (void)index;
+  CHECK_STATUS(cmap_iter_next(&copy, NULL), CMAP_EINVAL);
+  CHECK_STATUS(cmap_iter_restart(&copy), CMAP_EINVAL);
+  cmap_iter_release(&copy);
+}
+
+/* An iterator that holds nothing is given back by its thread's end, and is
+   nobody's then: not even of a thread in the same place. */
+static void threads_leave_nothing_behind(void **state)
+{
+  static const enum left lefts[] = {LEFT_BEGUN, LEFT_BETWEEN, LEFT_AT_END};
+
+  (void)state;
+  if (!requests_are_counted())
+    skip();
+  for (size_t i = 0; i < 3; i++) {
+    size_t before = 0;
+    struct test_map m;
+    checks_about(names[lefts[i]]);
+    test_map_open(&m, &specs[0]);
+    fill(&m);
+    for (int j = 0; j < 100; j++) {
+      struct leaver l = {.m = &m, .left = lefts[i], .mode = CMAP_WRITE};
+      struct thread thread;
+      thread_start(&thread, leave, 0, &l);
+      thread_join(&thread);
+      thread_start(&thread, use_stale, 0, &l);
+      thread_join(&thread);
+      if (j == 9)
+        before = atomic_load(&requests);
+    }
+    CHECK(atomic_load(&requests) == before);
+    test_map_close(&m);
+  }
+}
+
+/* ------------------------------------------------------------------------
  * Who waits
  * ------------------------------------------------------------------------ */
 
@@ -220,6 +287,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nothing_leaks),
+      cmocka_unit_test(threads_leave_nothing_behind),
       cmocka_unit_test(those_who_wait_are_told),
   };
 

@@ -18,6 +18,7 @@ enum cmap_status cmap__copies_init(const struct cmap__layout *layout,
 {
   copies->words = NULL;
   copies->count = 0;
+  copies->half = false;
   copies->bytes = capacity * cmap__layout_slot_bytes(layout);
   copies->parts = parts;
   if (copies->bytes == 0)
@@ -57,13 +58,14 @@ static enum cmap_status copy_value(const struct cmap__layout *layout,
   return status;
 }
 
+/* *half: only the key was copied. */
 static enum cmap_status copy_entry(const struct cmap__layout *layout,
                                    _Atomic uint64_t *slot, uint64_t *to,
-                                   enum cmap_snapshot_parts parts)
+                                   enum cmap_snapshot_parts parts, bool *half)
 {
   enum cmap_status status = CMAP_OK;
 
-  if (layout->plain && layout->options.value_clone == NULL) {
+  if (layout->plain && !layout->owns_anything) {
     to[0] = cmap__load_relaxed(slot); /* lock held */
     to[1] = cmap__load_relaxed(slot + 1);
     return CMAP_OK;
@@ -72,8 +74,7 @@ static enum cmap_status copy_entry(const struct cmap__layout *layout,
     status = copy_key(layout, slot, to);
   if (status == CMAP_OK && parts != CMAP_KEYS_ONLY) {
     status = copy_value(layout, slot, to);
-    if (status != CMAP_OK && parts != CMAP_VALUES_ONLY)
-      cmap__key_words_destroy(layout, to);
+    *half = status != CMAP_OK && parts != CMAP_VALUES_ONLY;
   }
   return status;
 }
@@ -88,7 +89,7 @@ enum cmap_status cmap__copies_add(const struct cmap__layout *layout,
   while (status == CMAP_OK && cmap__cursor_next(layout, cursor, &place)) {
     status = copy_entry(layout, place.slot,
                         copies->words + copies->count * layout->slot_words,
-                        copies->parts);
+                        copies->parts, &copies->half);
     if (status == CMAP_OK)
       copies->count++;
   }
@@ -119,6 +120,9 @@ void cmap__copies_free(const struct cmap__layout *layout,
     else
       cmap__value_words_release(layout, words + layout->value_word, NULL);
   }
+  if (copies->half)
+    cmap__key_words_destroy(layout,
+                            copies->words + copies->count * layout->slot_words);
   cmap__free(&layout->options.allocator, copies->words, copies->bytes,
              CMAP__CACHE_LINE);
 }

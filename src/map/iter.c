@@ -5,6 +5,10 @@
  * hashes have been met. Others may split or merge shards meanwhile; a shard
  * that was merged with one that was visited comes again, and its entries below
  * that hash are passed over.
+ *
+ * Its record is among the thread's guards from begin to release, also while it
+ * holds nothing, so that it does not get lost when the thread ends, or when the
+ * map is destroyed.
  */
 #include "map/held.h"
 
@@ -29,6 +33,24 @@ static void to_begin(struct iter *it)
   it->done = false;
 }
 
+/* The hold of no hash. */
+static void hold_nothing(struct iter *it)
+{
+  struct cmap__hold *hold = &it->held.record.hold;
+
+  hold->object = &it->held.map->table;
+  hold->first = 1;
+  hold->last = 0;
+  hold->mode = CMAP__READ;
+  hold->lock = NULL;
+}
+
+/* The thread has ended while nothing was held: there is nothing to do. */
+static void thread_ended(struct cmap__record *record)
+{
+  (void)record;
+}
+
 enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
                                  size_t part, size_t parts,
                                  struct cmap_iter *iter)
@@ -51,6 +73,9 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
   it->mode = mode == CMAP_WRITE ? CMAP__WRITE : CMAP__READ;
   it->in_shard = false;
   to_begin(it);
+  hold_nothing(it);
+  it->held.record.ended = thread_ended;
+  cmap__guard_link(&it->held.record.hold);
   *iter = none;
   cmap__held_name(&it->held, iter->internal);
   return CMAP_OK;
@@ -75,7 +100,7 @@ static enum cmap_status enter_shard(struct iter *it,
     /* As with guards: what an iterator shows must not change. */
     if (held->locked.borrowed)
       return patience->try_only ? CMAP_BUSY : CMAP_EDEADLK;
-    cmap__held_link(held);
+    cmap__locked_hold(table, &held->locked, &held->record.hold);
   }
   shard = held->locked.shard;
   it->cursor = cmap__cursor_between(shard, it->next, it->range.last);
@@ -102,7 +127,8 @@ static void leave_shard(struct iter *it)
   if (it->free)
     return;
   close_entry(&it->held);
-  cmap__held_unlock(&it->held);
+  hold_nothing(it);
+  cmap__table_unlock(&it->held.locked);
   cmap__held_bury(&it->held);
 }
 
@@ -184,6 +210,13 @@ static struct iter *future_guard(const struct cmap_iter *iter,
   return it == NULL || !it->held.occupied || it->mode != mode ? NULL : it;
 }
 
+/* Gives back the record of an iterator that holds nothing. */
+static void give_record(struct iter *it)
+{
+  cmap__guard_unlink(&it->held.record.hold);
+  cmap__held_give(&it->held);
+}
+
 /*
  * The record is a guard's from now on, under a name of its own: copies of the
  * iterator must not end it.
@@ -194,7 +227,7 @@ static void into_guard(struct iter *it, uintptr_t internal[2])
 
   if (it->free) {
     internal[0] = internal[1] = 0; /* it holds nothing */
-    cmap__held_give(held);
+    give_record(it);
     return;
   }
   held->hash = cmap__slot_hash(cmap__held_layout(held), held->place.slot);
@@ -255,5 +288,5 @@ void cmap_iter_release(struct cmap_iter *iter)
   if (it == NULL)
     return;
   leave_shard(it);
-  cmap__held_give(&it->held);
+  give_record(it);
 }

@@ -32,6 +32,8 @@ struct scan {
   uint64_t end;    /* of the scan */
   bool text;       /* keys go to buffer->text */
   struct need has; /* what is in the buffer */
+  size_t keys;     /* copied: the entries', and maybe one without its value,
+                      to be released when no lock is held any more */
 };
 
 /* One entry of a shard that does not fit as a whole. */
@@ -99,22 +101,17 @@ static enum cmap_status copy_key(struct scan *scan,
 /* Adds an entry, for which there is room. */
 static enum cmap_status add(struct scan *scan, _Atomic uint64_t *slot)
 {
-  const struct cmap_options *o = &scan->layout->options;
   size_t i = scan->has.entries;
   enum cmap_status status = CMAP_OK;
 
-  if (scan->buffer->keys != NULL)
+  if (scan->buffer->keys != NULL) {
     status = copy_key(scan, slot);
-  if (status != CMAP_OK || scan->buffer->values == NULL) {
-    scan->has.entries += status == CMAP_OK;
-    return status;
+    scan->keys += status == CMAP_OK;
   }
-  status = cmap__value_copy_out(
-      scan->layout, cmap__slot_value(scan->layout, slot), value_at(scan, i));
-  if (status == CMAP_OK)
-    scan->has.entries++;
-  else if (scan->buffer->keys != NULL && o->key_destroy != NULL)
-    o->key_destroy(key_at(scan, i), o->key_ctx);
+  if (status == CMAP_OK && scan->buffer->values != NULL)
+    status = cmap__value_copy_out(
+        scan->layout, cmap__slot_value(scan->layout, slot), value_at(scan, i));
+  scan->has.entries += status == CMAP_OK;
   return status;
 }
 
@@ -123,12 +120,12 @@ static void undo(struct scan *scan)
 {
   const struct cmap_options *o = &scan->layout->options;
 
-  for (size_t i = 0; i < scan->has.entries; i++) {
-    if (scan->buffer->keys != NULL && o->key_destroy != NULL)
-      o->key_destroy(key_at(scan, i), o->key_ctx);
-    if (scan->buffer->values != NULL && o->value_destroy != NULL)
-      o->value_destroy(value_at(scan, i), o->value_ctx);
-  }
+  for (size_t i = 0; i < scan->keys && o->key_destroy != NULL; i++)
+    o->key_destroy(key_at(scan, i), o->key_ctx);
+  if (scan->buffer->values == NULL || o->value_destroy == NULL)
+    return;
+  for (size_t i = 0; i < scan->has.entries; i++)
+    o->value_destroy(value_at(scan, i), o->value_ctx);
 }
 
 /* Where the shard's part of the scan ends. */
@@ -336,6 +333,7 @@ enum cmap_status cmap_scan(struct cmap *map, uint64_t *cursor, uint64_t end,
   scan.end = end == 0 ? POSITION_END : end;
   scan.text = is_text(scan.layout) && buffer->keys != NULL;
   scan.has.entries = scan.has.text = 0;
+  scan.keys = 0;
   status = scan_shards(map, &scan, &patience);
   if (status != CMAP_OK && status != CMAP_NOT_FOUND) {
     undo(&scan);

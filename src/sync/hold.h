@@ -48,7 +48,7 @@ struct cmap__hold {
   uint64_t first;     /* the hashes that it covers: */
   uint64_t last;      /* from first to last */
   enum cmap__mode mode;
-  struct cmap__shardlock *lock; /* of the one shard; NULL: of several */
+  struct cmap__shardlock *lock; /* of the one shard; NULL: of several, none */
   struct cmap__hold *outer;     /* the next one in the list */
 };
 

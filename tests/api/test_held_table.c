@@ -40,7 +40,8 @@ static const enum cell table[ROWS][COLUMNS] = {
 /* Calls that calls.h does not have, and ways to hold a key. */
 enum way {
   GET_REF, GET_OR_INSERT_REF, DOWNGRADE, GET_MUT, ENTRY, MANY_READ, MANY_WRITE,
-  MANY_ENTRY, /* up to here: until the release, the rest while a callback runs */
+  MANY_ENTRY, ITER_READ,
+  ITER_WRITE, /* up to here: until the release, the rest while a callback runs */
   ADD_OR_UPDATE, ADD_UNLOCKED, RENAME, SWAP_VALUES, NO_LOCK_AT_ALL, BY_VIEW,
   BY_VIEW_ALL, BY_ALTER, BY_ALTER_ALL, BY_COMPUTE, BY_MAKE, BY_ENTRY
 };
@@ -57,6 +58,7 @@ struct holding {
   struct cmap_write_guard write;
   struct cmap_entry entry;
   struct cmap_multi many;
+  struct cmap_iter iter;
 };
 
 static void now_held(struct holding *h, struct cmap_key key)
@@ -113,6 +115,19 @@ static enum cmap_status lock_many(struct holding *h, struct cmap_key key,
   return status;
 }
 
+/* At the entry of the key, or, if it is absent, past all of the map. */
+static enum cmap_status iterate(struct holding *h, struct cmap_key key,
+                                enum cmap_mode mode, const struct cmap_how *how)
+{
+  enum cmap_status status = cmap_iter_begin(h->map, mode, 0, 1, &h->iter);
+
+  while (status == CMAP_OK &&
+         (status = cmap_iter_next(&h->iter, how)) == CMAP_OK &&
+         memcmp(h->iter.key.data, key.data, key.size) != 0)
+    CHECK(h->iter.value != NULL);
+  return status;
+}
+
 static enum cmap_status no_lock(struct cmap *map, struct cmap_key key)
 {
   uint64_t hash = 0;
@@ -142,6 +157,8 @@ static enum cmap_status call_by(enum way way, struct holding *h,
   case MANY_READ:      return lock_many(h, k, CMAP_READ, how);
   case MANY_WRITE:     return lock_many(h, k, CMAP_WRITE, how);
   case MANY_ENTRY:     return lock_many(h, k, CMAP_ENTRY, how);
+  case ITER_READ:      return iterate(h, k, CMAP_READ, how);
+  case ITER_WRITE:     return iterate(h, k, CMAP_WRITE, how);
   case ADD_OR_UPDATE:
     return cmap_add_or_update(m, k, NULL, NULL, in_value, in_update, h, how);
   case ADD_UNLOCKED:
@@ -172,6 +189,7 @@ static void release(struct holding *h)
   cmap_write_guard_release(&h->write);
   cmap_entry_release(&h->entry);
   cmap_multi_release(&h->many);
+  cmap_iter_release(&h->iter);
 }
 
 static enum way way_to_run;
@@ -181,8 +199,9 @@ static enum cmap_status run_way(struct cmap *map, struct cmap_key key,
   struct holding h = {.map = map};
   enum cmap_status status = call_by(way_to_run, &h, key, how);
 
-  CHECK(status == CMAP_OK || (!h.read.value && !h.write.value &&
-                              !h.entry.key.data && h.many.count == 0));
+  CHECK(status == CMAP_OK ||
+        (!h.read.value && !h.write.value && !h.entry.key.data &&
+         h.many.count == 0 && !h.iter.value));
   release(&h);
   return status;
 }
@@ -206,6 +225,9 @@ static const struct tabled more[] = {
   MORE(ENTRY,             OK, OK,        WRITES,  WRITES),
   MORE(MANY_WRITE,        OK, NOT_FOUND, WRITES,  WRITES),
   MORE(MANY_ENTRY,        OK, OK,        WRITES,  WRITES),
+  {{"ITER_READ", 0, CMAP_OK, CMAP_NOT_FOUND, run_way}, REF, REF, ITER_READ},
+  {{"ITER_WRITE", CALL_WRITES, CMAP_OK, CMAP_NOT_FOUND, run_way}, WRITES,
+   WRITES, ITER_WRITE},
   MORE(ADD_OR_UPDATE,     OK, OK,        WRITES,  WRITES),
   MORE(ADD_UNLOCKED,      OK, OK,        WRITES,  WRITES),
   MORE(RENAME,            OK, NOT_FOUND, WRITES,  WRITES),
@@ -225,6 +247,7 @@ static const struct hold_kind {
   {"inserted ref",        THIS_READS,  true,  false, GET_OR_INSERT_REF},
   {"downgrade",           THIS_READS,  false, false, DOWNGRADE},
   {"lock_many to read",   THIS_READS,  false, false, MANY_READ},
+  {"iter to read",        THIS_READS,  false, false, ITER_READ},
   {"view",                THIS_READS,  false, false, BY_VIEW},
   {"view_all",            THIS_READS,  false, false, BY_VIEW_ALL},
   {"get_mut",             THIS_WRITES, false, true,  GET_MUT},
@@ -233,6 +256,7 @@ static const struct hold_kind {
   {"lock_many to write",  THIS_WRITES, false, true,  MANY_WRITE},
   {"lock_many as entry",  THIS_WRITES, false, true,  MANY_ENTRY},
   {"lock_many as vacant", THIS_WRITES, true,  false, MANY_ENTRY},
+  {"iter to write",       THIS_WRITES, false, true,  ITER_WRITE},
   {"and_modify",          THIS_WRITES, false, true,  BY_ENTRY},
   {"or_insert_with",      THIS_WRITES, true,  false, BY_ENTRY},
   {"alter",               THIS_WRITES, false, true,  BY_ALTER},
@@ -425,7 +449,7 @@ static void take_hold(unsigned index, void *ctx)
 
   (void)index;
   CHECK(status == CMAP_OK || status == CMAP_NOT_FOUND);
-  if (trial->kind->way <= MANY_ENTRY)
+  if (trial->kind->way <= ITER_WRITE)
     now_held(h, key);
   release(h);
   CHECK(h->done);

@@ -1,7 +1,7 @@
 /*
- * Refused memory, at every request of guards, entries, several keys at once
- * and add_or_update: the status says so, the map is as it was, nothing is held
- * or leaked, and the next try may succeed.
+ * Refused memory, at every request of guards, entries, several keys at once,
+ * add_or_update, iterators and scans: the status says so, the map is as it was,
+ * nothing is held or leaked, and the next try may succeed.
  *
  * The library gets the records of guards from aligned_alloc, which the program
  * replaces here.
@@ -224,6 +224,7 @@ static void check_refused(struct test_map *m, struct cmap_key key,
   struct cmap_write_guard write = CMAP_INIT;
   struct cmap_entry entry = CMAP_INIT;
   struct cmap_multi held = CMAP_INIT;
+  struct cmap_iter iter = CMAP_INIT;
   struct cmap_want want = {m->map, key, CMAP_ENTRY, CMAP_OK};
   enum cmap_event event = NO_EVENT;
 
@@ -233,6 +234,7 @@ static void check_refused(struct test_map *m, struct cmap_key key,
   CHECK_STATUS(cmap_get_mut(m->map, key, &write, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_entry_begin(m->map, key, &entry, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_lock_many(&want, 1, &held, &how), CMAP_ENOMEM);
+  CHECK_STATUS(cmap_iter_begin(m->map, CMAP_READ, 0, 1, &iter), CMAP_ENOMEM);
   CHECK_STATUS(cmap_rename(m->map, key, key, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_swap_values(m->map, key, key, &how), CMAP_ENOMEM);
   CHECK(read.value == NULL && write.value == NULL && entry.key.data == NULL);

@@ -50,6 +50,9 @@ call_fn run_get_mut, run_guard_remove;
 call_fn run_entry, run_entry_remove;
 call_fn run_lock_many_write, run_lock_many_entry, run_rename, run_swap_values;
 
+/* Those that calls_walks.c has. */
+call_fn run_scan, run_for_each, run_iter_write;
+
 static inline bool call_has(const struct call *call, unsigned trait)
 {
   return (call->traits & trait) != 0;

@@ -12,6 +12,9 @@ const struct operation guard_operations[] = {
     {"lock_many", op_lock_many, 3},
     {"rename", op_rename, 2},
     {"swap_values", op_swap_values, 1},
+    {"iter", op_iter, 2},
+    {"scan", op_scan, 1},
+    {"for_each", op_for_each, 1},
 };
 const size_t guard_operations_count =
     sizeof guard_operations / sizeof *guard_operations;

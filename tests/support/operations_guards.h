@@ -1,6 +1,6 @@
 /*
- * The operations of guards, entries, several keys at once, and add_or_update,
- * as operations.h has those of the other calls.
+ * The operations of guards, entries, several keys at once, add_or_update, and
+ * walks, as operations.h has those of the other calls.
  *
  * An operation of several steps brings the oracle to the new state step by
  * step: one that runs out of memory has done what came before.
@@ -22,6 +22,9 @@ op_fn op_entry;
 
 /* operations_many.c */
 op_fn op_lock_many, op_rename, op_swap_values;
+
+/* operations_walks.c */
+op_fn op_iter, op_scan, op_for_each;
 
 /* Checks the stored key that a guard or an entry shows, and the value. */
 void op_check_shown(struct op *op, uint64_t id, uint64_t version,

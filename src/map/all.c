@@ -44,6 +44,8 @@ static enum cmap_status lock_all(struct cmap *map,
     hold.last = hash - 1;
   } while (hash != 0);
   cmap__hold_end(&hold);
+  if (status == CMAP_OK)
+    cmap__add_relaxed(&map->table.counts.whole_locks, 1); /* a statistic */
   if (status != CMAP_OK && hash != 0)
     unlock_below(map, hash);
   return status;

@@ -90,7 +90,7 @@ void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
       cmap__shard_find(&map->table.layout, shard, &call->probe, &call->place);
 }
 
-CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,
+CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
                                                  unsigned kind,
                                                  const struct cmap__call *call,
                                                  uint64_t *words)
@@ -110,13 +110,15 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(const struct cmap *map,
     case CMAP__READ_MISS:
       return CMAP_NOT_FOUND;
     default:
+      cmap__count_retry(&map->table.counts);
       cmap__pause();
     }
   }
+  cmap__add_relaxed(&map->table.counts.read_locks, 1); /* a statistic */
   return CMAP_BUSY;
 }
 
-enum cmap_status cmap__call_read(const struct cmap *map,
+enum cmap_status cmap__call_read(struct cmap *map,
                                  const struct cmap__call *call, uint64_t *words)
 {
   const struct cmap__layout *layout = &map->table.layout;

@@ -1,56 +1,18 @@
 /*
  * Counting entries, room and shards.
- *
- * Without a lock the walk goes over the current directory. A shard is named by
- * neighbouring entries, so that a change of the header tells it from the last.
- * Headers are never freed: a stale one gives a stale number, no more.
  */
 #include "map/all.h"
-
-/* Walks the shards named by the directory array `word`. */
-struct shard_walk {
-  uintptr_t word;
-  size_t next; /* entry */
-  size_t end;
-  struct cmap__shard *shard;
-};
-
-static struct shard_walk shard_walk_begin(const struct cmap *map)
-{
-  struct shard_walk walk;
-
-  walk.word = cmap__directory_word(&map->table.directory);
-  walk.next = 0;
-  walk.end = (size_t)1 << cmap__directory_depth_of(walk.word);
-  walk.shard = NULL;
-  return walk;
-}
-
-static bool shard_walk_next(struct shard_walk *walk)
-{
-  const struct cmap__directory_entry *entries =
-      cmap__directory_at(walk->word, 0);
-
-  while (walk->next < walk->end) {
-    struct cmap__shard *shard =
-        cmap__load_acquire(&entries[walk->next++].shard); /* [D2] */
-    if (shard != walk->shard) {
-      walk->shard = shard;
-      return true;
-    }
-  }
-  return false;
-}
+#include "map/shards.h"
 
 size_t cmap_len(const struct cmap *map)
 {
-  struct shard_walk walk;
+  struct cmap__shard_walk walk;
   size_t len = 0;
 
   if (map == NULL)
     return 0;
-  walk = shard_walk_begin(map);
-  while (shard_walk_next(&walk)) {
+  walk = cmap__shard_walk_begin(map);
+  while (cmap__shard_walk_next(&walk)) {
     /* Wraps below zero only while a writer is between its two numbers. */
     int32_t count = (int32_t)cmap__shard_count(walk.shard);
     len += count > 0 ? (size_t)count : 0;
@@ -60,13 +22,13 @@ size_t cmap_len(const struct cmap *map)
 
 size_t cmap_shard_count(const struct cmap *map)
 {
-  struct shard_walk walk;
+  struct cmap__shard_walk walk;
   size_t count = 0;
 
   if (map == NULL)
     return 0;
-  walk = shard_walk_begin(map);
-  while (shard_walk_next(&walk))
+  walk = cmap__shard_walk_begin(map);
+  while (cmap__shard_walk_next(&walk))
     count++;
   return count;
 }
@@ -74,27 +36,27 @@ size_t cmap_shard_count(const struct cmap *map)
 size_t cmap_shard_index(const struct cmap *map, uint64_t hash)
 {
   const struct cmap__shard *home;
-  struct shard_walk walk;
+  struct cmap__shard_walk walk;
   size_t index = 0;
 
   if (map == NULL)
     return 0;
-  walk = shard_walk_begin(map);
+  walk = cmap__shard_walk_begin(map);
   home = cmap__load_acquire(&cmap__directory_at(walk.word, hash)->shard);
-  while (shard_walk_next(&walk) && walk.shard != home)
+  while (cmap__shard_walk_next(&walk) && walk.shard != home)
     index++;
   return index;
 }
 
 size_t cmap_capacity(const struct cmap *map)
 {
-  struct shard_walk walk;
+  struct cmap__shard_walk walk;
   size_t capacity = 0;
 
   if (map == NULL)
     return 0;
-  walk = shard_walk_begin(map);
-  while (shard_walk_next(&walk)) {
+  walk = cmap__shard_walk_begin(map);
+  while (cmap__shard_walk_next(&walk)) {
     size_t slots = cmap__block_slot_count(walk.shard->block);
     capacity += cmap__full_at(slots);
   }
@@ -107,10 +69,10 @@ size_t cmap_capacity(const struct cmap *map)
  */
 static bool all_are_empty(const struct cmap *map, uint64_t *inserted)
 {
-  struct shard_walk walk = shard_walk_begin(map);
+  struct cmap__shard_walk walk = cmap__shard_walk_begin(map);
 
   *inserted = 0;
-  while (shard_walk_next(&walk)) {
+  while (cmap__shard_walk_next(&walk)) {
     /* In this order: equal numbers mean that it was empty at the first look.
      * Acquire, so that all loads are done in the order written. */
     uint32_t removed = cmap__load_acquire(&walk.shard->removed);

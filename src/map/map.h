@@ -159,7 +159,7 @@ static inline void cmap__call_unlock(const struct cmap__call *call)
  * the value words in `words`, or CMAP_NOT_FOUND. CMAP_BUSY: it takes the lock
  * to know.
  */
-enum cmap_status cmap__call_read(const struct cmap *map,
+enum cmap_status cmap__call_read(struct cmap *map,
                                  const struct cmap__call *call,
                                  uint64_t *words);
 

@@ -68,6 +68,7 @@ static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
   case CMAP__READ_MISS:
     return CMAP_NOT_FOUND;
   default:
+    cmap__count_retry(&map->table.counts);
     return get_any(map, cmap_key_u64(key), value, NULL);
   }
 }

@@ -196,3 +196,15 @@ void cmap__directory_shrink(struct cmap__directory *directory,
   }
   pthread_mutex_unlock(&directory->mutex);
 }
+
+size_t cmap__directory_bytes(struct cmap__directory *directory)
+{
+  size_t bytes = 0;
+
+  pthread_mutex_lock(&directory->mutex);
+  for (unsigned depth = 1; depth <= CMAP__DEPTH_MAX; depth++)
+    if (directory->arrays[depth] != NULL)
+      bytes += array_bytes(depth);
+  pthread_mutex_unlock(&directory->mutex);
+  return bytes;
+}

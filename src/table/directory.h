@@ -124,6 +124,9 @@ void cmap__directory_publish(struct cmap__directory *directory,
 bool cmap__directory_may_reach(const struct cmap__directory *directory,
                                unsigned depth);
 
+/* The bytes of all its arrays. Locks the mutex. */
+size_t cmap__directory_bytes(struct cmap__directory *directory);
+
 /* Halves the directory as often as the depth of the shards allows. */
 void cmap__directory_shrink(struct cmap__directory *directory,
                             const struct cmap__layout *layout);

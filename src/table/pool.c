@@ -208,8 +208,11 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   shard = pop(&pool->free[g + 1]);
   if (shard != NULL && g != CMAP__NO_BLOCK)
     pool->idle -= cmap__layout_block_bytes(layout, (unsigned)g);
-  if (shard == NULL)
+  if (shard == NULL) {
     shard = pop(&pool->given[g + 1]);
+    if (shard != NULL)
+      pool->given_back -= cmap__layout_block_bytes(layout, (unsigned)g);
+  }
   reused = shard != NULL;
   if (!reused)
     shard = cut_shard(pool, layout, g);

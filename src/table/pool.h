@@ -41,7 +41,8 @@ struct cmap__pool {
   struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
   /* Under mutex: free as well, their pages given back. */
   struct cmap__shard *given[CMAP__POOL_SIZES];
-  size_t idle; /* under mutex: bytes of the blocks in `free` */
+  size_t idle;       /* under mutex: bytes of the blocks in `free` */
+  size_t given_back; /* under mutex: the same of `given` */
   struct cmap__pool_region headers; /* under mutex */
   struct cmap__pool_region blocks;  /* under mutex */
   size_t bytes;                     /* under mutex: of all chunks */
@@ -78,6 +79,13 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
  */
 void cmap__pool_release(struct cmap__pool *pool,
                         const struct cmap__layout *layout, bool all);
+
+/* The bytes that the pool has from the system and the allocator, and how many
+ * of those no shard uses. What was given back is in neither. */
+void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused);
+
+/* The first invariant of free shards that does not hold; NULL: all do. */
+const char *cmap__pool_broken(struct cmap__pool *pool);
 
 /* Makes sure that `count` takes of this size need no memory. */
 bool cmap__pool_reserve(struct cmap__pool *pool,

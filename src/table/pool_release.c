@@ -51,6 +51,8 @@ static struct cmap__shard *detach(struct cmap__pool *pool, bool all)
     }
   }
   pool->idle = 0;
+  if (all)
+    pool->given_back = 0;
   pthread_mutex_unlock(&pool->mutex);
   for (unsigned i = 0; i < 2 * CMAP__POOL_SIZES; i++)
     join(&list, lists[i]);
@@ -141,8 +143,8 @@ static void attach(struct cmap__pool *pool, const struct cmap__layout *layout,
     struct cmap__shard *next = first->next_free;
     unsigned list = cmap__block_log2(first->block) + 1;
     struct cmap__shard **lists = first->high != 0 ? pool->given : pool->free;
-    if (first->high == 0)
-      pool->idle += bytes_of(layout, first);
+    *(first->high != 0 ? &pool->given_back : &pool->idle) +=
+        bytes_of(layout, first);
     first->next_free = lists[list];
     lists[list] = first;
     first = next;
@@ -178,4 +180,33 @@ void cmap__pool_release(struct cmap__pool *pool,
       give_back(begin, end);
     attach(pool, layout, first, list);
   }
+}
+
+void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
+{
+  pthread_mutex_lock(&pool->mutex);
+  *bytes = pool->bytes - pool->given_back;
+  *unused = pool->idle + pool->headers.left + pool->blocks.left;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+const char *cmap__pool_broken(struct cmap__pool *pool)
+{
+  const char *broken = NULL;
+
+  pthread_mutex_lock(&pool->mutex);
+  for (unsigned i = 0; i < 2 * CMAP__POOL_SIZES && broken == NULL; i++) {
+    unsigned size = i / 2;
+    const struct cmap__shard *shard =
+        i % 2 == 0 ? pool->free[size] : pool->given[size];
+    for (; shard != NULL && broken == NULL; shard = shard->next_free) {
+      bool empty = cmap__block_is_empty(shard->block);
+      if (size != (empty ? 0 : cmap__block_log2(shard->block) + 1))
+        broken = "pool: a free block is in the list of another size";
+      else
+        broken = cmap__free_shard_broken(shard);
+    }
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  return broken;
 }

@@ -111,7 +111,7 @@ static enum cmap_status replace_by_one(struct cmap__table *table,
     copy_all(layout, old[i]->block, shard->block);
   }
   settle(layout, shard, old[0]->prefix, depth, entries);
-  cmap__assert_valid(cmap__shard_is_valid(layout, shard));
+  cmap__assert_valid(cmap__shard_broken(layout, shard) == NULL);
   for (size_t i = 0; i < count; i++)
     cmap__block_close(old[i]->block);
   cmap__block_publish(shard->block);
@@ -127,8 +127,15 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
                                     struct cmap__shard **shard, int g)
 {
   struct cmap__shard *old = *shard;
+  bool grows =
+      cmap__block_is_empty(old->block) || g > (int)cmap__block_log2(old->block);
+  enum cmap_status status =
+      replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
 
-  return replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
+  if (status == CMAP_OK) /* a statistic */
+    cmap__add_relaxed(grows ? &table->counts.growths : &table->counts.rebuilds,
+                      1);
+  return status;
 }
 
 enum cmap_status cmap__shard_merge(struct cmap__table *table,
@@ -137,9 +144,13 @@ enum cmap_status cmap__shard_merge(struct cmap__table *table,
 {
   struct cmap__shard *old[2] = {*low, high};
   size_t count = cmap__shard_count(*low) + cmap__shard_count(high);
+  enum cmap_status status =
+      replace_by_one(table, old, 2, cmap__shard_depth(*low) - 1,
+                     cmap__block_log2_for(count), low);
 
-  return replace_by_one(table, old, 2, cmap__shard_depth(*low) - 1,
-                        cmap__block_log2_for(count), low);
+  if (status == CMAP_OK)
+    cmap__add_relaxed(&table->counts.merges, 1); /* a statistic */
+  return status;
 }
 
 /*
@@ -286,7 +297,7 @@ static void move_to_sides(struct split *split)
     unsigned depth;
     uint64_t prefix = side_prefix(split, i, &depth);
     settle(layout, split->shards[i], prefix, depth, split->counts[i]);
-    cmap__assert_valid(cmap__shard_is_valid(layout, split->shards[i]));
+    cmap__assert_valid(cmap__shard_broken(layout, split->shards[i]) == NULL);
   }
   cmap__block_close(split->old->block);
   for (size_t i = 0; i < split->n; i++)
@@ -317,6 +328,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
   for (size_t i = 1; i < split.n; i++)
     cmap__shardlock_write_unlock(&split.shards[i]->lock);
   *shard = split.shards[0];
+  cmap__add_relaxed(&table->counts.splits, 1); /* a statistic */
   return CMAP_OK;
 }
 

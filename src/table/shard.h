@@ -202,11 +202,20 @@ void cmap__block_close(uintptr_t block);
 void cmap__block_publish(uintptr_t block);
 
 /*
- * Do the shard's invariants hold? For cmap__assert_valid: walks all of it.
- * `shard` is live or filled, and held.
+ * The first invariant that does not hold in a shard, live or filled, that is
+ * held; NULL: all do. Walks all of it.
  */
-bool cmap__shard_is_valid(const struct cmap__layout *layout,
-                          const struct cmap__shard *shard);
+const char *cmap__shard_broken(const struct cmap__layout *layout,
+                               const struct cmap__shard *shard);
+
+/* The same of a live shard that nobody writes to, and of a free one. */
+const char *cmap__live_shard_broken(const struct cmap__shard *shard);
+const char *cmap__free_shard_broken(const struct cmap__shard *shard);
+
+/* How many groups a search for the hash goes through until it comes to this
+ * one; 0: it ends before. The shard is held. */
+size_t cmap__shard_probe(const struct cmap__shard *shard, uint64_t hash,
+                         const struct cmap__group *group);
 
 /* Walks the entries of a block whose shard the caller holds. */
 struct cmap__cursor {

@@ -40,6 +40,7 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
     return status;
   table->contention_shards = CONTENTION_SHARDS * processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
+  memset(&table->counts, 0, sizeof table->counts);
   status = cmap__pool_init(&table->pool, &table->layout);
   if (status != CMAP_OK)
     return status;
@@ -54,6 +55,15 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   }
   cmap__pool_destroy(&table->pool, &table->layout);
   return CMAP_ENOMEM;
+}
+
+void cmap__count_retry(struct cmap__table_counts *counts)
+{
+  static _Thread_local unsigned retries
+      __attribute__((tls_model("initial-exec")));
+
+  if (++retries % CMAP__RETRY_SAMPLE == 0)
+    cmap__add_relaxed(&counts->read_retries, CMAP__RETRY_SAMPLE);
 }
 
 void cmap__table_destroy(struct cmap__table *table)
@@ -110,6 +120,7 @@ struct table_wait {
   struct cmap__wait wanted;
   bool published; /* is `wanted`? */
   bool freezes;   /* the caller is the one that freezes the table */
+  unsigned parks; /* times that the thread slept */
   const struct cmap__table *table;
   const struct cmap__shard *shard;
   uint64_t deadline_ns; /* the caller's */
@@ -153,7 +164,10 @@ static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
 
 static void after_park(struct cmap__lock_wait *lock_wait)
 {
-  lock_wait->deadline_ns = ((struct table_wait *)lock_wait)->deadline_ns;
+  struct table_wait *wait = (struct table_wait *)lock_wait;
+
+  lock_wait->deadline_ns = wait->deadline_ns;
+  wait->parks++;
 }
 
 static enum cmap_status status_of(enum cmap__lock_result result)
@@ -220,6 +234,10 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
   if (wait.published)
     cmap__deadlock_leave(&wait.wanted);
   *moved = result == CMAP__LOCK_MOVED;
+  if (wait.wait.waited)
+    cmap__add_relaxed(&table->counts.lock_waits, 1); /* statistics */
+  if (wait.parks > 0)
+    cmap__add_relaxed(&table->counts.lock_parks, wait.parks);
   if (wait.wait.waited && result == CMAP__LOCK_OK)
     count_wait(shard, hash);
   return status_of(result);

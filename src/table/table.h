@@ -5,6 +5,7 @@
 #define CMAP__TABLE_TABLE_H
 
 #include "sync/deadlock.h"
+#include "table/counts.h"
 #include "table/directory.h"
 #include "table/pool.h"
 
@@ -21,6 +22,7 @@ struct cmap__table {
   struct cmap__pool pool;
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
+  struct cmap__table_counts counts;
 };
 
 enum cmap_status cmap__table_init(struct cmap__table *table,

@@ -1,0 +1,35 @@
+/*
+ * What happened to a table, counted: for cmap_get_stats.
+ *
+ * Written only where something rare or slow happens anyway, so that plain
+ * additions will do. No read that meets no writer counts.
+ */
+#ifndef CMAP__TABLE_COUNTS_H
+#define CMAP__TABLE_COUNTS_H
+
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+/* All atomic, relaxed. */
+struct cmap__table_counts {
+  _Atomic uint64_t growths;  /* shards replaced by larger ones */
+  _Atomic uint64_t splits;   /* by several */
+  _Atomic uint64_t merges;   /* two by one */
+  _Atomic uint64_t rebuilds; /* by one of the same size or a smaller */
+  _Atomic uint64_t lock_waits;
+  _Atomic uint64_t lock_parks;
+  _Atomic uint64_t whole_locks;
+  _Atomic uint64_t read_retries;
+  _Atomic uint64_t read_locks;
+};
+
+/* One of so many is written, so that readers in a storm do not meet at the
+ * counter as well. */
+#define CMAP__RETRY_SAMPLE 16
+
+/* A read met a writer, or a shard that was being replaced. */
+void cmap__count_retry(struct cmap__table_counts *counts);
+
+#endif

@@ -209,7 +209,7 @@ static bool find_key(const struct trial *trial, struct cmap *map, uint64_t held,
     while (*id < end &&
            (*id == held || (shard_of(map, *id) == shard_of(map, held)) != same))
       ++*id;
-  return *id < end || *id == held;
+  return *id < end || trial->where == SAME_KEY;
 }
 
 static bool is_whole(const struct call *call)

@@ -6,7 +6,7 @@
  *
  * Walkers: scans with buffers of 1 to 3,000 entries, for_each, iterators to
  * read and to write, and each of these in parts, by two threads. At the scale
- * 500 it is 1,000 walks.
+ * 1000 it is 1,000 walks.
  */
 #include "numbers.h"
 #include "random.h"
@@ -294,13 +294,13 @@ static void permanent_keys_once_each(void **state)
 {
   (void)state;
   (void)test_seed();
-  play(false, test_scale(200));
+  play(false, test_scale(100));
 }
 
 static void no_key_twice_though_the_map_is_cleared(void **state)
 {
   (void)state;
-  play(true, test_scale(50));
+  play(true, test_scale(30));
 }
 
 int main(void)

@@ -61,6 +61,18 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
   }
 }
 
+bool cmap__plain_look_far(struct cmap__shard *shard, uint64_t hash,
+                          uint64_t key, struct cmap__plain_look *look)
+{
+  unsigned probes = cmap__plain_seek(shard, hash, key, look);
+
+  if (look->found)
+    return true;
+  return cmap__shard_count(shard) < shard->limit &&
+         !cmap__shard_is_worn(shard, probes) &&
+         cmap__plain_make_way(shard, hash, look);
+}
+
 void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
                        struct cmap__shard *shard, struct cmap__call *call)
 {

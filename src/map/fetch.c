@@ -97,15 +97,32 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   return fetch_locked(map, &call, small, operation, operand, before);
 }
 
+/* The home group of a plain key did not do. */
 static CMAP__NOINLINE enum cmap_status
-fetch_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
-              struct cmap__shard *shard, enum operation operation,
-              uint64_t operand, uint64_t *before)
+fetch_far(struct cmap *map, struct cmap_key key, uint64_t hash,
+          struct cmap__shard *shard, enum operation operation, uint64_t operand,
+          uint64_t *before)
 {
+  struct cmap__plain_look look;
+  uint64_t word, old = 0;
   struct cmap__call call;
 
-  cmap__call_resume(map, key, hash, shard, &call);
-  return fetch_locked(map, &call, false, operation, operand, before);
+  memcpy(&word, key.data, sizeof word);
+  if (!cmap__plain_look_far(shard, hash, word, &look)) {
+    cmap__call_resume(map, key, hash, shard, &call);
+    return fetch_locked(map, &call, false, operation, operand, before);
+  }
+  if (look.found) {
+    old = cmap__load_relaxed(look.slot + 1); /* lock held */
+    cmap__payload_store(look.slot + 1, combine(operation, old, operand));
+  } else {
+    (void)cmap__plain_put(shard, &look, hash, word, /* there is room */
+                          combine(operation, 0, operand));
+  }
+  cmap__shardlock_write_unlock(&shard->lock);
+  if (before != NULL)
+    *before = old;
+  return CMAP_OK;
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status
@@ -120,15 +137,15 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
   if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
     return fetch_any(map, key, operation, operand, before, how);
   if (cmap__unlikely(state == CMAP__PLAIN_LOCKED))
-    return fetch_resumed(map, key, plain.hash, plain.locked.shard, operation,
-                         operand, before);
+    return fetch_far(map, key, plain.hash, plain.locked.shard, operation,
+                     operand, before);
   if (cmap__likely(plain.look.found)) {
     old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
     cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
   } else if (!cmap__plain_put(plain.locked.shard, &plain.look, plain.hash,
                               plain.key, combine(operation, 0, operand))) {
-    return fetch_resumed(map, key, plain.hash, plain.locked.shard, operation,
-                         operand, before);
+    return fetch_far(map, key, plain.hash, plain.locked.shard, operation,
+                     operand, before);
   }
   cmap__table_unlock(&plain.locked);
   if (before != NULL)

@@ -64,15 +64,33 @@ insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
   return insert_locked(map, &call, value, old, event);
 }
 
+/* The home group of a plain key did not do. */
 static CMAP__NOINLINE enum cmap_status
-insert_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
-               struct cmap__shard *shard, const void *value, void *old,
-               enum cmap_event *event)
+insert_far(struct cmap *map, struct cmap_key key, uint64_t hash,
+           struct cmap__shard *shard, const void *value, void *old,
+           enum cmap_event *event)
 {
+  uint64_t word, fresh, before = 0;
+  struct cmap__plain_look look;
   struct cmap__call call;
 
-  cmap__call_resume(map, key, hash, shard, &call);
-  return insert_locked(map, &call, value, old, event);
+  memcpy(&word, key.data, sizeof word);
+  memcpy(&fresh, value, sizeof fresh);
+  if (!cmap__plain_look_far(shard, hash, word, &look)) {
+    cmap__call_resume(map, key, hash, shard, &call);
+    return insert_locked(map, &call, value, old, event);
+  }
+  if (look.found) {
+    before = cmap__load_relaxed(look.slot + 1); /* lock held */
+    cmap__payload_store(look.slot + 1, fresh);
+  } else {
+    (void)cmap__plain_put(shard, &look, hash, word, fresh); /* there is room */
+  }
+  cmap__shardlock_write_unlock(&shard->lock);
+  if (look.found && old != NULL)
+    memcpy(old, &before, sizeof before);
+  cmap__set_event(event, look.found ? CMAP_UPDATED : CMAP_INSERTED);
+  return CMAP_OK;
 }
 
 /* On maps with `plain_u64` the value is one word, which one store changes. */
@@ -94,8 +112,8 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
       (!plain.look.found &&
        cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look,
                                        plain.hash, plain.key, fresh))))
-    return insert_resumed(map, key, plain.hash, plain.locked.shard, value, old,
-                          event);
+    return insert_far(map, key, plain.hash, plain.locked.shard, value, old,
+                      event);
   if (plain.look.found) {
     before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
     cmap__payload_store(plain.look.slot + 1, fresh);

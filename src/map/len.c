@@ -96,7 +96,7 @@ size_t cmap_capacity(const struct cmap *map)
   walk = shard_walk_begin(map);
   while (shard_walk_next(&walk)) {
     size_t slots = cmap__block_slot_count(walk.shard->block);
-    capacity += slots - (slots + 15) / 16;
+    capacity += cmap__full_at(slots);
   }
   return capacity;
 }

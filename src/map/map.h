@@ -9,7 +9,7 @@
 #define CMAP__MAP_MAP_H
 
 #include "cmap.h"
-#include "table/plain.h"
+#include "table/plain_far.h"
 #include "table/read.h"
 #include "table/replace.h"
 #include "table/value.h"
@@ -135,6 +135,15 @@ cmap__plain_lock(struct cmap *map, struct cmap_key key,
   cmap__plain_prefetch(&map->table.directory, plain->hash);
   return cmap__plain_lock_hashed(map, mode, plain);
 }
+
+/*
+ * The key was not decided by its home group, or has no room there: looks
+ * farther, with the shard locked to write. True: `look` says whether the key is
+ * there, and if not, names the group to put it in. False: go on with
+ * cmap__call_resume.
+ */
+bool cmap__plain_look_far(struct cmap__shard *shard, uint64_t hash,
+                          uint64_t key, struct cmap__plain_look *look);
 
 /* Goes on as a call, with the shard that was locked to write. */
 void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,

@@ -60,14 +60,22 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 
 static const struct condition always = {NULL, NULL, NULL};
 
+/* The home group of a plain key did not say whether it is there. */
 static CMAP__NOINLINE enum cmap_status
-remove_resumed(struct cmap *map, struct cmap_key key, uint64_t hash,
-               struct cmap__shard *shard, void *old)
+remove_far(struct cmap__shard *shard, uint64_t hash, uint64_t key, void *old)
 {
-  struct cmap__call call;
+  struct cmap__plain_look look;
+  uint64_t value = 0;
 
-  cmap__call_resume(map, key, hash, shard, &call);
-  return remove_locked(map, &call, &always, old);
+  (void)cmap__plain_seek(shard, hash, key, &look);
+  if (look.found)
+    value = cmap__plain_take(shard, &look);
+  cmap__shardlock_write_unlock(&shard->lock);
+  if (!look.found)
+    return CMAP_NOT_FOUND;
+  if (old != NULL)
+    memcpy(old, &value, sizeof value);
+  return CMAP_OK;
 }
 
 enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
@@ -80,7 +88,7 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
   case CMAP__PLAIN_NOTHING:
     return remove_when(map, key, &always, old, how);
   case CMAP__PLAIN_LOCKED:
-    return remove_resumed(map, key, plain.hash, plain.locked.shard, old);
+    return remove_far(plain.locked.shard, plain.hash, plain.key, old);
   default:
     break;
   }

@@ -20,11 +20,11 @@ struct plan {
 /*
  * The entries that a shard may expect so that chance rarely fills it: the
  * number in it is spread with the square root of the mean; four of those are
- * passed by one shard in 30,000. 13/16 is the lowest limit of a shard.
+ * passed by one shard in 30,000.
  */
 static size_t comfortable(size_t slots)
 {
-  size_t limit = slots * 13 / 16;
+  size_t limit = slots * CMAP__SPLIT_LEAST / 16;
   size_t root = 1;
 
   while (root * root < limit)

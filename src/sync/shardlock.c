@@ -49,7 +49,7 @@
  * after 3 to 7 rounds were alike.
  */
 #define PAUSE_ROUNDS 5
-#define YIELD_ROUNDS 4
+#define YIELD_ROUNDS 12
 
 /* How long a full lock is left alone before it is looked at again. */
 #define FULL_NAP_NS UINT64_C(1000000)

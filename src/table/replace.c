@@ -4,7 +4,7 @@
 #include "table/replace.h"
 
 #include "base/check.h"
-#include "table/plain.h"
+#include "table/plain_copy.h"
 
 /*
  * A shard is rebuilt when a key went past this many groups, which a fresh block
@@ -16,40 +16,33 @@
 /* log2 of the groups below which a block grows by 4 instead of 2. */
 #define SMALL_BLOCK 4
 
-/* Entries that a block may hold before it makes room: 15/16 of its slots. */
-static size_t full_at(size_t slots)
-{
-  return slots - (slots + 15) / 16;
-}
-
 int cmap__block_log2_for(size_t count)
 {
   int g = 0;
 
   if (count == 0)
     return CMAP__NO_BLOCK;
-  while (full_at((size_t)CMAP__GROUP_SLOTS << g) < count)
+  while (cmap__full_at((size_t)CMAP__GROUP_SLOTS << g) < count)
     g++;
   return g;
 }
 
 /*
  * The limit of a shard. Those of the upper size that would split are staggered
- * by their prefix over 13/16 ... 15/16, so that evenly filled shards do not
- * all split at one moment: the memory per entry would swing by a factor of
- * two. Smaller ones grow at 15/16.
+ * by their prefix, so that evenly filled shards do not all split at one moment:
+ * the memory per entry would swing by a factor of two.
  */
 static uint32_t limit_of(const struct cmap__layout *layout,
                          const struct cmap__shard *shard)
 {
   size_t slots = cmap__block_slot_count(shard->block);
-  size_t limit = full_at(slots);
+  uint64_t spread;
 
-  if (slots != 0 && cmap__block_log2(shard->block) >= layout->block_limit) {
-    uint64_t spread = (shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A;
-    limit -= (size_t)(((spread >> 60) * (slots / 8)) >> 4);
-  }
-  return (uint32_t)limit;
+  if (slots == 0 || cmap__block_log2(shard->block) < layout->block_limit)
+    return (uint32_t)cmap__full_at(slots);
+  spread = ((shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A) >> 60;
+  return (uint32_t)(slots * CMAP__SPLIT_LEAST / 16 +
+                    ((slots * CMAP__SPLIT_SPREAD / 16 * spread) >> 4));
 }
 
 /* Gives a taken shard its range, and `count` entries that are filled in. */
@@ -78,19 +71,6 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
   cmap__pool_give(&table->pool, shard);
 }
 
-static void copy_all_plain(const struct cmap__layout *layout, uintptr_t from,
-                           uintptr_t to)
-{
-  size_t n = (size_t)1 << cmap__block_log2(from);
-  uint64_t key, value;
-
-  for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(from, at);
-    while (cmap__plain_next(&entries, &key, &value))
-      cmap__plain_fill(to, cmap__hash_u64(&layout->hash_key, key), key, value);
-  }
-}
-
 static void copy_all(const struct cmap__layout *layout, uintptr_t from,
                      uintptr_t to)
 {
@@ -100,7 +80,7 @@ static void copy_all(const struct cmap__layout *layout, uintptr_t from,
   if (cmap__block_is_empty(from))
     return;
   if (layout->plain) {
-    copy_all_plain(layout, from, to);
+    cmap__plain_copy(layout, from, to);
     return;
   }
   while (cmap__cursor_next(layout, &cursor, &place))
@@ -208,46 +188,24 @@ static bool is_plain_halving(const struct split *split)
          !cmap__block_is_empty(split->old->block);
 }
 
-/* As side_of. */
-static inline unsigned half_of(const struct split *split, uint64_t hash)
+static struct cmap__halving halving_of(const struct split *split)
 {
-  uint64_t differ = hash ^ split->hash;
-
-  return (differ & cmap__depth_mask(split->from)) != 0
-             ? 0
-             : (unsigned)(differ >> (64 - split->to)) & 1;
+  struct cmap__halving halving = {split->hash, cmap__depth_mask(split->from),
+                                  64 - split->to};
+  return halving;
 }
 
 /* Sides with fewer entries need not start with a full-size block. */
 static size_t next_to_nothing(const struct cmap__layout *layout)
 {
-  return full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
-}
-
-/* Groups by which a halving guesses how even it will be. */
-#define SAMPLE 4
-
-/* Half of them on each side, or so. */
-static bool halves_look_even(const struct split *split)
-{
-  size_t n = (size_t)1 << cmap__block_log2(split->old->block);
-  uint32_t counts[2] = {0, 0};
-  uint64_t key, value;
-
-  for (size_t at = 0; at < n && at < SAMPLE; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
-    while (cmap__plain_next(&entries, &key, &value))
-      counts[half_of(split,
-                     cmap__hash_u64(&split->table->layout.hash_key, key))]++;
-  }
-  return counts[0] >= (counts[0] + counts[1]) / 8 &&
-         counts[1] >= (counts[0] + counts[1]) / 8;
+  return cmap__full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
 }
 
 static void count_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
+  struct cmap__halving halving = halving_of(split);
   struct cmap__place place;
 
   /* Full-size blocks hold whatever one did. So a guess will do if it gives
@@ -255,7 +213,7 @@ static void count_sides(struct split *split)
   if (is_plain_halving(split) &&
       cmap__block_log2(split->old->block) == layout->block_limit &&
       cmap__shard_count(split->old) / 2 >= next_to_nothing(layout) &&
-      halves_look_even(split)) {
+      cmap__plain_halves_look_even(layout, split->old->block, &halving)) {
     split->counts[0] = split->counts[1] =
         (uint32_t)cmap__shard_count(split->old) / 2;
     return;
@@ -296,29 +254,6 @@ static enum cmap_status take_sides(struct split *split)
   return status;
 }
 
-/* Step 4 of a halving, which counts the sides on the way. */
-static void copy_to_halves(struct split *split)
-{
-  const struct cmap__layout *layout = &split->table->layout;
-  const uintptr_t blocks[2] = {split->shards[0]->block,
-                               split->shards[1]->block};
-  size_t n = (size_t)1 << cmap__block_log2(split->old->block);
-  uint32_t counts[2] = {0, 0};
-  uint64_t key, value;
-
-  for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(split->old->block, at);
-    while (cmap__plain_next(&entries, &key, &value)) {
-      uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
-      unsigned half = half_of(split, hash);
-      counts[half]++;
-      cmap__plain_fill(blocks[half], hash, key, value);
-    }
-  }
-  split->counts[0] = counts[0];
-  split->counts[1] = counts[1];
-}
-
 /* Step 4. */
 static void copy_to_sides(struct split *split)
 {
@@ -327,7 +262,11 @@ static void copy_to_sides(struct split *split)
   struct cmap__place place;
 
   if (is_plain_halving(split)) {
-    copy_to_halves(split);
+    struct cmap__halving halving = halving_of(split);
+    const uintptr_t blocks[2] = {split->shards[0]->block,
+                                 split->shards[1]->block};
+    cmap__plain_halve(layout, split->old->block, blocks, &halving,
+                      split->counts);
     return;
   }
   while (cmap__cursor_next(layout, &cursor, &place)) {
@@ -385,20 +324,6 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
  * The bits in which the hashes of a block's entries differ from `hash`; if
  * `bit` is among them, the others may be missing.
  */
-static uint64_t differing_plain(const struct cmap__layout *layout,
-                                uintptr_t block, uint64_t hash, uint64_t bit)
-{
-  size_t n = (size_t)1 << cmap__block_log2(block);
-  uint64_t key, value, differ = 0;
-
-  for (size_t at = 0; at < n && (differ & bit) == 0; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(block, at);
-    while (cmap__plain_next(&entries, &key, &value))
-      differ |= cmap__hash_u64(&layout->hash_key, key) ^ hash;
-  }
-  return differ;
-}
-
 static uint64_t differing(const struct cmap__layout *layout, uintptr_t block,
                           uint64_t hash, uint64_t bit)
 {
@@ -407,7 +332,7 @@ static uint64_t differing(const struct cmap__layout *layout, uintptr_t block,
   uint64_t differ = 0;
 
   if (layout->plain)
-    return differing_plain(layout, block, hash, bit);
+    return cmap__plain_differing(layout, block, hash, bit);
   while ((differ & bit) == 0 && cmap__cursor_next(layout, &cursor, &place))
     differ |= cmap__slot_hash(layout, place.slot) ^ hash;
   return differ;

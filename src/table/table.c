@@ -12,9 +12,9 @@
  * have waited: few enough to be reached in a second of contention, and many
  * enough for a split, some 10 us, not to count.
  */
-#define CONTENTION_WAITS  256
+#define CONTENTION_WAITS  4
 /* Shards per processor beyond which more would not meet less. */
-#define CONTENTION_SHARDS 8
+#define CONTENTION_SHARDS 32
 
 /* Asked for once: it takes glibc some 6 us to read it from /sys. */
 static size_t processors(void)

@@ -1,0 +1,70 @@
+/*
+ * Plain entries beyond their home group.
+ */
+#include "table/plain_far.h"
+
+static struct cmap__plain_look look_at(uintptr_t block, size_t at)
+{
+  struct cmap__plain_look look = {.group = cmap__block_groups(block) + at};
+
+  /* Relaxed: we hold the lock. */
+  look.hi = cmap__load_relaxed(&look.group->hi);
+  look.lo = cmap__load_relaxed(&look.group->lo);
+  look.slots =
+      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+  return look;
+}
+
+/* Looks for the key in the group. */
+static void match_key(struct cmap__plain_look *look, unsigned tag, uint64_t key)
+{
+  unsigned match = cmap__group_match(look->lo, look->hi, tag);
+
+  for (; match != 0 && !look->found; match &= match - 1) {
+    look->index = (unsigned)__builtin_ctz(match);
+    look->slot = look->slots + look->index * CMAP__PLAIN_WORDS;
+    look->found = cmap__load_relaxed(look->slot) == key;
+  }
+}
+
+unsigned cmap__plain_seek(const struct cmap__shard *shard, uint64_t hash,
+                          uint64_t key, struct cmap__plain_look *look)
+{
+  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
+  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  uint8_t overflow = cmap__hash_overflow_bit(hash);
+  size_t step = 0;
+
+  for (;;) {
+    *look = look_at(shard->block, at);
+    match_key(look, cmap__hash_tag(hash), key);
+    if (look->found || !cmap__group_overflowed(look->hi, overflow) ||
+        step == mask)
+      break;
+    step++;
+    at = (at + step) & mask;
+  }
+  look->decided = true;
+  return (unsigned)step;
+}
+
+bool cmap__plain_make_way(struct cmap__shard *shard, uint64_t hash,
+                          struct cmap__plain_look *look)
+{
+  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
+  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  uint64_t overflow = (uint64_t)cmap__hash_overflow_bit(hash)
+                      << CMAP__OVERFLOW_SHIFT;
+
+  if (cmap__block_is_empty(shard->block))
+    return false;
+  for (size_t step = 1; step <= mask + 1; step++) {
+    *look = look_at(shard->block, at);
+    if (cmap__group_empty(look->lo, look->hi) != 0)
+      return true;
+    /* By one store, without a section: see table/shard.c. */
+    cmap__store_release(&look->group->hi, look->hi | overflow); /* [Q1] */
+    at = (at + step) & mask;
+  }
+  return false;
+}

@@ -216,5 +216,6 @@ enum cmap_status cmap_shrink_to_fit(struct cmap *map,
   if (status == CMAP_OK)
     status = shrink_pass(map, &patience, 0);
   cmap__directory_shrink(&map->table.directory, &map->table.layout);
+  cmap__pool_release(&map->table.pool, &map->table.layout, true);
   return status;
 }

@@ -46,6 +46,8 @@ static inline unsigned put_into_group(uintptr_t block, size_t at,
   uint64_t hi = cmap__load_relaxed(&group->hi);
   unsigned empty = cmap__group_empty(lo, hi);
 
+  if (mask == 0)
+    return 0;
   for (; mask != 0 && empty != 0; mask &= mask - 1) {
     unsigned i = (unsigned)__builtin_ctz(mask);
     unsigned slot = cmap__plain_choose(slots, empty, batch->hashes[i]);
@@ -107,6 +109,8 @@ void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
                        const uintptr_t to[2],
                        const struct cmap__halving *halving, uint32_t counts[2])
 {
+  const size_t masks[2] = {((size_t)1 << cmap__block_log2(to[0])) - 1,
+                           ((size_t)1 << cmap__block_log2(to[1])) - 1};
   size_t n = (size_t)1 << cmap__block_log2(from);
 
   counts[0] = counts[1] = 0;
@@ -118,14 +122,15 @@ void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
     for (unsigned i = 0; i < batch.count; i++) {
       uint64_t hash = batch.hashes[i];
       unsigned half = cmap__half_of(halving, hash);
+      size_t differ = (size_t)cmap__hash_group(hash) ^ at;
       upper |= half << i;
       counts[1] += half;
-      home |= (unsigned)(((size_t)cmap__hash_group(hash) & (n - 1)) == at) << i;
+      home |= (unsigned)((differ & masks[half]) == 0) << i;
     }
     for (unsigned half = 0; half < 2; half++) {
-      size_t mask = ((size_t)1 << cmap__block_log2(to[half])) - 1;
       unsigned all = (half == 0 ? ~upper : upper) & ((1u << batch.count) - 1);
-      unsigned left = put_into_group(to[half], at & mask, &batch, all & home);
+      unsigned left =
+          put_into_group(to[half], at & masks[half], &batch, all & home);
       put_strays(to[half], &batch, left | (all & ~home));
     }
     counts[0] += batch.count;

@@ -8,17 +8,11 @@
 #include "base/pages.h"
 
 /* Chunks of this size and more are mapped; smaller ones are allocated. */
-#define MAPPED_CHUNK_MIN ((size_t)256 * 1024)
+#define MAPPED_CHUNK_MIN ((size_t)64 * 1024)
 /* A larger chunk would only make its page faults come in longer rows. */
 #define CHUNK_MAX        ((size_t)4 * 1024 * 1024)
 /* The first chunk of headers: an empty map stays small. */
 #define FIRST_HEADERS    8
-
-struct cmap__pool_chunk {
-  struct cmap__pool_chunk *next;
-  size_t size; /* of the whole, this header included */
-  bool mapped;
-};
 
 #define CHUNK_HEADER cmap__round_up(sizeof(struct cmap__pool_chunk), 64)
 
@@ -64,12 +58,26 @@ void cmap__pool_destroy(struct cmap__pool *pool,
   pthread_mutex_destroy(&pool->mutex);
 }
 
+/* Is a chunk with that much room to be mapped? */
+static bool is_to_be_mapped(const struct cmap__pool *pool, size_t room)
+{
+  return pool->own_pages && room >= MAPPED_CHUNK_MIN;
+}
+
+/* What comes before the room of a chunk: in one that is mapped a page, so that
+ * blocks of whole pages lie in whole pages. */
+static size_t chunk_header(bool mapped)
+{
+  return mapped ? cmap__page_size() : CHUNK_HEADER;
+}
+
 static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
                                             const struct cmap__layout *layout,
-                                            size_t size)
+                                            size_t room)
 {
+  bool mapped = is_to_be_mapped(pool, room);
+  size_t size = room + chunk_header(mapped);
   struct cmap__pool_chunk *chunk;
-  bool mapped = pool->own_pages && size >= MAPPED_CHUNK_MIN;
 
   if (mapped) {
     size = cmap__round_up(size, cmap__page_size());
@@ -102,15 +110,15 @@ static bool region_grow(struct cmap__pool *pool,
     wanted = CHUNK_MAX;
   if (wanted < size)
     wanted = size;
-  chunk = chunk_alloc(pool, layout, wanted + CHUNK_HEADER);
+  chunk = chunk_alloc(pool, layout, wanted);
   if (chunk == NULL && wanted > size)
-    chunk = chunk_alloc(pool, layout, size + CHUNK_HEADER);
+    chunk = chunk_alloc(pool, layout, size);
   if (chunk == NULL)
     return false;
   chunk->next = region->chunks;
   region->chunks = chunk;
-  region->at = (char *)chunk + CHUNK_HEADER;
-  region->left = chunk->size - CHUNK_HEADER;
+  region->at = (char *)chunk + chunk_header(chunk->mapped);
+  region->left = chunk->size - chunk_header(chunk->mapped);
   pool->bytes += chunk->size;
   return true;
 }
@@ -158,19 +166,34 @@ static struct cmap__shard *cut_shard(struct cmap__pool *pool,
   return shard;
 }
 
-/* Empties a re-used block's groups; they are busy, and stay so. */
-static void wipe(uintptr_t block)
+/* Empties a re-used block's groups; they are busy, and stay so. Their counts
+ * never go back. */
+static void wipe(struct cmap__shard *shard)
 {
-  struct cmap__group *group = cmap__block_groups(block);
-  size_t n = (size_t)1 << cmap__block_log2(block);
+  struct cmap__group *group = cmap__block_groups(shard->block);
+  size_t n = (size_t)1 << cmap__block_log2(shard->block);
+  uint64_t high = (uint64_t)(shard->high & ~CMAP__GIVEN_BACK) << 32;
 
   for (; n > 0; n--, group++) {
     uint64_t count = cmap__load_relaxed(&group->hi) & ~UINT64_C(0xffffffff);
+    if (shard->high != 0)
+      count = high;
     cmap__assert(!cmap__seq_is_stable(count));
     /* Release, for a late reader who may see them [Q2]. */
     cmap__store_release(&group->lo, 0);
     cmap__store_release(&group->hi, count);
   }
+  shard->high = 0;
+}
+
+/* Takes the first of a list; NULL: it is empty. The pool is locked. */
+static struct cmap__shard *pop(struct cmap__shard **list)
+{
+  struct cmap__shard *shard = *list;
+
+  if (shard != NULL)
+    *list = shard->next_free;
+  return shard;
 }
 
 struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
@@ -182,11 +205,13 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   if (g + 1 >= CMAP__POOL_SIZES)
     return NULL;
   pthread_mutex_lock(&pool->mutex);
-  shard = pool->free[g + 1];
+  shard = pop(&pool->free[g + 1]);
+  if (shard != NULL && g != CMAP__NO_BLOCK)
+    pool->idle -= cmap__layout_block_bytes(layout, (unsigned)g);
+  if (shard == NULL)
+    shard = pop(&pool->given[g + 1]);
   reused = shard != NULL;
-  if (reused)
-    pool->free[g + 1] = shard->next_free;
-  else
+  if (!reused)
     shard = cut_shard(pool, layout, g);
   pthread_mutex_unlock(&pool->mutex);
   if (shard == NULL)
@@ -194,16 +219,19 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   /* Re-use acquires the lock and never initialises it: see the header. */
   cmap__shardlock_write(&shard->lock, NULL);
   if (reused && g != CMAP__NO_BLOCK)
-    wipe(shard->block);
+    wipe(shard);
   return shard;
 }
 
-void cmap__pool_give(struct cmap__pool *pool, struct cmap__shard *shard)
+void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
+                     struct cmap__shard *shard)
 {
   bool empty = cmap__block_is_empty(shard->block);
   unsigned list = empty ? 0 : cmap__block_log2(shard->block) + 1;
 
   pthread_mutex_lock(&pool->mutex);
+  if (!empty)
+    pool->idle += cmap__layout_block_bytes(layout, list - 1);
   shard->next_free = pool->free[list];
   pool->free[list] = shard;
   pthread_mutex_unlock(&pool->mutex);
@@ -226,6 +254,8 @@ bool cmap__pool_reserve(struct cmap__pool *pool,
     if (ok) {
       shard->next_free = pool->free[g + 1];
       pool->free[g + 1] = shard;
+      if (g != CMAP__NO_BLOCK)
+        pool->idle += cmap__layout_block_bytes(layout, (unsigned)g);
     }
   }
   pthread_mutex_unlock(&pool->mutex);

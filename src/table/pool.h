@@ -1,10 +1,11 @@
 /*
  * The pool: where a map's shard headers and blocks come from.
  *
- * Headers and blocks are cut from chunks and never given back before the map
- * is destroyed, because a lock-free reader or a late locker may still look at
- * them (table/shard.h). A free header waits, with its block, in the list of
- * its block's size. What is cut last and what is free is the only overhead.
+ * Headers and blocks are cut from chunks, which live as long as the map,
+ * because a lock-free reader or a late locker may still look at them
+ * (table/shard.h). A free header waits, with its block, in the list of its
+ * block's size. What is cut last and what is free is the only overhead; of
+ * blocks that are free the pages can be given back to the system.
  *
  * Chunks come from the map's allocator; large ones, if the user gave no
  * allocator, from the system. A chunk's size follows the pool's, so that the
@@ -20,7 +21,12 @@
 /* Sizes of block: none, and 2^0 ... 2^40 groups. */
 #define CMAP__POOL_SIZES 42
 
-struct cmap__pool_chunk;
+/* Memory from the allocator or the system; const once it is in a list. */
+struct cmap__pool_chunk {
+  struct cmap__pool_chunk *next;
+  size_t size; /* of the whole, this header included */
+  bool mapped;
+};
 
 struct cmap__pool_region {
   struct cmap__pool_chunk *chunks; /* all of them, newest first */
@@ -33,9 +39,12 @@ struct cmap__pool {
   bool own_pages;  /* const: large chunks are mapped by the pool itself */
   bool huge_pages; /* const */
   struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
-  struct cmap__pool_region headers;           /* under mutex */
-  struct cmap__pool_region blocks;            /* under mutex */
-  size_t bytes;                               /* under mutex: of all chunks */
+  /* Under mutex: free as well, their pages given back. */
+  struct cmap__shard *given[CMAP__POOL_SIZES];
+  size_t idle; /* under mutex: bytes of the blocks in `free` */
+  struct cmap__pool_region headers; /* under mutex */
+  struct cmap__pool_region blocks;  /* under mutex */
+  size_t bytes;                     /* under mutex: of all chunks */
 };
 
 /* Makes an empty pool in a map that nobody else sees yet. */
@@ -59,7 +68,16 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
                                     const struct cmap__layout *layout, int g);
 
 /* Gives a shard back that is dead and unlocked, its groups busy. */
-void cmap__pool_give(struct cmap__pool *pool, struct cmap__shard *shard);
+void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
+                     struct cmap__shard *shard);
+
+/*
+ * Gives the pages of free blocks back to the system, where the pool has them
+ * from there; `all`: also those that could not go before because a page was
+ * shared with a block in use. Nobody waits for it.
+ */
+void cmap__pool_release(struct cmap__pool *pool,
+                        const struct cmap__layout *layout, bool all);
 
 /* Makes sure that `count` takes of this size need no memory. */
 bool cmap__pool_reserve(struct cmap__pool *pool,

@@ -68,7 +68,7 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
   shard->mask = CMAP__DEAD_MASK;
   shard->prefix = CMAP__DEAD_PREFIX;
   cmap__shardlock_write_unlock(&shard->lock);
-  cmap__pool_give(&table->pool, shard);
+  cmap__pool_give(&table->pool, &table->layout, shard);
 }
 
 static void copy_all(const struct cmap__layout *layout, uintptr_t from,

@@ -42,10 +42,19 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   uint32_t limit;            /* under lock: entries before it makes room */
   uint32_t rebuilt_at;       /* under lock: `removed` when its block was new */
   struct cmap__shard *next_free; /* under the pool's mutex, or owner thread */
+  uint32_t high;  /* the same: see CMAP__GIVEN_BACK; 0: nothing of that */
+  uint32_t floor; /* under lock: with fewer entries a removal shrinks it */
 };
 
 _Static_assert(sizeof(struct cmap__shard) == CMAP__CACHE_LINE,
                "a shard's header is one cache line");
+
+/*
+ * The pages of a free block may have been given back to the system, and read as
+ * zero since then. Its counts go on from `high` in its next life: the highest
+ * that they had, which is even, with this bit.
+ */
+#define CMAP__GIVEN_BACK 1u
 
 /* Of a header that is not live: no hash has prefix 1 under mask 0. */
 #define CMAP__DEAD_PREFIX 1

@@ -402,7 +402,7 @@ static void move_once(struct move *move, size_t *reused)
     taken[i]->mask = CMAP__DEAD_MASK;
     taken[i]->prefix = CMAP__DEAD_PREFIX;
     tables_unlock(taken[i]);
-    cmap__pool_give(&move->table.pool, taken[i]);
+    cmap__pool_give(&move->table.pool, &move->table.layout, taken[i]);
   }
   tables_unlock(shard);
 }

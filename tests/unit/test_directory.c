@@ -71,7 +71,7 @@ static void halve(struct fixture *f, uint64_t prefix)
   cmap__directory_withdraw(f->directory, depth, 1);
   old->mask = CMAP__DEAD_MASK;
   old->prefix = CMAP__DEAD_PREFIX;
-  cmap__pool_give(&f->table.pool, old);
+  cmap__pool_give(&f->table.pool, &f->table.layout, old);
 }
 
 /* Replaces the two halves around `prefix` by one shard. */
@@ -93,7 +93,7 @@ static void join(struct fixture *f, uint64_t prefix)
   for (unsigned i = 0; i < 2; i++) {
     both[i]->mask = CMAP__DEAD_MASK;
     both[i]->prefix = CMAP__DEAD_PREFIX;
-    cmap__pool_give(&f->table.pool, both[i]);
+    cmap__pool_give(&f->table.pool, &f->table.layout, both[i]);
   }
 }
 

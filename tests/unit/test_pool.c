@@ -65,7 +65,7 @@ static struct cmap__shard *take(struct fixture *f, int g)
 static void give(struct fixture *f, struct cmap__shard *shard)
 {
   tables_unlock(shard);
-  cmap__pool_give(&f->pool, shard);
+  cmap__pool_give(&f->pool, &f->layout, shard);
 }
 
 /* Parts that are out at once do not overlap; a sanitizer sees the ends. */
@@ -325,7 +325,7 @@ static void exchange(unsigned index, void *ctx)
     cmap__block_close(shard->block);
     CHECK(shard->limit == index);
     tables_unlock(shard);
-    cmap__pool_give(&f->pool, shard);
+    cmap__pool_give(&f->pool, &f->layout, shard);
   }
 }
 

@@ -462,7 +462,7 @@ static void block_sizes_hold_their_entries(void **state)
 
     assert_true(count < (size_t)CMAP__GROUP_SLOTS << g);
     /* And no more than twice what they need, and a sixteenth. */
-    assert_true(g == 0 || count * 16 / 14 >= (size_t)CMAP__GROUP_SLOTS
+    assert_true(g == 0 || count * 16 / 10 >= (size_t)CMAP__GROUP_SLOTS
                                                  << (g - 1));
   }
 }

@@ -235,25 +235,24 @@ enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
       return CMAP_ENOMEM;
   }
   status = cmap__key_image_init(layout, probe, &fresh);
-  if (status == CMAP_OK) {
-    status = cmap__held_replace(held, value, old);
-    if (status != CMAP_OK)
-      cmap__key_words_destroy(layout, fresh.words);
-  }
   if (status != CMAP_OK) {
     if (corpse != NULL)
       corpse_free(layout, corpse);
     return status;
   }
+  status = cmap__held_replace(held, value, old);
+  /* The key that is not needed any more is released after the lock. */
   for (unsigned i = 0; i < key_end; i++) {
     _Atomic uint64_t *word = held->place.slot + i;
+    uint64_t was = cmap__load_relaxed(word); /* we hold the lock */
     if (corpse != NULL)
-      corpse->words[i] = cmap__load_relaxed(word); /* we hold the lock */
-    cmap__payload_store(word, fresh.words[i]);
+      corpse->words[i] = status == CMAP_OK ? was : fresh.words[i];
+    if (status == CMAP_OK)
+      cmap__payload_store(word, fresh.words[i]);
   }
   if (corpse != NULL)
     corpse_add(held, corpse);
-  return CMAP_OK;
+  return status;
 }
 
 static void close_group(struct cmap__group *group)

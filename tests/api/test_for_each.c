@@ -102,6 +102,37 @@ static void keys_that_cannot_be_copied(void **state)
   cmap_destroy(map);
 }
 
+static enum cmap_status look_aligned(struct cmap_key key, const void *value,
+                                     void *ctx)
+{
+  (void)key;
+  CHECK((uintptr_t)value % 64 == 0);
+  ++*(size_t *)ctx;
+  return CMAP_OK;
+}
+
+/* Copies lie as aligned as values in the map. */
+static void values_are_aligned(void **state)
+{
+  (void)state;
+  for (size_t size = 64; size <= 640; size += 576) {
+    _Alignas(64) unsigned char value[640] = {1};
+    struct cmap_options options;
+    struct cmap *map = NULL;
+    size_t met = 0;
+    cmap_options_init(&options, CMAP_STRING, size);
+    options.value_align = 64;
+    assert_ok(cmap_create(&options, &map));
+    for (char name[] = "a"; name[0] <= 'z'; name[0]++)
+      assert_ok(
+          cmap_insert(map, cmap_key_string(name), value, NULL, NULL, NULL));
+    assert_ok(cmap_for_each(map, 0, 1, look_aligned, &met, NULL));
+    assert_int_equal(met, 26);
+    cmap_destroy(map);
+  }
+  checks_assert();
+}
+
 /* ------------------------------------------------------------------------
  * Callbacks that write
  * ------------------------------------------------------------------------ */
@@ -208,6 +239,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_kind_of_map),
       cmocka_unit_test(keys_that_cannot_be_copied),
+      cmocka_unit_test(values_are_aligned),
       cmocka_unit_test(callbacks_may_write),
       cmocka_unit_test(a_status_ends_the_walk),
   };

@@ -1,7 +1,8 @@
 /*
  * What an iterator holds, and what it becomes: guards; shards that this or
  * another thread holds; steps that fail and go on; threads that end.
- * test_held_table.c has every call under an iterator.
+ * test_held_table.c has every call under an iterator, test_iter_circles.c has
+ * waits that would never end.
  */
 #include "content.h"
 #include "numbers.h"

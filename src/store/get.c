@@ -58,7 +58,7 @@ CMAP__ALWAYS_INLINE enum cmap_status find_as(const struct cmap *map,
 static enum cmap_status find_without_lock(struct cmap__request *r,
                                           struct cmap__object **header)
 {
-  const struct cmap *map = r->store->map;
+  struct cmap *map = r->store->map;
   const struct cmap__probe *probe = &r->call.probe;
   enum cmap_status status = CMAP_BUSY;
   uint64_t unused;

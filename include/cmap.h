@@ -1980,6 +1980,19 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
  *   cmap_entry_replace_entry, which make a difference for CMAP_CUSTOM keys
  * only.
  *
+ * Iterators, snapshots, batches. struct name_iter has the present key and value
+ *   with their types, and may be CMAP_SCOPED(name_iter); struct name_snapshot
+ *   is a handle as the map. Batches take an array of keys as above:
+ *     name_get_many(map, keys, n, values, statuses, how)
+ *   cmap_scan, and batches with hashes, are untyped (handle.map).
+ *
+ * Sets. CMAP_DEFINE_SET(name, kind); and CMAP_DEFINE_SET_FIXED(name, key_type);
+ *   make a set: name_add (CMAP_EXISTS if the key is there), name_contains,
+ *   name_remove, name_add_many, name_contains_many, name_remove_many, the
+ *   calls of section 12 (name_merge without a callback: the union), iterators
+ *   and name_for_each. Their callbacks get the key and ctx: name_view_fn, also
+ *   for name_drain, and name_test_fn.
+ *
  * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
  *   name_compute_fn, name_update_fn and name_merge_fn: as the untyped ones, but
  * with the key as above and value_type * instead of void *. A NULL one is
@@ -2031,6 +2044,35 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
   }                                                                            \
   CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys of up to 256 bytes");  \
   CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))
+
+/* Sets of the same kinds of keys. */
+#define CMAP_DEFINE_SET(name, kind)                                            \
+  typedef cmap__key_of_##kind name##__key;                                     \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap__key_in_##kind(key_);                                          \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    return cmap__key_out_##kind(key_);                                         \
+  }                                                                            \
+  CMAP__TYPED_SET(name, kind, 0)                                               \
+  CMAP__STATIC_ASSERT(sizeof(name##__key) > 0, "a semicolon follows")
+
+#define CMAP_DEFINE_SET_FIXED(name, key_type)                                  \
+  typedef key_type name##__key;                                                \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap_key_bytes(key_, sizeof *key_);                                 \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    name##__key copy_;                                                         \
+    memcpy(&copy_, key_.data, sizeof copy_);                                   \
+    return copy_;                                                              \
+  }                                                                            \
+  CMAP__TYPED_SET(name, CMAP_FIXED, sizeof(name##__key))                       \
+  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys of up to 256 bytes")
 
 /*
  * The rest of the header is how that is made, and no part of the contract.
@@ -2140,6 +2182,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     struct cmap *map;                                                          \
   };                                                                           \
   CMAP__TYPED_CREATE(name, kind, key_size_)                                    \
+  CMAP__TYPED_MANAGE(name)                                                     \
   CMAP__TYPED_CALLBACKS(name)                                                  \
   CMAP__TYPED_READ(name)                                                       \
   CMAP__TYPED_WRITE(name)                                                      \
@@ -2149,7 +2192,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED_ENTRIES(name)                                                    \
   CMAP__TYPED_MULTI(name)                                                      \
   CMAP__TYPED_WHOLE(name)                                                      \
-  CMAP__TYPED_MAPS(name)                                                       \
+  CMAP__TYPED_VISITS(name)                                                     \
+  CMAP__TYPED_ITER(name)                                                       \
+  CMAP__TYPED_BATCHES(name)                                                    \
   CMAP__STATIC_ASSERT(sizeof(name##__value(*)(void)) > 0,                      \
                       "no array, but a struct around it");                     \
   CMAP__STATIC_ASSERT(CMAP__ALIGNOF(name##__value) <= 64,                      \
@@ -2163,7 +2208,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     return cmap__typed_create(                                                 \
         options_, kind, key_size_, sizeof(name##__value),                      \
         CMAP__ALIGNOF(name##__value), map_ ? &map_->map : NULL);               \
-  }                                                                            \
+  }
+
+#define CMAP__TYPED_MANAGE(name)                                               \
   CMAP__TYPED void name##_destroy(struct name map_)                            \
   {                                                                            \
     cmap_destroy(map_.map);                                                    \
@@ -2699,7 +2746,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                             name##__key_in(&b_), how_);                        \
   }
 
-/* Section 12: one map. */
+/* Sections 12 and 15: what has no values in it, for maps and sets. */
 #define CMAP__TYPED_WHOLE(name)                                                \
   CMAP__TYPED size_t name##_len(struct name map_)                              \
   {                                                                            \
@@ -2726,6 +2773,58 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   {                                                                            \
     return cmap_shard_index(map_.map, hash_);                                  \
   }                                                                            \
+  CMAP__TYPED_STATUS name##_clear(struct name map_,                            \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_clear(map_.map, how_);                                         \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_reserve(struct name map_, size_t entries_,         \
+                                    const struct cmap_how *how_)               \
+  {                                                                            \
+    return cmap_reserve(map_.map, entries_, how_);                             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_shrink_to_fit(struct name map_,                    \
+                                          const struct cmap_how *how_)         \
+  {                                                                            \
+    return cmap_shrink_to_fit(map_.map, how_);                                 \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_freeze(struct name map_,                           \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_freeze(map_.map, how_);                                        \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_thaw(struct name map_)                             \
+  {                                                                            \
+    return cmap_thaw(map_.map);                                                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_stats(struct name map_,                        \
+                                      struct cmap_stats *stats_)               \
+  {                                                                            \
+    return cmap_get_stats(map_.map, stats_);                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_dump(struct name map_, cmap_line_fn *line_,        \
+                                 void *ctx_)                                   \
+  {                                                                            \
+    return cmap_dump(map_.map, line_, ctx_);                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_check(struct name map_, const char **broken_,      \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_check(map_.map, broken_, how_);                                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_clone(struct name map_, struct name *copy_,        \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_clone(map_.map, copy_ ? &copy_->map : NULL, how_);             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_equal(struct name a_, struct name b_,              \
+                                  bool *equal_, const struct cmap_how *how_)   \
+  {                                                                            \
+    return cmap_equal(a_.map, b_.map, equal_, how_);                           \
+  }
+
+/* Section 12: with values. */
+#define CMAP__TYPED_VISITS(name)                                               \
   CMAP__TYPED_STATUS name##_view_all(struct name map_, name##_view_fn *view_,  \
                                      void *ctx_, const struct cmap_how *how_)  \
   {                                                                            \
@@ -2749,34 +2848,6 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     return cmap_retain(map_.map, keep_ ? name##__test_step : NULL, &pair_,     \
                        removed_, how_);                                        \
   }                                                                            \
-  CMAP__TYPED_STATUS name##_clear(struct name map_,                            \
-                                  const struct cmap_how *how_)                 \
-  {                                                                            \
-    return cmap_clear(map_.map, how_);                                         \
-  }                                                                            \
-  CMAP__TYPED_STATUS name##_reserve(struct name map_, size_t entries_,         \
-                                    const struct cmap_how *how_)               \
-  {                                                                            \
-    return cmap_reserve(map_.map, entries_, how_);                             \
-  }                                                                            \
-  CMAP__TYPED_STATUS name##_shrink_to_fit(struct name map_,                    \
-                                          const struct cmap_how *how_)         \
-  {                                                                            \
-    return cmap_shrink_to_fit(map_.map, how_);                                 \
-  }
-
-/* Section 12: two maps. */
-#define CMAP__TYPED_MAPS(name)                                                 \
-  CMAP__TYPED_STATUS name##_clone(struct name map_, struct name *copy_,        \
-                                  const struct cmap_how *how_)                 \
-  {                                                                            \
-    return cmap_clone(map_.map, copy_ ? &copy_->map : NULL, how_);             \
-  }                                                                            \
-  CMAP__TYPED_STATUS name##_equal(struct name a_, struct name b_,              \
-                                  bool *equal_, const struct cmap_how *how_)   \
-  {                                                                            \
-    return cmap_equal(a_.map, b_.map, equal_, how_);                           \
-  }                                                                            \
   CMAP__TYPED_STATUS name##_merge(struct name into_, struct name from_,        \
                                   name##_merge_fn *conflict_, void *ctx_,      \
                                   const struct cmap_how *how_)                 \
@@ -2784,6 +2855,382 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     struct name##__merge_pair pair_ = {conflict_, ctx_};                       \
     return cmap_merge(into_.map, from_.map,                                    \
                       conflict_ ? name##__merge_step : NULL, &pair_, how_);    \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_drain(struct name map_, name##_value_fn *take_,    \
+                                  void *ctx_, const struct cmap_how *how_)     \
+  {                                                                            \
+    struct name##__value_pair pair_ = {take_, ctx_};                           \
+    return cmap_drain(map_.map, take_ ? name##__value_step : NULL, &pair_,     \
+                      how_);                                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_for_each(struct name map_, size_t part_,           \
+                                     size_t parts_, name##_view_fn *view_,     \
+                                     void *ctx_, const struct cmap_how *how_)  \
+  {                                                                            \
+    struct name##__view_pair pair_ = {view_, ctx_};                            \
+    return cmap_for_each(map_.map, part_, parts_,                              \
+                         view_ ? name##__view_step : NULL, &pair_, how_);      \
+  }                                                                            \
+  struct name##_snapshot {                                                     \
+    struct cmap_snapshot *snapshot;                                            \
+  };                                                                           \
+  CMAP__TYPED_STATUS name##_snapshot_create(                                   \
+      struct name map_, enum cmap_snapshot_parts parts_,                       \
+      struct name##_snapshot *snapshot_, const struct cmap_how *how_)          \
+  {                                                                            \
+    return cmap_snapshot_create(                                               \
+        map_.map, parts_, snapshot_ ? &snapshot_->snapshot : NULL, how_);      \
+  }                                                                            \
+  CMAP__TYPED size_t name##_snapshot_count(struct name##_snapshot snapshot_)   \
+  {                                                                            \
+    return cmap_snapshot_count(snapshot_.snapshot);                            \
+  }                                                                            \
+  CMAP__TYPED name##__key name##_snapshot_key(                                 \
+      struct name##_snapshot snapshot_, size_t i_)                             \
+  {                                                                            \
+    name##__key none_ = CMAP_INIT;                                             \
+    struct cmap_key key_ = cmap_snapshot_key(snapshot_.snapshot, i_);          \
+    return key_.data == NULL ? none_ : name##__key_out(key_);                  \
+  }                                                                            \
+  CMAP__TYPED const name##__value *name##_snapshot_value(                      \
+      struct name##_snapshot snapshot_, size_t i_)                             \
+  {                                                                            \
+    return CMAP__AS(const name##__value *,                                     \
+                    cmap_snapshot_value(snapshot_.snapshot, i_));              \
+  }                                                                            \
+  CMAP__TYPED void name##_snapshot_destroy(struct name##_snapshot snapshot_)   \
+  {                                                                            \
+    cmap_snapshot_destroy(snapshot_.snapshot);                                 \
+  }
+
+/* Section 13, for maps. */
+#define CMAP__TYPED_ITER(name)                                                 \
+  struct name##_iter {                                                         \
+    name##__key key;                                                           \
+    name##__value *value;                                                      \
+    struct cmap_iter iter;                                                     \
+  };                                                                           \
+  CMAP__TYPED_ITER_CALLS(name)                                                 \
+  CMAP__TYPED_STATUS name##_iter_next(struct name##_iter *iter_,               \
+                                      const struct cmap_how *how_)             \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_iter_next(iter_ ? &iter_->iter : NULL, how_);                     \
+    if (iter_ != NULL)                                                         \
+      iter_->value = CMAP__AS(name##__value *, iter_->iter.value);             \
+    if (status_ == CMAP_OK)                                                    \
+      iter_->key = name##__key_out(iter_->iter.key);                           \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_iter_remove(struct name##_iter *iter_,             \
+                                        name##__value *old_)                   \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_iter_remove(iter_ ? &iter_->iter : NULL, old_);                   \
+    if (status_ == CMAP_OK)                                                    \
+      iter_->value = NULL;                                                     \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_iter_into_read_guard(                              \
+      struct name##_iter *iter_, struct name##_read_guard *guard_)             \
+  {                                                                            \
+    enum cmap_status status_ = cmap_iter_into_read_guard(                      \
+        iter_ ? &iter_->iter : NULL, guard_ ? &guard_->guard : NULL);          \
+    if (status_ == CMAP_OK) {                                                  \
+      name##__read_guard_show(guard_);                                         \
+      iter_->value = NULL;                                                     \
+    }                                                                          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_iter_into_write_guard(                             \
+      struct name##_iter *iter_, struct name##_write_guard *guard_)            \
+  {                                                                            \
+    enum cmap_status status_ = cmap_iter_into_write_guard(                     \
+        iter_ ? &iter_->iter : NULL, guard_ ? &guard_->guard : NULL);          \
+    if (status_ == CMAP_OK) {                                                  \
+      name##__write_guard_show(guard_);                                        \
+      iter_->value = NULL;                                                     \
+    }                                                                          \
+    return status_;                                                            \
+  }
+
+/* The calls on iterators of maps and sets that are alike. */
+#define CMAP__TYPED_ITER_CALLS(name)                                           \
+  CMAP__TYPED_STATUS name##_iter_begin(struct name map_, enum cmap_mode mode_, \
+                                       size_t part_, size_t parts_,            \
+                                       struct name##_iter *iter_)              \
+  {                                                                            \
+    const struct name##_iter none_ = CMAP_INIT;                                \
+    struct cmap_iter begun_ = CMAP_INIT;                                       \
+    enum cmap_status status_ = cmap_iter_begin(map_.map, mode_, part_, parts_, \
+                                               iter_ ? &begun_ : NULL);        \
+    if (status_ == CMAP_OK) {                                                  \
+      *iter_ = none_;                                                          \
+      iter_->iter = begun_;                                                    \
+    }                                                                          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_iter_restart(struct name##_iter *iter_)            \
+  {                                                                            \
+    return cmap_iter_restart(iter_ ? &iter_->iter : NULL);                     \
+  }                                                                            \
+  CMAP__TYPED void name##_iter_release(struct name##_iter *iter_)              \
+  {                                                                            \
+    const struct name##_iter none_ = CMAP_INIT;                                \
+    if (iter_ == NULL)                                                         \
+      return;                                                                  \
+    cmap_iter_release(&iter_->iter);                                           \
+    *iter_ = none_;                                                            \
+  }
+
+/* Key i of an array of typed keys. */
+typedef struct cmap_key cmap__key_at_fn(const void *keys, size_t i);
+
+enum cmap__many {
+  CMAP__MANY_GET,
+  CMAP__MANY_CONTAINS,
+  CMAP__MANY_INSERT,
+  CMAP__MANY_REMOVE
+};
+
+/* A typed batch: `fresh` for what is inserted, `values` for what comes out. */
+struct cmap__typed_batch {
+  enum cmap__many what;
+  const void *keys;
+  cmap__key_at_fn *key_at;
+  size_t n;
+  const void *fresh;
+  void *values;
+  size_t value_size;
+  enum cmap_status *statuses;
+};
+
+/* `count` keys of it, from the first on. */
+static inline enum cmap_status
+cmap__typed_portion(struct cmap *map, const struct cmap__typed_batch *batch,
+                    size_t first, size_t count, const struct cmap_how *how)
+{
+  enum cmap_status *statuses = batch->statuses ? batch->statuses + first : NULL;
+  size_t offset = first * batch->value_size;
+  struct cmap_key keys[64];
+  size_t i;
+
+  for (i = 0; i < count; i++)
+    keys[i] = batch->key_at(batch->keys, first + i);
+  if (batch->what == CMAP__MANY_INSERT)
+    return cmap_insert_many(
+        map, keys, NULL, count,
+        batch->fresh ? CMAP__AS(const char *, batch->fresh) + offset : NULL,
+        statuses, how);
+  if (batch->what == CMAP__MANY_CONTAINS)
+    return cmap_contains_many(map, keys, NULL, count, statuses, how);
+  return (batch->what == CMAP__MANY_GET ? cmap_get_many : cmap_remove_many)(
+      map, keys, NULL, count,
+      batch->values ? CMAP__AS(char *, batch->values) + offset : NULL, statuses,
+      how);
+}
+
+static inline enum cmap_status
+cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
+                 const struct cmap_how *how)
+{
+  enum cmap_status first = CMAP_OK;
+  size_t done = 0;
+
+  if (batch->n > 0 && batch->keys == NULL)
+    return CMAP_EINVAL;
+  do {
+    size_t count = batch->n - done < 64 ? batch->n - done : 64;
+    enum cmap_status status = cmap__typed_portion(map, batch, done, count, how);
+    if (first == CMAP_OK)
+      first = status;
+    done += count;
+  } while (done < batch->n);
+  return first;
+}
+
+/* Section 14, for maps and sets. */
+#define CMAP__TYPED_KEY_BATCHES(name)                                          \
+  CMAP__TYPED struct cmap_key name##__key_at(const void *keys_, size_t i_)     \
+  {                                                                            \
+    return name##__key_in(CMAP__AS(const name##__key *, keys_) + i_);          \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__many(                                   \
+      struct name map_, enum cmap__many what_, const name##__key *keys_,       \
+      size_t n_, const void *fresh_, void *values_, size_t value_size_,        \
+      enum cmap_status *statuses_, const struct cmap_how *how_)                \
+  {                                                                            \
+    struct cmap__typed_batch batch_;                                           \
+    batch_.what = what_;                                                       \
+    batch_.keys = keys_;                                                       \
+    batch_.key_at = name##__key_at;                                            \
+    batch_.n = n_;                                                             \
+    batch_.fresh = fresh_;                                                     \
+    batch_.values = values_;                                                   \
+    batch_.value_size = value_size_;                                           \
+    batch_.statuses = statuses_;                                               \
+    return cmap__typed_many(map_.map, &batch_, how_);                          \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_contains_many(                                     \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      enum cmap_status *statuses_, const struct cmap_how *how_)                \
+  {                                                                            \
+    return name##__many(map_, CMAP__MANY_CONTAINS, keys_, n_, NULL, NULL, 0,   \
+                        statuses_, how_);                                      \
+  }
+
+/* Section 14, for maps. */
+#define CMAP__TYPED_BATCHES(name)                                              \
+  CMAP__TYPED_KEY_BATCHES(name)                                                \
+  CMAP__TYPED_STATUS name##_get_many(                                          \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      name##__value *values_, enum cmap_status *statuses_,                     \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    return name##__many(map_, CMAP__MANY_GET, keys_, n_, NULL, values_,        \
+                        sizeof(name##__value), statuses_, how_);               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_insert_many(                                       \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      const name##__value *values_, enum cmap_status *statuses_,               \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    return name##__many(map_, CMAP__MANY_INSERT, keys_, n_, values_, NULL,     \
+                        sizeof(name##__value), statuses_, how_);               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove_many(                                       \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      name##__value *olds_, enum cmap_status *statuses_,                       \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    return name##__many(map_, CMAP__MANY_REMOVE, keys_, n_, NULL, olds_,       \
+                        sizeof(name##__value), statuses_, how_);               \
+  }
+
+/* Sets: keys only. */
+#define CMAP__TYPED_SET(name, kind, key_size_)                                 \
+  struct name {                                                                \
+    struct cmap *map;                                                          \
+  };                                                                           \
+  CMAP__TYPED_STATUS name##_create(const struct cmap_options *options_,        \
+                                   struct name *set_)                          \
+  {                                                                            \
+    return cmap__typed_create(options_, kind, key_size_, 0, 1,                 \
+                              set_ ? &set_->map : NULL);                       \
+  }                                                                            \
+  CMAP__TYPED_MANAGE(name)                                                     \
+  CMAP__TYPED_WHOLE(name)                                                      \
+  CMAP__TYPED_KEY_BATCHES(name)                                                \
+  CMAP__TYPED_SET_CALLS(name)                                                  \
+  CMAP__TYPED_SET_WALKS(name)
+
+#define CMAP__TYPED_SET_CALLS(name)                                            \
+  CMAP__TYPED_STATUS name##_add(struct name set_, name##__key key_,            \
+                                const struct cmap_how *how_)                   \
+  {                                                                            \
+    return cmap_insert_new(set_.map, name##__key_in(&key_), NULL, NULL, how_); \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_contains(struct name set_, name##__key key_,       \
+                                     const struct cmap_how *how_)              \
+  {                                                                            \
+    return cmap_contains(set_.map, name##__key_in(&key_), how_);               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove(struct name set_, name##__key key_,         \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_remove(set_.map, name##__key_in(&key_), NULL, how_);           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_merge(struct name into_, struct name from_,        \
+                                  const struct cmap_how *how_)                 \
+  {                                                                            \
+    return cmap_merge(into_.map, from_.map, NULL, NULL, how_);                 \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_add_many(                                          \
+      struct name set_, const name##__key *keys_, size_t n_,                   \
+      enum cmap_status *statuses_, const struct cmap_how *how_)                \
+  {                                                                            \
+    return name##__many(set_, CMAP__MANY_INSERT, keys_, n_, NULL, NULL, 0,     \
+                        statuses_, how_);                                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove_many(                                       \
+      struct name set_, const name##__key *keys_, size_t n_,                   \
+      enum cmap_status *statuses_, const struct cmap_how *how_)                \
+  {                                                                            \
+    return name##__many(set_, CMAP__MANY_REMOVE, keys_, n_, NULL, NULL, 0,     \
+                        statuses_, how_);                                      \
+  }
+
+#define CMAP__TYPED_SET_WALKS(name)                                            \
+  typedef enum cmap_status name##_view_fn(name##__key key_, void *ctx_);       \
+  typedef bool name##_test_fn(name##__key key_, void *ctx_);                   \
+  CMAP__TYPED_PAIR(name, view)                                                 \
+  CMAP__TYPED_PAIR(name, test)                                                 \
+  CMAP__TYPED enum cmap_status name##__view_step(                              \
+      struct cmap_key key_, const void *value_, void *ctx_)                    \
+  {                                                                            \
+    (void)value_;                                                              \
+    return name##__view_of(ctx_)->fn(name##__key_out(key_),                    \
+                                     name##__view_of(ctx_)->ctx);              \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__take_step(struct cmap_key key_,         \
+                                                 void *value_, void *ctx_)     \
+  {                                                                            \
+    return name##__view_step(key_, value_, ctx_);                              \
+  }                                                                            \
+  CMAP__TYPED bool name##__test_step(struct cmap_key key_, void *value_,       \
+                                     void *ctx_)                               \
+  {                                                                            \
+    (void)value_;                                                              \
+    return name##__test_of(ctx_)->fn(name##__key_out(key_),                    \
+                                     name##__test_of(ctx_)->ctx);              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_view_all(struct name set_, name##_view_fn *view_,  \
+                                     void *ctx_, const struct cmap_how *how_)  \
+  {                                                                            \
+    struct name##__view_pair pair_ = {view_, ctx_};                            \
+    return cmap_view_all(set_.map, view_ ? name##__view_step : NULL, &pair_,   \
+                         how_);                                                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_for_each(struct name set_, size_t part_,           \
+                                     size_t parts_, name##_view_fn *view_,     \
+                                     void *ctx_, const struct cmap_how *how_)  \
+  {                                                                            \
+    struct name##__view_pair pair_ = {view_, ctx_};                            \
+    return cmap_for_each(set_.map, part_, parts_,                              \
+                         view_ ? name##__view_step : NULL, &pair_, how_);      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_drain(struct name set_, name##_view_fn *take_,     \
+                                  void *ctx_, const struct cmap_how *how_)     \
+  {                                                                            \
+    struct name##__view_pair pair_ = {take_, ctx_};                            \
+    return cmap_drain(set_.map, take_ ? name##__take_step : NULL, &pair_,      \
+                      how_);                                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_retain(struct name set_, name##_test_fn *keep_,    \
+                                   void *ctx_, size_t *removed_,               \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    struct name##__test_pair pair_ = {keep_, ctx_};                            \
+    return cmap_retain(set_.map, keep_ ? name##__test_step : NULL, &pair_,     \
+                       removed_, how_);                                        \
+  }                                                                            \
+  struct name##_iter {                                                         \
+    name##__key key;                                                           \
+    struct cmap_iter iter;                                                     \
+  };                                                                           \
+  CMAP__TYPED_ITER_CALLS(name)                                                 \
+  CMAP__TYPED_STATUS name##_iter_next(struct name##_iter *iter_,               \
+                                      const struct cmap_how *how_)             \
+  {                                                                            \
+    enum cmap_status status_ =                                                 \
+        cmap_iter_next(iter_ ? &iter_->iter : NULL, how_);                     \
+    if (status_ == CMAP_OK)                                                    \
+      iter_->key = name##__key_out(iter_->iter.key);                           \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_iter_remove(struct name##_iter *iter_)             \
+  {                                                                            \
+    return cmap_iter_remove(iter_ ? &iter_->iter : NULL, NULL);                \
   }
 
 #ifdef __cplusplus

@@ -241,7 +241,10 @@ void cmap__held_close(struct cmap__held *held); /* groups become stable */
 static inline void cmap__held_unlock(struct cmap__held *held)
 {
   cmap__guard_unlink(&held->record.hold);
-  cmap__table_unlock(&held->locked);
+  if (held->locked.mode == CMAP__WRITE)
+    cmap__unlock_after_removal(&held->map->table, held->locked.shard);
+  else
+    cmap__table_unlock(&held->locked);
 }
 void cmap__held_bury(struct cmap__held *held); /* what was removed, without
                                                   the lock */

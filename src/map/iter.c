@@ -128,7 +128,10 @@ static void leave_shard(struct iter *it)
     return;
   close_entry(&it->held);
   hold_nothing(it);
-  cmap__table_unlock(&it->held.locked);
+  if (it->mode == CMAP__WRITE)
+    cmap__unlock_after_removal(&it->held.map->table, it->held.locked.shard);
+  else
+    cmap__table_unlock(&it->held.locked);
   cmap__held_bury(&it->held);
 }
 

@@ -11,7 +11,7 @@
 #include "cmap.h"
 #include "table/plain_far.h"
 #include "table/read.h"
-#include "table/replace.h"
+#include "table/shrink.h"
 #include "table/value.h"
 
 struct cmap {

@@ -34,7 +34,7 @@ static enum cmap_status remove_locked(struct cmap *map, struct cmap__call *call,
     if (yes)
       cmap__shard_take(layout, shard, &call->place, false, image.words);
   }
-  cmap__call_unlock(call);
+  cmap__unlock_after_removal(&map->table, shard);
   if (!call->found)
     return CMAP_NOT_FOUND;
   if (!yes)
@@ -61,8 +61,10 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 static const struct condition always = {NULL, NULL, NULL};
 
 /* The home group of a plain key did not say whether it is there. */
-static CMAP__NOINLINE enum cmap_status
-remove_far(struct cmap__shard *shard, uint64_t hash, uint64_t key, void *old)
+static CMAP__NOINLINE enum cmap_status remove_far(struct cmap *map,
+                                                  struct cmap__shard *shard,
+                                                  uint64_t hash, uint64_t key,
+                                                  void *old)
 {
   struct cmap__plain_look look;
   uint64_t value = 0;
@@ -70,7 +72,7 @@ remove_far(struct cmap__shard *shard, uint64_t hash, uint64_t key, void *old)
   (void)cmap__plain_seek(shard, hash, key, &look);
   if (look.found)
     value = cmap__plain_take(shard, &look);
-  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__unlock_after_removal(&map->table, shard);
   if (!look.found)
     return CMAP_NOT_FOUND;
   if (old != NULL)
@@ -88,13 +90,13 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
   case CMAP__PLAIN_NOTHING:
     return remove_when(map, key, &always, old, how);
   case CMAP__PLAIN_LOCKED:
-    return remove_far(plain.locked.shard, plain.hash, plain.key, old);
+    return remove_far(map, plain.locked.shard, plain.hash, plain.key, old);
   default:
     break;
   }
   if (plain.look.found)
     value = cmap__plain_take(plain.locked.shard, &plain.look);
-  cmap__table_unlock(&plain.locked);
+  cmap__unlock_after_removal(&map->table, plain.locked.shard);
   if (!plain.look.found)
     return CMAP_NOT_FOUND;
   if (old != NULL)

@@ -2,6 +2,7 @@
  * Making room in advance, and giving room up: reserve, shrink_to_fit.
  */
 #include "map/map.h"
+#include "table/shrink.h"
 
 #include "base/alloc.h"
 #include "base/pages.h"
@@ -17,34 +18,63 @@ struct plan {
   int g;
 };
 
+/* The entries that a shard with 2^g groups takes before it grows or splits. */
+static size_t room_of(const struct cmap__layout *layout, int g)
+{
+  size_t slots = (size_t)CMAP__GROUP_SLOTS << g;
+
+  return g < layout->block_limit ? cmap__full_at(slots)
+                                 : slots * CMAP__SPLIT_LEAST / 16;
+}
+
 /*
  * The entries that a shard may expect so that chance rarely fills it: the
- * number in it is spread with the square root of the mean; four of those are
- * passed by one shard in 30,000.
+ * number in it is spread with the square root of the mean; three of those are
+ * passed by one shard in 700. A shard that has all entries has no chance.
  */
-static size_t comfortable(size_t slots)
+static size_t comfortable(const struct cmap__layout *layout,
+                          const struct plan *plan, int g)
 {
-  size_t limit = slots * CMAP__SPLIT_LEAST / 16;
+  size_t room = room_of(layout, g);
   size_t root = 1;
 
-  while (root * root < limit)
+  if (plan->depth == 0)
+    return room;
+  while (root * root < room)
     root++;
-  return limit > 4 * root ? limit - 4 * root : limit / 4;
+  return room > 3 * root ? room - 3 * root : room / 4;
 }
 
 static struct plan plan_for(const struct cmap__layout *layout, size_t entries)
 {
   struct plan plan = {0, 0};
-  size_t largest = (size_t)CMAP__GROUP_SLOTS << layout->block_limit;
 
   while (plan.depth < CMAP__DEPTH_MAX &&
-         entries >> plan.depth > comfortable(largest))
+         entries >> plan.depth >
+             comfortable(layout, &plan, layout->block_limit))
     plan.depth++;
   while (plan.g < layout->block_limit &&
-         (entries >> plan.depth) + 1 >
-             comfortable((size_t)CMAP__GROUP_SLOTS << plan.g))
+         (entries >> plan.depth) + 1 > comfortable(layout, &plan, plan.g))
     plan.g++;
   return plan;
+}
+
+/* Of so many shards, one is filled by chance after all: blocks for these. */
+#define SPARE_PART 64
+
+/* Gets what the few splits after a reserve will need. */
+static enum cmap_status reserve_spare(struct cmap__table *table,
+                                      const struct plan *plan)
+{
+  const struct cmap__layout *layout = &table->layout;
+  size_t spare = 2 + (((size_t)1 << plan->depth) / SPARE_PART);
+  int g = plan->g < layout->block_limit ? plan->g + 1 : plan->g;
+
+  if (plan->depth == 0)
+    return CMAP_OK;
+  if (!cmap__pool_reserve(&table->pool, layout, g, spare))
+    return CMAP_ENOMEM;
+  return cmap__directory_prepare(&table->directory, layout, plan->depth + 1);
 }
 
 /*
@@ -119,55 +149,11 @@ enum cmap_status cmap_reserve(struct cmap *map, size_t entries,
     if (status != CMAP_OK)
       return status;
   } while (hash != 0);
-  return CMAP_OK;
+  return reserve_spare(&map->table, &plan);
 }
 
 /* Two siblings are merged up to this part of a full shard, in sixteenths. */
-#define MERGE_SIXTEENTHS 12
-
-/*
- * Merges the shard, which is held, with the sibling above it if that is free
- * at once and both fit into one shard.
- */
-static enum cmap_status merge_up(struct cmap__table *table,
-                                 struct cmap__shard **low, bool *merged)
-{
-  const struct cmap__layout *layout = &table->layout;
-  unsigned depth = cmap__shard_depth(*low);
-  size_t most = ((size_t)CMAP__GROUP_SLOTS << layout->block_limit) *
-                MERGE_SIXTEENTHS / 16;
-  uint64_t bit = depth == 0 ? 0 : UINT64_C(1) << (64 - depth);
-  enum cmap_status status = CMAP_OK;
-  struct cmap__shard *high;
-
-  *merged = false;
-  if (depth == 0 || ((*low)->prefix & bit) != 0)
-    return CMAP_OK;
-  high = cmap__directory_shard(&table->directory, (*low)->prefix | bit);
-  /* Never waits: whoever holds the sibling may be waiting for us. */
-  if (high == *low || !cmap__shardlock_try_write(&high->lock))
-    return CMAP_OK;
-  if (high->mask == (*low)->mask && high->prefix == ((*low)->prefix | bit) &&
-      cmap__shard_count(*low) + cmap__shard_count(high) <= most) {
-    status = cmap__shard_merge(table, low, high);
-    *merged = status == CMAP_OK;
-  }
-  if (!*merged)
-    cmap__shardlock_write_unlock(&high->lock);
-  return status;
-}
-
-/* Gives the shard the smallest block that its entries need. */
-static enum cmap_status fit_block(struct cmap__table *table,
-                                  struct cmap__shard **shard)
-{
-  uintptr_t block = (*shard)->block;
-  int now = cmap__block_is_empty(block) ? CMAP__NO_BLOCK
-                                        : (int)cmap__block_log2(block);
-  int fit = cmap__block_log2_for(cmap__shard_count(*shard));
-
-  return fit < now ? cmap__shard_resize(table, shard, fit) : CMAP_OK;
-}
+#define MERGE_SIXTEENTHS 10
 
 /*
  * One pass in hash order: merges siblings of `depth`, and with depth 0 fits
@@ -178,6 +164,8 @@ static enum cmap_status shrink_pass(struct cmap *map,
                                     unsigned depth)
 {
   struct cmap__table *table = &map->table;
+  size_t largest = (size_t)CMAP__GROUP_SLOTS << table->layout.block_limit;
+  size_t most = largest * MERGE_SIXTEENTHS / 16;
   struct cmap__locked locked;
   uint64_t hash = 0;
 
@@ -188,9 +176,10 @@ static enum cmap_status shrink_pass(struct cmap *map,
     if (status != CMAP_OK)
       return status;
     if (depth == 0)
-      status = fit_block(table, &locked.shard);
+      status = cmap__shard_fit(table, &locked.shard,
+                               cmap__shard_count(locked.shard));
     else if (cmap__shard_depth(locked.shard) == depth)
-      status = merge_up(table, &locked.shard, &merged);
+      status = cmap__shard_merge_sibling(table, &locked.shard, most, &merged);
     hash = cmap__shard_next_hash(locked.shard);
     cmap__table_unlock(&locked);
     if (status != CMAP_OK)
@@ -215,7 +204,7 @@ enum cmap_status cmap_shrink_to_fit(struct cmap *map,
     status = shrink_pass(map, &patience, depth);
   if (status == CMAP_OK)
     status = shrink_pass(map, &patience, 0);
-  cmap__directory_shrink(&map->table.directory, &map->table.layout);
+  cmap__directory_shrink(&map->table.directory, &map->table.layout, 1);
   cmap__pool_release(&map->table.pool, &map->table.layout, true);
   return status;
 }

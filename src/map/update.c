@@ -256,7 +256,7 @@ enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
   status = compute_run(map, &c, compute, ctx, value);
   if (status == CMAP_OK)
     what = compute_apply(map, &c);
-  cmap__call_unlock(&c.call);
+  cmap__unlock_after_removal(&map->table, c.call.locked.shard);
   compute_release(map, &c, status, what, value);
   if (status == CMAP_OK)
     cmap__set_event(event, what);

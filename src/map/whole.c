@@ -171,7 +171,8 @@ static enum cmap_status retain_shard(struct cmap *map,
     cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
   }
   cmap__hold_end(&hold);
-  cmap__locked_release(&visit->locked);
+  cmap__unlock_after_removal(&map->table, visit->locked.shard);
+  visit->locked.borrowed = true; /* not the walk's to unlock any more */
   retain->removed += list.count;
   list_release(layout, &list);
   list_free(layout, &list);
@@ -254,7 +255,7 @@ static bool drain_shard(struct cmap *map, struct cmap__locked *locked,
 
   if (drain->take == NULL && !layout->owns_anything) {
     cmap__shard_wipe(locked->shard);
-    cmap__table_unlock(locked);
+    cmap__unlock_after_removal(&map->table, locked->shard);
     return false;
   }
   (void)list_alloc(layout, &list, cmap__shard_count(locked->shard));
@@ -264,7 +265,7 @@ static bool drain_shard(struct cmap *map, struct cmap__locked *locked,
     list.capacity = TAKE_AT_ONCE;
   }
   more = take_some(layout, locked->shard, &list);
-  cmap__table_unlock(locked);
+  cmap__unlock_after_removal(&map->table, locked->shard);
   give_list(layout, drain, &list);
   if (allocated != NULL)
     list_free(layout, &list);

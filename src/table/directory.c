@@ -134,6 +134,21 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
   return status;
 }
 
+enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
+                                         const struct cmap__layout *layout,
+                                         unsigned depth)
+{
+  enum cmap_status status = CMAP_OK;
+
+  if (depth > CMAP__DEPTH_MAX)
+    return CMAP_OK; /* it will not come to that */
+  pthread_mutex_lock(&directory->mutex);
+  if (array_for(directory, layout, depth) == NULL)
+    status = CMAP_ENOMEM;
+  pthread_mutex_unlock(&directory->mutex);
+  return status;
+}
+
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
                               size_t count)
 {
@@ -177,7 +192,7 @@ bool cmap__directory_may_reach(const struct cmap__directory *directory,
 }
 
 void cmap__directory_shrink(struct cmap__directory *directory,
-                            const struct cmap__layout *layout)
+                            const struct cmap__layout *layout, unsigned least)
 {
   unsigned now, depth;
 
@@ -186,7 +201,7 @@ void cmap__directory_shrink(struct cmap__directory *directory,
   depth = now;
   while (depth > 1 && directory->shards_at[depth] == 0)
     depth--;
-  if (depth < now) {
+  if (depth + least <= now) {
     struct cmap__directory_entry *array = array_for(directory, layout, depth);
     /* Without memory for it, the large one does as well. */
     if (array != NULL) {

@@ -109,6 +109,11 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
                                           const struct cmap__layout *layout,
                                           unsigned depth, size_t count);
 
+/* Gets the memory for a directory of this depth in advance. CMAP_ENOMEM */
+enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
+                                         const struct cmap__layout *layout,
+                                         unsigned depth);
+
 /* Takes back `count` shards of a depth, unused or dead. */
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
                               size_t count);
@@ -127,8 +132,9 @@ bool cmap__directory_may_reach(const struct cmap__directory *directory,
 /* The bytes of all its arrays. Locks the mutex. */
 size_t cmap__directory_bytes(struct cmap__directory *directory);
 
-/* Halves the directory as often as the depth of the shards allows. */
+/* Halves the directory as often as the depth of the shards allows, if that is
+ * at least `least` times. */
 void cmap__directory_shrink(struct cmap__directory *directory,
-                            const struct cmap__layout *layout);
+                            const struct cmap__layout *layout, unsigned least);
 
 #endif

@@ -7,7 +7,8 @@
 #define STRUCT_SIZE_MAX 4096
 
 #define KNOWN_FLAGS                                                            \
-  (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_FIXED_SEED | CMAP_HUGE_PAGES)
+  (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_FIXED_SEED | CMAP_HUGE_PAGES |    \
+   CMAP_AUTO_SHRINK)
 
 bool cmap__struct_is_known(const void *object, size_t size, size_t known)
 {

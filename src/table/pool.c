@@ -207,7 +207,8 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   pthread_mutex_lock(&pool->mutex);
   shard = pop(&pool->free[g + 1]);
   if (shard != NULL && g != CMAP__NO_BLOCK)
-    pool->idle -= cmap__layout_block_bytes(layout, (unsigned)g);
+    cmap__sub_relaxed(&pool->idle,
+                      cmap__layout_block_bytes(layout, (unsigned)g));
   if (shard == NULL) {
     shard = pop(&pool->given[g + 1]);
     if (shard != NULL)
@@ -234,7 +235,7 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
 
   pthread_mutex_lock(&pool->mutex);
   if (!empty)
-    pool->idle += cmap__layout_block_bytes(layout, list - 1);
+    cmap__add_relaxed(&pool->idle, cmap__layout_block_bytes(layout, list - 1));
   shard->next_free = pool->free[list];
   pool->free[list] = shard;
   pthread_mutex_unlock(&pool->mutex);
@@ -258,7 +259,8 @@ bool cmap__pool_reserve(struct cmap__pool *pool,
       shard->next_free = pool->free[g + 1];
       pool->free[g + 1] = shard;
       if (g != CMAP__NO_BLOCK)
-        pool->idle += cmap__layout_block_bytes(layout, (unsigned)g);
+        cmap__add_relaxed(&pool->idle,
+                          cmap__layout_block_bytes(layout, (unsigned)g));
     }
   }
   pthread_mutex_unlock(&pool->mutex);

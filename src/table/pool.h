@@ -41,8 +41,9 @@ struct cmap__pool {
   struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
   /* Under mutex: free as well, their pages given back. */
   struct cmap__shard *given[CMAP__POOL_SIZES];
-  size_t idle;       /* under mutex: bytes of the blocks in `free` */
-  size_t given_back; /* under mutex: the same of `given` */
+  /* Atomic, written under mutex: bytes of the blocks in `free`. */
+  _Atomic size_t idle;
+  size_t given_back;                /* under mutex: the same of `given` */
   struct cmap__pool_region headers; /* under mutex */
   struct cmap__pool_region blocks;  /* under mutex */
   size_t bytes;                     /* under mutex: of all chunks */
@@ -79,6 +80,16 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
  */
 void cmap__pool_release(struct cmap__pool *pool,
                         const struct cmap__layout *layout, bool all);
+
+/* Bytes of free blocks that have not been given back. */
+static inline size_t cmap__pool_idle(const struct cmap__pool *pool)
+{
+  return cmap__load_relaxed(&pool->idle); /* about */
+}
+
+/* Has most of its memory been given back? Then what is left of it, pages that
+ * blocks share, is worth a look. */
+bool cmap__pool_is_mostly_given(struct cmap__pool *pool);
 
 /* The bytes that the pool has from the system and the allocator, and how many
  * of those no shard uses. What was given back is in neither. */

@@ -50,7 +50,7 @@ static struct cmap__shard *detach(struct cmap__pool *pool, bool all)
       pool->given[i] = NULL;
     }
   }
-  pool->idle = 0;
+  cmap__store_relaxed(&pool->idle, 0);
   if (all)
     pool->given_back = 0;
   pthread_mutex_unlock(&pool->mutex);
@@ -143,8 +143,10 @@ static void attach(struct cmap__pool *pool, const struct cmap__layout *layout,
     struct cmap__shard *next = first->next_free;
     unsigned list = cmap__block_log2(first->block) + 1;
     struct cmap__shard **lists = first->high != 0 ? pool->given : pool->free;
-    *(first->high != 0 ? &pool->given_back : &pool->idle) +=
-        bytes_of(layout, first);
+    if (first->high != 0)
+      pool->given_back += bytes_of(layout, first);
+    else
+      cmap__add_relaxed(&pool->idle, bytes_of(layout, first));
     first->next_free = lists[list];
     lists[list] = first;
     first = next;
@@ -182,11 +184,21 @@ void cmap__pool_release(struct cmap__pool *pool,
   }
 }
 
+bool cmap__pool_is_mostly_given(struct cmap__pool *pool)
+{
+  bool mostly;
+
+  pthread_mutex_lock(&pool->mutex);
+  mostly = pool->given_back / 3 >= pool->bytes / 4;
+  pthread_mutex_unlock(&pool->mutex);
+  return mostly;
+}
+
 void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
 {
   pthread_mutex_lock(&pool->mutex);
   *bytes = pool->bytes - pool->given_back;
-  *unused = pool->idle + pool->headers.left + pool->blocks.left;
+  *unused = cmap__pool_idle(pool) + pool->headers.left + pool->blocks.left;
   pthread_mutex_unlock(&pool->mutex);
 }
 

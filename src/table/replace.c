@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "table/plain_copy.h"
+#include "table/shrink.h"
 
 /*
  * A shard is rebuilt when a key went past this many groups, which a fresh block
@@ -60,6 +61,7 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   cmap__store_relaxed(&shard->waits[0], 0); /* statistics */
   cmap__store_relaxed(&shard->waits[1], 0);
   shard->limit = limit_of(layout, shard);
+  shard->floor = cmap__shard_floor(layout, shard);
 }
 
 /* Step 8, and for shards that were taken in vain. */

@@ -188,7 +188,7 @@ static void arrays_are_used_again(void **state)
       assert_true(table_is_valid(&f.table));
       if (depth % 2 == 0)
         continue;
-      cmap__directory_shrink(f.directory, f.layout);
+      cmap__directory_shrink(f.directory, f.layout, 1);
       assert_int_equal(depth_of(&f), depth > 1 ? depth - 1 : 1);
       assert_true(table_is_valid(&f.table));
     }
@@ -212,13 +212,13 @@ static void announced_depth_is_kept(void **state)
   assert_ok(cmap__directory_announce(f.directory, f.layout, 5, 2));
   assert_int_equal(depth_of(&f), 5);
   assert_int_equal(cmap__load_relaxed(&f.directory->shards), 3);
-  cmap__directory_shrink(f.directory, f.layout);
+  cmap__directory_shrink(f.directory, f.layout, 1);
   assert_int_equal(depth_of(&f), 5);
   cmap__directory_withdraw(f.directory, 5, 1);
-  cmap__directory_shrink(f.directory, f.layout);
+  cmap__directory_shrink(f.directory, f.layout, 1);
   assert_int_equal(depth_of(&f), 5);
   cmap__directory_withdraw(f.directory, 5, 1);
-  cmap__directory_shrink(f.directory, f.layout);
+  cmap__directory_shrink(f.directory, f.layout, 1);
   assert_int_equal(depth_of(&f), 1);
   end(&f);
 }
@@ -248,11 +248,11 @@ static void announcements_fail_without_memory(void **state)
   counting_alloc_fail_from(&f.alloc, 1);
   assert_null(f.directory->arrays[2]);
   halve(&f, 0);
-  cmap__directory_shrink(f.directory, f.layout);
+  cmap__directory_shrink(f.directory, f.layout, 1);
   assert_int_equal(depth_of(&f), 3);
   assert_true(table_is_valid(&f.table));
   counting_alloc_fail_none(&f.alloc);
-  cmap__directory_shrink(f.directory, f.layout);
+  cmap__directory_shrink(f.directory, f.layout, 1);
   assert_int_equal(depth_of(&f), 2);
   end(&f);
 }

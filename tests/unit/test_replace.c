@@ -160,7 +160,7 @@ static void merge_all(struct fixture *f)
     assert_ok(merge(f, hash));
     assert_true(table_is_valid(&f->table));
   }
-  cmap__directory_shrink(&f->table.directory, &f->table.layout);
+  cmap__directory_shrink(&f->table.directory, &f->table.layout, 1);
   check(f);
 }
 

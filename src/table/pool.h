@@ -43,7 +43,8 @@ struct cmap__pool {
   struct cmap__shard *given[CMAP__POOL_SIZES];
   /* Atomic, written under mutex: bytes of the blocks in `free`. */
   _Atomic size_t idle;
-  size_t given_back;                /* under mutex: the same of `given` */
+  _Atomic size_t stuck; /* the same, after the last release: cannot go */
+  size_t given_back;    /* under mutex: bytes of the blocks in `given` */
   struct cmap__pool_region headers; /* under mutex */
   struct cmap__pool_region blocks;  /* under mutex */
   size_t bytes;                     /* under mutex: of all chunks */
@@ -81,10 +82,13 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
 void cmap__pool_release(struct cmap__pool *pool,
                         const struct cmap__layout *layout, bool all);
 
-/* Bytes of free blocks that have not been given back. */
+/* Bytes of blocks that have become free since the last release. */
 static inline size_t cmap__pool_idle(const struct cmap__pool *pool)
 {
-  return cmap__load_relaxed(&pool->idle); /* about */
+  size_t idle = cmap__load_relaxed(&pool->idle); /* about */
+  size_t stuck = cmap__load_relaxed(&pool->stuck);
+
+  return idle > stuck ? idle - stuck : 0;
 }
 
 /* Has most of its memory been given back? Then what is left of it, pages that

@@ -182,6 +182,7 @@ void cmap__pool_release(struct cmap__pool *pool,
       give_back(begin, end);
     attach(pool, layout, first, list);
   }
+  cmap__store_relaxed(&pool->stuck, cmap__load_relaxed(&pool->idle));
 }
 
 bool cmap__pool_is_mostly_given(struct cmap__pool *pool)
@@ -198,7 +199,8 @@ void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
 {
   pthread_mutex_lock(&pool->mutex);
   *bytes = pool->bytes - pool->given_back;
-  *unused = cmap__pool_idle(pool) + pool->headers.left + pool->blocks.left;
+  *unused =
+      cmap__load_relaxed(&pool->idle) + pool->headers.left + pool->blocks.left;
   pthread_mutex_unlock(&pool->mutex);
 }
 

@@ -1703,7 +1703,8 @@ typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
 
 /*
  * Makes an empty store into *store.
- *   CMAP_EINVAL  an option is not valid
+ *   CMAP_EINVAL  an option is not valid; CUSTOM keys with key_destroy need
+ *                key_copy, because a construction has a key of its own
  *   CMAP_ENOMEM
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1807,7 +1808,6 @@ CMAP_API size_t cmap_store_len(const struct cmap_store *store)
  * once, one that comes or goes meanwhile at most once. A status ends the walk
  * and is returned.
  *   CMAP_ENOMEM   some were not visited
- *   CMAP_ENOTSUP  keys have key_destroy without key_copy
  */
 typedef enum cmap_status cmap_object_fn(struct cmap_key key, void *object,
                                         void *ctx);

@@ -117,13 +117,17 @@ struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
 {
   struct cmap__held *held =
       entry == NULL ? NULL : cmap__held_of(entry->internal);
+  enum cmap_status status = CMAP_OK;
 
   if (held == NULL || held->error != CMAP_OK)
     return entry;
   if (modify == NULL)
-    held->error = CMAP_EINVAL;
+    status = CMAP_EINVAL;
   else if (held->occupied)
-    held->error = modify(entry->key, cmap__held_value(held), ctx);
+    status = modify(entry->key, cmap__held_value(held), ctx);
+  /* It may have released the entry. */
+  if (status != CMAP_OK && cmap__held_of(entry->internal) == held)
+    held->error = status;
   return entry;
 }
 

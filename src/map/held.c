@@ -66,7 +66,7 @@ void cmap__held_put(struct cmap__held *held, const void *value)
   } else if (layout->value_words > 0) {
     words[layout->value_words - 1] = 0; /* what the value does not fill */
   }
-  if (layout->options.value_size > 0)
+  if (layout->options.value_size > 0 && to != value)
     memcpy(to, value, layout->options.value_size);
   cmap__held_settle(held);
   cmap__shard_put(layout, held->locked.shard, &held->place, true, &held->key,
@@ -318,6 +318,8 @@ void cmap__held_release(struct cmap__held *held)
   if (held->locked.mode == CMAP__WRITE)
     cmap__held_close(held);
   cmap__held_unlock(held);
+  /* A destructor may release a copy of the guard: it is stale now. */
+  held->record.serial++;
   if (cmap__unlikely(held->has_key || held->box != NULL ||
                      held->corpses != NULL))
     cmap__held_bury(held);

@@ -65,7 +65,7 @@ static void bury_guards(struct cmap *map)
       cmap__multi_bury(held, map);
     } else {
       cmap__held_bury(held);
-      cmap__held_give(held);
+      cmap__record_give_back(&held->record);
     }
   }
 }

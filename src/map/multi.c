@@ -11,8 +11,15 @@ struct cmap__multi *cmap__multi_of(const struct cmap_multi *held)
 {
   struct cmap__held *anchor =
       held == NULL ? NULL : cmap__held_of(held->internal);
+  struct cmap__multi *multi = anchor == NULL ? NULL : anchor->multi;
+  const struct cmap__held *first;
 
-  return anchor == NULL ? NULL : anchor->multi;
+  if (multi == NULL)
+    return NULL;
+  /* Of a thread that has ended only the records of locks are taken away, and
+   * this one may have its address. */
+  first = &multi->keys[multi->order[0].want].held;
+  return first->record.owner == &cmap__self ? multi : NULL;
 }
 
 static bool want_is_valid(const struct cmap_want *want)
@@ -87,12 +94,6 @@ static enum cmap_status multi_new(const struct cmap_want *wants, size_t n,
   return CMAP_OK;
 }
 
-static void multi_free(struct cmap__multi *multi)
-{
-  cmap__held_give(multi->anchor);
-  block_free(multi);
-}
-
 /* Ends all holds that were granted. */
 static void multi_release(struct cmap__multi *multi)
 {
@@ -108,36 +109,35 @@ static void multi_release(struct cmap__multi *multi)
     if (held->map != NULL && !held->follows)
       cmap__held_unlock(held);
   }
+  /* A destructor may release a copy of the user's struct: it is stale now. */
+  multi->anchor->multi = NULL;
+  cmap__held_give(multi->anchor);
   /* ... then what was removed. */
   for (size_t i = 0; i < multi->count; i++) {
     struct cmap__held *held = &multi->keys[i].held;
     if (held->map != NULL)
       cmap__held_bury(held);
   }
-  multi_free(multi);
+  block_free(multi);
 }
 
 void cmap__multi_bury(struct cmap__held *held, const struct cmap *map)
 {
   struct cmap__multi *multi = held->multi;
-  bool empty = true;
+  const struct cmap__shard *shard = held->locked.shard;
 
+  /* Other threads may do the same for other maps: their keys are not read. */
   for (size_t i = 0; i < multi->count; i++) {
-    struct cmap__held *other = &multi->keys[i].held;
-    if (other->map == NULL)
-      continue;
-    if (other == held || (other->map == map && other->follows &&
-                          other->locked.shard == held->locked.shard)) {
+    struct cmap__held *other = &multi->keys[multi->order[i].want].held;
+    if (multi->order[i].map == (uintptr_t)map && other->map != NULL &&
+        other->locked.shard == shard)
       cmap__held_bury(other);
-      other->map = NULL;
-    } else {
-      empty = false;
-    }
   }
-  if (!empty)
-    return;
-  multi->anchor->record.owner = &cmap__self;
-  multi_free(multi);
+  /* The last one frees it; acquire and release: after all others are done. */
+  if (cmap__sub_acq_rel(&multi->locks, 1) == 1) {
+    cmap__record_give_back(&multi->anchor->record);
+    block_free(multi);
+  }
 }
 
 /* The wants from `begin` that lie in the shard: to where? */
@@ -364,10 +364,13 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
     multi_release(multi);
     return status;
   }
+  cmap__store_relaxed(&multi->locks, 0); /* still this thread's alone */
   for (size_t i = 0; i < n; i++) {
     struct cmap__multi_key *key = &multi->keys[i];
     if (key->same != i)
       continue;
+    if (!key->held.follows)
+      cmap__add_relaxed(&multi->locks, 1);
     key->entry.key = cmap__held_key(&key->held);
     key->entry.value = cmap__held_value(&key->held);
     cmap__held_name(&key->held, key->entry.internal);

@@ -36,6 +36,7 @@ struct cmap__multi {
   size_t count;
   struct cmap__multi_order *order; /* count of them, sorted */
   struct cmap__held *anchor;
+  _Atomic size_t locks; /* held, once all are granted; for cmap__multi_bury */
   struct cmap__patience patience;
   struct cmap__multi_key keys[];
 };

@@ -37,6 +37,7 @@ enum cmap_status cmap__store_replace(struct cmap__request *r,
 {
   enum cmap_status status;
   uint64_t old;
+  int cancel;
 
   if (handle != NULL)
     cmap__object_ref(header);
@@ -46,10 +47,12 @@ enum cmap_status cmap__store_replace(struct cmap__request *r,
       cmap__object_unref(header);
     return status;
   }
+  cancel = cmap__cancel_disable();
   if (old != 0 && cmap__word_kind(old) == CMAP__WORD_FLIGHT)
     cmap__flight_tell(cmap__word_pointer(old));
   if (old != 0)
     cmap__word_drop(r->store, old);
+  cmap__cancel_restore(cancel);
   if (handle != NULL)
     cmap__handle_fill(handle, header);
   return CMAP_OK;
@@ -177,6 +180,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
   struct walk *walk = ctx;
   size_t size = cmap__shard_count(visit->locked.shard) * sizeof *walk->entries;
   enum cmap_status status;
+  int cancel;
 
   if (size == 0)
     return CMAP_OK;
@@ -186,6 +190,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
     return CMAP_ENOMEM;
   status = copy_shard(layout, visit, walk);
   cmap__locked_release(&visit->locked);
+  cancel = cmap__cancel_disable();
   for (size_t i = 0; i < walk->count; i++) {
     struct copied_entry *entry = &walk->entries[i];
     if (status == CMAP_OK)
@@ -195,6 +200,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
     cmap__object_unref(entry->header);
     cmap__key_words_destroy(layout, entry->key.words);
   }
+  cmap__cancel_restore(cancel);
   cmap__free(&walk->store->allocator, walk->entries, size, CMAP__CACHE_LINE);
   return status;
 }
@@ -203,13 +209,9 @@ enum cmap_status cmap_store_for_each(struct cmap_store *store,
                                      cmap_object_fn *visit, void *ctx)
 {
   struct walk walk = {.store = store, .visit = visit, .ctx = ctx};
-  const struct cmap_options *o;
 
   if (store == NULL || visit == NULL)
     return CMAP_EINVAL;
-  o = &store->map->table.layout.options;
-  if (o->key_destroy != NULL && o->key_copy == NULL)
-    return CMAP_ENOTSUP;
   return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
 }
 
@@ -237,34 +239,42 @@ static void take_batch(const struct cmap__layout *layout,
 static void drop_batch(struct cmap_store *store, struct batch *batch)
 {
   const struct cmap__layout *layout = &store->map->table.layout;
+  int cancel = cmap__cancel_disable();
 
   for (size_t i = 0; i < batch->count; i++) {
     uint64_t *words = batch->entries[i].words;
     cmap__word_drop(store, words[layout->value_word]);
     cmap__key_words_destroy(layout, words);
   }
+  cmap__cancel_restore(cancel);
 }
+
+/*
+ * Batches that a shard may take, however many new keys come in meanwhile: ten
+ * times as many as it had entries.
+ */
+#define ROUNDS(count) (10 * ((count) / BATCH + 1))
 
 enum cmap_status cmap_store_clear(struct cmap_store *store)
 {
   struct cmap__locked locked;
   struct batch batch;
   uint64_t hash = 0, next;
-  size_t left = 0; /* of the entries that were there when the shard was met */
+  size_t rounds = 0; /* left in this shard */
 
   if (store == NULL)
     return CMAP_EINVAL;
   do {
     cmap__store_lock_hash(store, hash, &locked);
-    if (left == 0)
-      left = cmap__shard_count(locked.shard);
+    if (rounds == 0)
+      rounds = ROUNDS(cmap__shard_count(locked.shard));
     next = cmap__shard_next_hash(locked.shard);
     take_batch(&store->map->table.layout, locked.shard, &batch);
     cmap__table_unlock(&locked);
     drop_batch(store, &batch);
-    left = batch.count == BATCH && left > BATCH ? left - BATCH : 0;
-    if (left == 0)
+    rounds = batch.count == BATCH ? rounds - 1 : 0;
+    if (rounds == 0)
       hash = next;
-  } while (left != 0 || hash != 0);
+  } while (rounds != 0 || hash != 0);
   return CMAP_OK;
 }

@@ -109,7 +109,7 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
   struct cmap__wait wait = {
       .object = flight,
       .mode = CMAP__WRITE,
-      .timed = patience->deadline_ns != CMAP__NO_DEADLINE,
+      .timed = patience->deadline_ns < CMAP__PARK_LATEST,
       .over = &flight->decided,
   };
   enum cmap_status status;
@@ -190,6 +190,7 @@ static void tell(struct cmap__flight *flight, const struct cmap__notice *notice)
 void cmap__flight_tell(struct cmap__flight *flight)
 {
   struct cmap__notice *notices = NULL;
+  int cancel = cmap__cancel_disable();
   unsigned told = 0;
 
   pthread_mutex_lock(&flight->mutex);
@@ -208,6 +209,7 @@ void cmap__flight_tell(struct cmap__flight *flight)
   }
   if (told > 0)
     cmap__flight_unref(flight, told);
+  cmap__cancel_restore(cancel);
 }
 
 /* The key's word in the map is this flight's. Shard lock held. */
@@ -293,6 +295,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
                                   struct cmap__object **header)
 {
   struct cmap__object *loser = NULL;
+  int cancel = cmap__cancel_disable();
   bool take = false;
   unsigned done = 1;
 
@@ -318,5 +321,6 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
     cmap__object_unref(loser);
   cmap__flight_tell(flight);
   cmap__flight_unref(flight, done);
+  cmap__cancel_restore(cancel);
   return status;
 }

@@ -16,6 +16,7 @@
 #ifndef CMAP__STORE_FLIGHT_H
 #define CMAP__STORE_FLIGHT_H
 
+#include "store/cancel.h"
 #include "store/store.h"
 
 enum cmap__flight_state {

@@ -26,7 +26,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
       !cmap__struct_is_known(options, options->size, sizeof *options) ||
       (options->flags & ~(unsigned)CMAP_SHARE_FAILURE) != 0 ||
       options->keys.size != sizeof options->keys ||
-      !are_without_values(&options->keys))
+      !are_without_values(&options->keys) ||
+      (options->keys.key_destroy != NULL && options->keys.key_copy == NULL))
     return CMAP_EINVAL;
   keys = options->keys;
   keys.value_size = sizeof(uint64_t);
@@ -72,7 +73,7 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
   /* Destructors may use the store: as long as they put something in. */
   do
     status = cmap_store_clear(store);
-  while (status == CMAP_OK && cmap__load_acquire(&store->objects) != 0);
+  while (status == CMAP_OK && cmap_len(store->map) != 0);
   if (status != CMAP_OK || is_in_use(store))
     return CMAP_BUSY; /* a destructor has kept something */
   allocator = store->allocator;

@@ -70,7 +70,8 @@ static void end_thread(void *holder)
 {
   struct cmap__holder *self = holder;
 
-  if (self->guards != NULL && self->end_rounds++ < END_ROUNDS &&
+  self->calls = NULL; /* it ended in a callback: they are gone with the stack */
+  if (self->guards != NULL && !self->ends && self->end_rounds++ < END_ROUNDS &&
       pthread_setspecific(all.key, self) == 0)
     return;
   self->ends = true;
@@ -200,4 +201,14 @@ struct cmap__record *cmap__record_orphan(const void *object)
   }
   pthread_mutex_unlock(&all.mutex);
   return hold == NULL ? NULL : record_of(hold);
+}
+
+void cmap__record_give_back(struct cmap__record *record)
+{
+  record->serial++;
+  record->owner = NULL;
+  pthread_mutex_lock(&all.mutex);
+  record->hold.outer = all.free;
+  all.free = &record->hold;
+  pthread_mutex_unlock(&all.mutex);
 }

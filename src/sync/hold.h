@@ -127,6 +127,12 @@ static inline void cmap__record_give(struct cmap__record *record)
   cmap__self.free = &record->hold;
 }
 
+/*
+ * Gives back a record that may be another thread's, not to this one, which may
+ * never have made arrangements for its end.
+ */
+void cmap__record_give_back(struct cmap__record *record);
+
 /* Enters a filled hold into the list of guards. */
 static inline void cmap__guard_link(struct cmap__hold *hold)
 {

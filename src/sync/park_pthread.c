@@ -69,7 +69,10 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
                            .tv_nsec = (long)(ns % CMAP__NS_PER_S)};
   struct bucket *bucket = bucket_of(word);
   enum cmap__park_result result = CMAP__PARK_WOKEN;
+  int cancel;
 
+  /* A thread that is cancelled here would take the mutex with it. */
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   (void)class_mask; /* every wake-up reaches every class */
   pthread_mutex_lock(&bucket->mutex);
   /*
@@ -84,6 +87,7 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
            ETIMEDOUT)
     result = CMAP__PARK_TIMEDOUT;
   pthread_mutex_unlock(&bucket->mutex);
+  (void)pthread_setcancelstate(cancel, NULL);
   return result;
 }
 

@@ -209,10 +209,10 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
     return CMAP_FROZEN;
   if (own != NULL) {
     /* What we hold is the hash's home, and stays it. */
-    locked->shard = (struct cmap__shard *)own->lock;
     if (mode == CMAP__WRITE)
       return wait.wait.try_only ? CMAP_BUSY : CMAP_EDEADLK;
     if (own->mode == CMAP__WRITE) {
+      locked->shard = (struct cmap__shard *)own->lock;
       locked->borrowed = true;
       return CMAP_OK;
     }
@@ -226,7 +226,7 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
   wait.wanted.object = table;
   wait.wanted.hash = hash;
   wait.wanted.mode = mode;
-  wait.wanted.timed = wait.deadline_ns != CMAP__NO_DEADLINE;
+  wait.wanted.timed = wait.deadline_ns < CMAP__PARK_LATEST;
   wait.wanted.lock = &shard->lock;
   result = mode == CMAP__WRITE
                ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)

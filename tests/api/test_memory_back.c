@@ -1,0 +1,307 @@
+/*
+ * Memory that maps give back to the system, and memory that they have got in
+ * advance: shrink_to_fit, CMAP_AUTO_SHRINK, reserve.
+ */
+#include "checks.h"
+#include "counting_alloc.h"
+#include "settings.h"
+#include "threads.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Do resident pages tell what the map has? With shadow memory they do not, and
+ * such runs are scaled down. */
+static bool rss_tells(void)
+{
+  return test_scale(100) >= 100;
+}
+
+/* Bytes of this process in memory. */
+static size_t rss(void)
+{
+  FILE *file = fopen("/proc/self/statm", "r");
+  size_t total, resident;
+
+  assert_non_null(file);
+  assert_int_equal(fscanf(file, "%zu %zu", &total, &resident), 2);
+  assert_int_equal(fclose(file), 0);
+  return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct cmap *make(enum cmap_key_kind kind, unsigned flags)
+{
+  struct cmap_options options;
+  struct cmap *map;
+
+  cmap_options_init(&options, kind, sizeof(uint64_t));
+  options.flags = flags;
+  assert_ok(cmap_create(&options, &map));
+  return map;
+}
+
+struct room {
+  char text[32];
+  uint64_t number;
+};
+
+static struct cmap_key key_of(enum cmap_key_kind kind, uint64_t i,
+                              struct room *room)
+{
+  if (kind == CMAP_U64) {
+    room->number = i;
+    return cmap_key_u64(&room->number);
+  }
+  (void)snprintf(room->text, sizeof room->text, "key%llu",
+                 (unsigned long long)i);
+  return cmap_key_string(room->text);
+}
+
+static void fill(struct cmap *map, enum cmap_key_kind kind, uint64_t n)
+{
+  struct room room;
+
+  for (uint64_t i = 0; i < n; i++)
+    assert_ok(cmap_insert(map, key_of(kind, i, &room), &i, NULL, NULL, NULL));
+}
+
+static void empty(struct cmap *map, enum cmap_key_kind kind, uint64_t n)
+{
+  struct room room;
+  uint64_t value;
+
+  for (uint64_t i = 0; i < n; i++) {
+    assert_ok(cmap_remove(map, key_of(kind, i, &room), &value, NULL));
+    assert_true(value == i);
+  }
+}
+
+static void assert_sound(struct cmap *map)
+{
+  const char *broken = NULL;
+  enum cmap_status status = cmap_check(map, &broken, NULL);
+
+  if (status != CMAP_OK)
+    fail_msg("%s: %s", cmap_status_name(status), broken ? broken : "");
+}
+
+/* With few entries under sanitizers, which are slow. */
+static uint64_t many(enum cmap_key_kind kind)
+{
+  uint64_t n = kind == CMAP_U64 ? 5000000 : 2000000;
+
+  return rss_tells() ? n : n / 100;
+}
+
+static void shrink_gives_back(enum cmap_key_kind kind)
+{
+  struct cmap *map = make(kind, 0);
+  uint64_t n = many(kind);
+  size_t start = rss(), grown, end;
+
+  fill(map, kind, n);
+  grown = rss();
+  empty(map, kind, n);
+  assert_ok(cmap_shrink_to_fit(map, NULL));
+  end = rss();
+  assert_sound(map);
+  if (rss_tells() && end > start + (grown - start) / 50 + 1024 * 1024)
+    fail_msg("from %zu to %zu bytes, and back to %zu", start, grown, end);
+  /* It lives on in the same memory. */
+  fill(map, kind, n / 4);
+  assert_int_equal(cmap_len(map), n / 4);
+  assert_sound(map);
+  empty(map, kind, n / 4);
+  cmap_destroy(map);
+}
+
+static void shrink_gives_integers_back(void **state)
+{
+  (void)state;
+  shrink_gives_back(CMAP_U64);
+}
+
+static void shrink_gives_strings_back(void **state)
+{
+  (void)state;
+  shrink_gives_back(CMAP_STRING);
+}
+
+static void a_map_shrinks_by_itself(void **state)
+{
+  struct cmap *map = make(CMAP_U64, CMAP_AUTO_SHRINK);
+  uint64_t n = many(CMAP_U64);
+  size_t start = rss(), grown, end;
+
+  (void)state;
+  fill(map, CMAP_U64, n);
+  grown = rss();
+  empty(map, CMAP_U64, n);
+  end = rss();
+  assert_sound(map);
+  if (rss_tells() && end - start > (grown - start) / 10)
+    fail_msg("from %zu to %zu bytes, and back to %zu", start, grown, end);
+  cmap_destroy(map);
+}
+
+/* Inserts and removals in turn neither split nor merge. */
+static void shrinking_does_not_flutter(void **state)
+{
+  struct cmap *map = make(CMAP_U64, CMAP_AUTO_SHRINK);
+  struct cmap_stats before = {.size = sizeof before}, after = before;
+
+  (void)state;
+  fill(map, CMAP_U64, 20000);
+  empty(map, CMAP_U64, 17000);
+  for (unsigned round = 0; round < 1000; round++) {
+    uint64_t changes;
+    if (round == 1)
+      assert_ok(cmap_get_stats(map, &before));
+    for (uint64_t i = 0; i < 20; i++)
+      assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+    for (uint64_t i = 0; i < 20; i++)
+      assert_ok(cmap_remove(map, cmap_key_u64(&i), NULL, NULL));
+    assert_ok(cmap_get_stats(map, &after));
+    changes = after.splits + after.merges + after.growths -
+              (before.splits + before.merges + before.growths);
+    if (round > 1)
+      assert_true(changes <= 4);
+  }
+  cmap_destroy(map);
+}
+
+/* Values do not move while a guard is out, whatever is removed. */
+static void guards_keep_shards(void **state)
+{
+  struct cmap *map = make(CMAP_U64, CMAP_AUTO_SHRINK);
+  CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+  struct cmap_how try_only = cmap_how_try();
+  uint64_t key = 9999;
+
+  (void)state;
+  fill(map, CMAP_U64, 10000);
+  assert_ok(cmap_get_ref(map, cmap_key_u64(&key), &guard, NULL));
+  for (uint64_t i = 0; i < 9999; i++) {
+    enum cmap_status status =
+        cmap_remove(map, cmap_key_u64(&i), NULL, &try_only);
+    assert_true(status == CMAP_OK || status == CMAP_BUSY);
+    assert_true(*(const uint64_t *)guard.value == 9999);
+  }
+  cmap_read_guard_release(&guard);
+  assert_ok(cmap_clear(map, NULL));
+  assert_sound(map);
+  cmap_destroy(map);
+}
+
+enum { READERS = 2, KEPT = 64, WAVE = 20000 };
+
+static struct cmap *shared;
+static atomic_bool stop;
+
+/* Permanent keys are found and others are not, whatever becomes of the pages
+ * that a late reader looks at. */
+static void read_on(unsigned index, void *ctx)
+{
+  uint64_t i = index;
+
+  (void)ctx;
+  while (!atomic_load(&stop)) {
+    uint64_t key = i++ % KEPT, absent = UINT64_MAX - i, value = 0;
+    CHECK_OK(cmap_get(shared, cmap_key_u64(&key), &value, NULL));
+    CHECK(value == ~key);
+    CHECK(cmap_get(shared, cmap_key_u64(&absent), NULL, NULL) ==
+          CMAP_NOT_FOUND);
+  }
+}
+
+static void readers_outlive_pages(void **state)
+{
+  struct thread readers[READERS];
+
+  (void)state;
+  shared = make(CMAP_U64, 0);
+  atomic_store(&stop, false);
+  for (uint64_t key = 0; key < KEPT; key++) {
+    uint64_t value = ~key;
+    assert_ok(
+        cmap_insert(shared, cmap_key_u64(&key), &value, NULL, NULL, NULL));
+  }
+  for (unsigned i = 0; i < READERS; i++)
+    thread_start(&readers[i], read_on, i, NULL);
+  for (unsigned round = 0; round < test_scale(20); round++) {
+    for (uint64_t i = KEPT; i < KEPT + WAVE; i++)
+      assert_ok(cmap_insert(shared, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+    for (uint64_t i = KEPT; i < KEPT + WAVE; i++)
+      assert_ok(cmap_remove(shared, cmap_key_u64(&i), NULL, NULL));
+    assert_ok(cmap_shrink_to_fit(shared, NULL));
+  }
+  atomic_store(&stop, true);
+  for (unsigned i = 0; i < READERS; i++)
+    thread_join(&readers[i]);
+  checks_assert();
+  assert_sound(shared);
+  cmap_destroy(shared);
+}
+
+static void reserve_needs_no_more(enum cmap_key_kind kind, size_t n,
+                                  uint64_t seed)
+{
+  struct counting_alloc alloc;
+  struct cmap_options options;
+  struct cmap_stats before = {.size = sizeof before}, after = before;
+  struct cmap *map;
+  struct room room;
+
+  counting_alloc_begin(&alloc);
+  cmap_options_init(&options, kind, sizeof(uint64_t));
+  options.allocator = counting_alloc_hook(&alloc);
+  assert_ok(cmap_create(&options, &map));
+  assert_ok(cmap_reserve(map, n, NULL));
+  assert_ok(cmap_get_stats(map, &before));
+  counting_alloc_fail_from(&alloc, 1);
+  for (size_t i = 0; i < n; i++) {
+    uint64_t key =
+        (i + seed * UINT64_C(1000000007)) * UINT64_C(0x9e3779b97f4a7c15);
+    assert_ok(
+        cmap_insert(map, key_of(kind, key, &room), &key, NULL, NULL, NULL));
+  }
+  assert_int_equal(counting_alloc_failures(&alloc), 0);
+  counting_alloc_fail_none(&alloc);
+  assert_ok(cmap_get_stats(map, &after));
+  assert_true((after.splits - before.splits) * 100 <= before.shards);
+  /* And not more room than twice what was asked for. */
+  assert_true(after.slots <= 4 * (uint64_t)n + 1000);
+  cmap_destroy(map);
+  assert_true(counting_alloc_is_empty(&alloc));
+}
+
+static void reserve_keeps_its_promise(void **state)
+{
+  static const size_t sizes[] = {1, 100, 530, 3000, 10000, 52000, 300000};
+
+  (void)state;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (uint64_t seed = 1; seed <= 1 + test_scale(2); seed++) {
+      if (!rss_tells() && sizes[i] > 60000)
+        continue; /* it takes its time */
+      reserve_needs_no_more(CMAP_U64, sizes[i], seed);
+      reserve_needs_no_more(CMAP_STRING, sizes[i], seed);
+    }
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(shrink_gives_integers_back),
+      cmocka_unit_test(shrink_gives_strings_back),
+      cmocka_unit_test(a_map_shrinks_by_itself),
+      cmocka_unit_test(shrinking_does_not_flutter),
+      cmocka_unit_test(guards_keep_shards),
+      cmocka_unit_test(readers_outlive_pages),
+      cmocka_unit_test(reserve_keeps_its_promise),
+  };
+
+  return cmocka_run_group_tests_name("memory_back", tests, NULL, NULL);
+}

@@ -1,0 +1,191 @@
+/*
+ * pool_release.c: pages of free blocks are given back, and counts of groups
+ * never go back, whatever happens to the pages.
+ */
+#include "checks.h"
+#include "base/alloc.h"
+#include "table/layout.h"
+#include "table/pool.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SHARDS = 200, LOG2 = 6 };
+
+struct fixture {
+  struct cmap__layout layout;
+  struct cmap__pool pool;
+  struct cmap__shard *shards[SHARDS];
+};
+
+static void begin(struct fixture *f, size_t value_size)
+{
+  struct cmap_options options;
+
+  cmap_options_init(&options, CMAP_U64, value_size);
+  options.allocator = cmap__allocator_default;
+  assert_ok(cmap__layout_init(&f->layout, &options));
+  assert_ok(cmap__pool_init(&f->pool, &f->layout));
+  for (size_t i = 0; i < SHARDS; i++) {
+    f->shards[i] = cmap__pool_take(&f->pool, &f->layout, LOG2);
+    assert_non_null(f->shards[i]);
+  }
+}
+
+static void give(struct fixture *f, size_t i)
+{
+  cmap__shardlock_write_unlock(&f->shards[i]->lock);
+  cmap__pool_give(&f->pool, &f->layout, f->shards[i]);
+}
+
+static uint32_t count_of(const struct cmap__shard *shard, size_t group)
+{
+  return (uint32_t)(cmap__load_relaxed(
+                        &cmap__block_groups(shard->block)[group].hi) >>
+                    32);
+}
+
+/* Lets a group live through some sections. */
+static void age(struct cmap__shard *shard, size_t group, uint32_t count)
+{
+  _Atomic uint64_t *hi = &cmap__block_groups(shard->block)[group].hi;
+
+  cmap__store_relaxed(hi, (uint64_t)count << 32);
+}
+
+/* Pages of a block that are in memory. */
+static size_t resident(const struct cmap__shard *shard)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+  uintptr_t begin = (uintptr_t)cmap__block_groups(shard->block);
+  unsigned char in[64];
+
+  begin = (begin + page - 1) & ~(page - 1);
+  assert_int_equal(mincore((void *)begin, 2 * page, in), 0);
+  for (size_t i = 0; i < 2; i++)
+    count += in[i] & 1;
+  return count;
+}
+
+static void counts_never_go_back(void **state)
+{
+  static struct fixture f;
+
+  (void)state;
+  begin(&f, 8);
+  for (size_t i = 0; i < SHARDS; i++) {
+    age(f.shards[i], 0, 20 + 2 * (uint32_t)i);
+    age(f.shards[i], 63, 1000 + 2 * (uint32_t)i);
+    give(&f, i);
+  }
+  cmap__pool_release(&f.pool, &f.layout, true);
+  assert_null(cmap__pool_broken(&f.pool));
+  assert_int_equal(resident(f.shards[SHARDS - 2]), 0);
+  for (size_t i = 0; i < SHARDS; i++) {
+    struct cmap__shard *shard = cmap__pool_take(&f.pool, &f.layout, LOG2);
+    for (size_t k = 0; k < SHARDS; k++) {
+      if (f.shards[k] != shard)
+        continue;
+      for (size_t group = 0; group < 64; group++)
+        assert_true(count_of(shard, group) >= (group == 63  ? 1000 + 2 * k
+                                               : group == 0 ? 20 + 2 * k
+                                                            : 0));
+      assert_int_equal(count_of(shard, 5) & 1, 0);
+    }
+    assert_int_equal(shard->high, 0);
+    cmap__shardlock_write_unlock(&shard->lock);
+  }
+  cmap__pool_destroy(&f.pool, &f.layout);
+}
+
+/* Counts wrap around: the highest is found by what was counted, not by the
+ * number. */
+static void high_counts_wrap_around(void **state)
+{
+  static struct fixture f;
+  struct cmap__shard *shard;
+
+  (void)state;
+  begin(&f, 8);
+  shard = f.shards[SHARDS - 1];
+  for (size_t group = 0; group < 64; group++)
+    age(shard, group, UINT32_MAX - 101);
+  age(shard, 7, 4); /* has wrapped */
+  give(&f, SHARDS - 1);
+  cmap__pool_release(&f.pool, &f.layout, true);
+  assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
+  for (size_t group = 0; group < 64; group++)
+    assert_int_equal(count_of(shard, group), 4);
+  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__pool_destroy(&f.pool, &f.layout);
+}
+
+/* Blocks in use keep what is in them, also in pages that they share. */
+static void blocks_in_use_stay(void **state)
+{
+  static struct fixture f;
+
+  (void)state;
+  for (size_t value_size = 8; value_size <= 40; value_size += 16) {
+    begin(&f, value_size);
+    for (size_t i = 0; i < SHARDS; i++) {
+      if (i % 3 == 0)
+        memset((void *)(uintptr_t)cmap__block_slots(f.shards[i]->block), 0x5a,
+               64 * CMAP__GROUP_SLOTS * cmap__layout_slot_bytes(&f.layout));
+      else
+        give(&f, i);
+    }
+    cmap__pool_release(&f.pool, &f.layout, true);
+    for (size_t i = 0; i < SHARDS; i += 3) {
+      const unsigned char *bytes =
+          (const unsigned char *)(uintptr_t)cmap__block_slots(
+              f.shards[i]->block);
+      size_t size = 64 * CMAP__GROUP_SLOTS * cmap__layout_slot_bytes(&f.layout);
+      for (size_t k = 0; k < size; k++)
+        assert_int_equal(bytes[k], 0x5a);
+      cmap__shardlock_write_unlock(&f.shards[i]->lock);
+    }
+    cmap__pool_destroy(&f.pool, &f.layout);
+  }
+}
+
+static void sums_are_right(void **state)
+{
+  static struct fixture f;
+  size_t bytes, unused, after, unused_after;
+  size_t block;
+
+  (void)state;
+  begin(&f, 8);
+  block = cmap__layout_block_bytes(&f.layout, LOG2);
+  cmap__pool_bytes(&f.pool, &bytes, &unused);
+  for (size_t i = SHARDS / 2; i < SHARDS; i++)
+    give(&f, i);
+  cmap__pool_bytes(&f.pool, &after, &unused_after);
+  assert_int_equal(after, bytes);
+  assert_int_equal(unused_after, unused + SHARDS / 2 * block);
+  cmap__pool_release(&f.pool, &f.layout, false);
+  cmap__pool_bytes(&f.pool, &after, &unused_after);
+  assert_int_equal(after, bytes - SHARDS / 2 * block);
+  assert_int_equal(unused_after, unused);
+  for (size_t i = SHARDS / 2; i < SHARDS; i++)
+    f.shards[i] = cmap__pool_take(&f.pool, &f.layout, LOG2);
+  cmap__pool_bytes(&f.pool, &after, &unused_after);
+  assert_int_equal(after, bytes);
+  assert_int_equal(unused_after, unused);
+  for (size_t i = 0; i < SHARDS; i++)
+    cmap__shardlock_write_unlock(&f.shards[i]->lock);
+  cmap__pool_destroy(&f.pool, &f.layout);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(counts_never_go_back),
+      cmocka_unit_test(high_counts_wrap_around),
+      cmocka_unit_test(blocks_in_use_stay),
+      cmocka_unit_test(sums_are_right),
+  };
+
+  return cmocka_run_group_tests_name("pool_release", tests, NULL, NULL);
+}

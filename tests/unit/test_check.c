@@ -1,228 +1,317 @@
 /*
- * check.h: what each tier checks, and what a failure does.
- *
- * The macros look at CMAP_CHECK where they are used, so that this file sets
- * it anew for each tier. What check.c was built with is kept aside first.
+ * cmap_check: each invariant is broken on purpose, and named; a map that is
+ * used by many threads is never said to be broken.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "map/map.h"
 
-#include <cmocka.h>
+#include "checks.h"
+#include "settings.h"
+#include "threads.h"
 
-#include "base/check.h"
+static struct cmap *map;
+static struct cmap__shard *shard; /* of key 1 */
+static struct cmap__place place;  /* the same */
 
-enum { BUILD_CHECK = CMAP_CHECK };
-
-static struct {
-  unsigned calls;
-  const char *file;
-  int line;
-  const char *text;
-} failure;
-
-static void record_failure(const char *file, int line, const char *text)
+static struct cmap *make(enum cmap_key_kind kind, size_t value_size)
 {
-  failure.calls++;
-  failure.file = file;
-  failure.line = line;
-  failure.text = text;
+  struct cmap_options options;
+  struct cmap *made;
+
+  cmap_options_init(&options, kind, value_size);
+  assert_ok(cmap_create(&options, &made));
+  return made;
 }
 
-static int record_failures(void **state)
+static void begin(void)
 {
-  (void)state;
-  memset(&failure, 0, sizeof failure);
-  return cmap__check_set_handler(record_failure) == NULL ? 0 : -1;
+  uint64_t key = 1;
+  struct cmap__probe probe;
+
+  map = make(CMAP_U64, 8);
+  for (uint64_t i = 0; i < 3000; i++)
+    assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+  assert_ok(
+      cmap__probe_init(&map->table.layout, cmap_key_u64(&key), NULL, &probe));
+  shard = cmap__directory_shard(&map->table.directory, probe.hash);
+  assert_true(cmap__shard_find(&map->table.layout, shard, &probe, &place));
 }
 
-static int restore_handler(void **state)
+static void assert_names(const char *what)
 {
-  (void)state;
-  return cmap__check_set_handler(NULL) == record_failure ? 0 : -1;
+  const char *broken = NULL;
+
+  assert_status(cmap_check(map, &broken, NULL), CMAP_EBROKEN);
+  assert_string_equal(broken, what);
+  assert_status(cmap_check(map, NULL, NULL), CMAP_EBROKEN);
 }
 
-static unsigned evaluations;
-
-static int evaluated(int result)
+static void end(void)
 {
-  evaluations++;
-  return result;
+  const char *broken = "untouched";
+
+  assert_ok(cmap_check(map, &broken, NULL));
+  assert_string_equal(broken, "untouched");
+  cmap_destroy(map);
 }
 
-#undef CMAP_CHECK
-#define CMAP_CHECK 0
-
-static void tier_0_evaluates_nothing(void **state)
+static void arguments(void **state)
 {
-  (void)state;
-  evaluations = 0;
-  cmap__assert(evaluated(0));
-  cmap__assert_valid(evaluated(0));
-  assert_int_equal(evaluations, 0);
-  assert_int_equal(failure.calls, 0);
-}
-
-#undef CMAP_CHECK
-#define CMAP_CHECK 1
-
-static void tier_1_checks_what_is_cheap(void **state)
-{
-  (void)state;
-  evaluations = 0;
-  cmap__assert(evaluated(1));
-  cmap__assert_valid(evaluated(0));
-  assert_int_equal(evaluations, 1);
-  assert_int_equal(failure.calls, 0);
-
-  cmap__assert(evaluated(0));
-  assert_int_equal(evaluations, 2);
-  assert_int_equal(failure.calls, 1);
-}
-
-/* A failure names its place, and the program goes on after the handler. */
-static void failures_name_their_place(void **state)
-{
-  int line;
+  const struct cmap_how wrong = {.size = 3};
 
   (void)state;
-  line = __LINE__ + 1;
-  cmap__assert(line < 0);
-  assert_int_equal(failure.calls, 1);
-  assert_int_equal(failure.line, line);
-  assert_string_equal(failure.file, __FILE__);
-  assert_string_equal(failure.text, "line < 0");
+  begin();
+  assert_status(cmap_check(NULL, NULL, NULL), CMAP_EINVAL);
+  assert_status(cmap_check(map, NULL, &wrong), CMAP_EINVAL);
+  assert_ok(cmap_check(map, NULL, NULL));
+  end();
 }
 
-/* The macro is one statement: the else belongs to the outer if. */
-static void assertions_are_statements(void **state)
+static void shards(void **state)
 {
-  bool other = false;
+  uint32_t limit;
+  uint64_t prefix;
 
   (void)state;
-  if (evaluated(0))
-    cmap__assert(evaluated(0));
-  else
-    other = true;
-  assert_true(other);
-  assert_int_equal(failure.calls, 0);
+  begin();
+  cmap__add_relaxed(&shard->inserted, 1);
+  assert_names("shard: it does not hold as many entries as it counts");
+  cmap__sub_relaxed(&shard->inserted, 1);
+  limit = shard->limit;
+  shard->limit = 10000;
+  assert_names("shard: its limit is above its slots");
+  shard->limit = limit;
+  prefix = shard->prefix;
+  shard->prefix |= 1;
+  /* Nobody finds it any more by its hashes, but the walk is at it. */
+  assert_non_null(cmap__live_shard_broken(shard));
+  shard->prefix = prefix;
+  end();
 }
 
-#undef CMAP_CHECK
-#define CMAP_CHECK 2
-
-static void tier_2_checks_everything(void **state)
+static void groups(void **state)
 {
-  (void)state;
-  evaluations = 0;
-  cmap__assert(evaluated(1));
-  cmap__assert_valid(evaluated(1));
-  assert_int_equal(evaluations, 2);
-  assert_int_equal(failure.calls, 0);
-
-  cmap__assert(evaluated(0));
-  cmap__assert_valid(evaluated(0));
-  assert_int_equal(evaluations, 4);
-  assert_int_equal(failure.calls, 2);
-}
-
-/* -------------------------------------------------------------------------
- * The default handler, in a process of its own
- * ------------------------------------------------------------------------- */
-
-static void fail_in_child(int stderr_to, const char *text)
-{
-  const struct rlimit no_core = {0, 0};
-
-  (void)setrlimit(RLIMIT_CORE, &no_core);
-  (void)dup2(stderr_to, STDERR_FILENO);
-  cmap__check_failed("some_file.c", 12, text);
-  _exit(0);
-}
-
-/* Runs the default handler; returns what it wrote and how it ended. */
-static int default_failure(const char *text, char *output, size_t size)
-{
-  int ends[2];
-  int status;
-  size_t used = 0;
-  ssize_t got;
-
-  assert_int_equal(pipe(ends), 0);
-  pid_t child = fork();
-
-  assert_true(child >= 0);
-  if (child == 0)
-    fail_in_child(ends[1], text);
-  close(ends[1]);
-  while (used < size - 1 &&
-         (got = read(ends[0], output + used, size - 1 - used)) > 0)
-    used += (size_t)got;
-  output[used] = '\0';
-  close(ends[0]);
-  assert_int_equal(waitpid(child, &status, 0), child);
-  return status;
-}
-
-static void default_writes_a_line_and_aborts(void **state)
-{
-  char output[1024];
-  int status = default_failure("a == b", output, sizeof output);
+  _Atomic uint64_t *lo, *hi;
+  uint64_t before;
 
   (void)state;
-  if (BUILD_CHECK >= 1) {
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
-    assert_string_equal(output,
-                        "libcmap: some_file.c:12: assertion failed: a == b\n");
-  } else {
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    assert_string_equal(output, "");
+  begin();
+  hi = &place.group->hi;
+  lo = place.index < 8 ? &place.group->lo : hi;
+  before = cmap__load_relaxed(hi);
+  cmap__store_relaxed(hi, before + CMAP__SEQ_ONE);
+  assert_names("group: it is busy, and nobody writes");
+  cmap__store_relaxed(hi, before);
+  before = cmap__load_relaxed(lo);
+  cmap__store_relaxed(
+      lo, cmap__group_with_tag(before, place.index,
+                               (place.tag ^ 0x40) ? place.tag ^ 0x40 : 0x40));
+  assert_names("group: a tag is not its key's");
+  cmap__store_relaxed(lo, before);
+  end();
+}
+
+static void keys(void **state)
+{
+  uint64_t before;
+
+  (void)state;
+  begin();
+  before = cmap__load_relaxed(place.slot);
+  cmap__store_relaxed(place.slot, before + (UINT64_C(1) << 40));
+  {
+    const char *broken = NULL;
+    assert_status(cmap_check(map, &broken, NULL), CMAP_EBROKEN);
+    assert_non_null(broken); /* whichever its new hash offends first */
+  }
+  cmap__store_relaxed(place.slot, before);
+  end();
+}
+
+static void directories(void **state)
+{
+  struct cmap__directory_entry *entry;
+  struct cmap__shard *named;
+  uintptr_t block;
+
+  (void)state;
+  begin();
+  entry = cmap__directory_at(cmap__directory_word(&map->table.directory),
+                             shard->prefix);
+  block = cmap__load_relaxed(&entry->block);
+  cmap__store_relaxed(&entry->block, block ^ CMAP__CACHE_LINE);
+  assert_names("directory: an entry names another block");
+  cmap__store_relaxed(&entry->block, block);
+  /* Of several entries that name the shard the last one. */
+  assert_ok(cmap_reserve(map, 30000, NULL));
+  shard = cmap__directory_shard(&map->table.directory, 0);
+  named = cmap__directory_shard(&map->table.directory, UINT64_MAX);
+  entry = cmap__directory_at(cmap__directory_word(&map->table.directory), 0);
+  if (cmap__directory_depth_of(cmap__directory_word(&map->table.directory)) >
+      cmap__shard_depth(shard)) {
+    entry++;
+    cmap__store_relaxed(&entry->shard, named);
+    assert_names("directory: an entry names another shard");
+    cmap__store_relaxed(&entry->shard, shard);
+  }
+  end();
+}
+
+static void pools(void **state)
+{
+  struct cmap__shard *free_one = NULL;
+  unsigned list = 0;
+  _Atomic uint64_t *hi;
+  uint64_t before;
+
+  (void)state;
+  begin();
+  for (unsigned i = 1; i < CMAP__POOL_SIZES && free_one == NULL; i++) {
+    free_one = map->table.pool.free[i];
+    list = i;
+  }
+  assert_non_null(free_one);
+  free_one->mask = ~UINT64_C(0);
+  assert_names("pool: a free shard covers hashes");
+  free_one->mask = CMAP__DEAD_MASK;
+  hi = &cmap__block_groups(free_one->block)->hi;
+  before = cmap__load_relaxed(hi);
+  cmap__store_relaxed(hi, before + CMAP__SEQ_ONE);
+  assert_names("pool: a group of a free block is stable");
+  cmap__store_relaxed(hi, before);
+  map->table.pool.free[list] = free_one->next_free;
+  free_one->next_free = map->table.pool.free[list + 1];
+  map->table.pool.free[list + 1] = free_one;
+  assert_names("pool: a free block is in the list of another size");
+  map->table.pool.free[list + 1] = free_one->next_free;
+  free_one->next_free = map->table.pool.free[list];
+  map->table.pool.free[list] = free_one;
+  end();
+}
+
+/* Boxes, and entries that are there twice or elsewhere. */
+static void boxes_and_strays(void **state)
+{
+  const struct cmap__layout *layout;
+  struct cmap__cursor cursor;
+  struct cmap__place other;
+  char text[64] = "a key that does not fit into its slot at all";
+  uint64_t words[4], before;
+
+  (void)state;
+  map = make(CMAP_STRING, 300);
+  for (text[0] = 'a'; text[0] < 'a' + 5; text[0]++) {
+    char value[300] = {0};
+    assert_ok(cmap_insert(map, cmap_key_string(text), value, NULL, NULL, NULL));
+  }
+  layout = &map->table.layout;
+  shard = cmap__directory_shard(&map->table.directory, 0);
+  cursor = cmap__cursor_begin(shard->block);
+  assert_true(cmap__cursor_next(layout, &cursor, &place));
+  assert_true(cmap__cursor_next(layout, &cursor, &other));
+  before = cmap__load_relaxed(place.slot + layout->value_word);
+  cmap__store_relaxed(place.slot + layout->value_word, 0);
+  assert_names("value: its box is missing");
+  cmap__store_relaxed(place.slot + layout->value_word, before);
+  before = cmap__load_relaxed(place.slot + layout->key_word);
+  cmap__store_relaxed(place.slot + layout->key_word, 0);
+  assert_names("key: its box is missing");
+  cmap__store_relaxed(place.slot + layout->key_word, before);
+  before = cmap__load_relaxed(place.slot);
+  cmap__store_relaxed(place.slot, before + 1);
+  assert_names("key: its hash is not the one it was stored by");
+  cmap__store_relaxed(place.slot, before);
+  /* The first entry's key in the second one's slot, with its tag. */
+  for (unsigned i = 0; i < 4; i++) {
+    words[i] = cmap__load_relaxed(other.slot + i);
+    cmap__store_relaxed(other.slot + i, cmap__load_relaxed(place.slot + i));
+  }
+  before = cmap__load_relaxed(&other.group->lo);
+  cmap__store_relaxed(&other.group->lo,
+                      cmap__group_with_tag(before, other.index, place.tag));
+  assert_names("shard: a key is in it twice");
+  cmap__store_relaxed(&other.group->lo, before);
+  for (unsigned i = 0; i < 4; i++)
+    cmap__store_relaxed(other.slot + i, words[i]);
+  end();
+}
+
+/* Overflow bits on the way to an entry that was displaced. */
+static void searches(void **state)
+{
+  const struct cmap__layout *layout;
+  struct cmap__cursor cursor;
+  bool done = false;
+
+  (void)state;
+  begin();
+  for (uint64_t i = 3000; i < 20000; i++)
+    assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+  layout = &map->table.layout;
+  for (uint64_t hash = 0; !done;) {
+    shard = cmap__directory_shard(&map->table.directory, hash);
+    cursor = cmap__cursor_begin(shard->block);
+    while (!done && cmap__cursor_next(layout, &cursor, &place)) {
+      uint64_t own = cmap__slot_hash(layout, place.slot);
+      size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
+      struct cmap__group *home = cmap__block_groups(shard->block) +
+                                 ((size_t)cmap__hash_group(own) & mask);
+      if (home != place.group) {
+        uint64_t hi = cmap__load_relaxed(&home->hi);
+        cmap__store_relaxed(&home->hi,
+                            hi & ~(UINT64_C(0xff) << CMAP__OVERFLOW_SHIFT));
+        assert_names("group: a search for an entry ends before it");
+        cmap__store_relaxed(&home->hi, hi);
+        done = true;
+      }
+    }
+    hash = cmap__shard_next_hash(shard);
+    if (hash == 0)
+      break;
+  }
+  assert_true(done);
+  end();
+}
+
+static void write_on(unsigned index, void *ctx)
+{
+  uint64_t base = (uint64_t)index << 32;
+
+  (void)ctx;
+  for (size_t round = 0; round < test_scale(5); round++) {
+    for (uint64_t i = 0; i < 20000; i++) {
+      uint64_t key = base + i;
+      CHECK_OK(cmap_insert(map, cmap_key_u64(&key), &i, NULL, NULL, NULL));
+    }
+    if (index == 3)
+      CHECK_OK(cmap_shrink_to_fit(map, NULL));
+    for (uint64_t i = 0; i < 20000; i++) {
+      uint64_t key = base + i;
+      CHECK_OK(cmap_remove(map, cmap_key_u64(&key), NULL, NULL));
+    }
+    CHECK_OK(cmap_check(map, NULL, NULL));
   }
 }
 
-/* A long condition is cut off, and its line is still a line. */
-static void default_cuts_long_texts(void **state)
+static void nobody_is_accused(void **state)
 {
-  char text[2000];
-  char output[4000];
-
   (void)state;
-  memset(text, 'x', sizeof text - 1);
-  text[sizeof text - 1] = '\0';
-  (void)default_failure(text, output, sizeof output);
-  if (BUILD_CHECK >= 1) {
-    size_t size = strlen(output);
-
-    assert_true(size > 400 && size < 600);
-    assert_int_equal(output[size - 1], '\n');
-    assert_int_equal(output[size - 2], 'x');
-    assert_ptr_equal(strchr(output, '\n'), output + size - 1);
-  } else {
-    assert_string_equal(output, "");
-  }
+  map = make(CMAP_U64, 8);
+  threads_run(4, write_on, NULL);
+  end();
 }
-
-#define recording_test(test)                                                   \
-  cmocka_unit_test_setup_teardown(test, record_failures, restore_handler)
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      recording_test(tier_0_evaluates_nothing),
-      recording_test(tier_1_checks_what_is_cheap),
-      recording_test(failures_name_their_place),
-      recording_test(assertions_are_statements),
-      recording_test(tier_2_checks_everything),
-      cmocka_unit_test(default_writes_a_line_and_aborts),
-      cmocka_unit_test(default_cuts_long_texts),
+      cmocka_unit_test(arguments),
+      cmocka_unit_test(shards),
+      cmocka_unit_test(groups),
+      cmocka_unit_test(keys),
+      cmocka_unit_test(directories),
+      cmocka_unit_test(pools),
+      cmocka_unit_test(boxes_and_strays),
+      cmocka_unit_test(searches),
+      cmocka_unit_test(nobody_is_accused),
   };
 
   return cmocka_run_group_tests_name("check", tests, NULL, NULL);

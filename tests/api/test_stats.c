@@ -7,6 +7,7 @@
 #include "step.h"
 #include "threads.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct cmap_stats stats_of(struct cmap *map)
@@ -201,12 +202,12 @@ static void bytes_of_integers(void **state)
 /* Keys and values that lie behind pointers, of many sizes. */
 static void bytes_of_boxes(void **state)
 {
-  static const size_t value_sizes[] = {4, 300, 1500};
+  static const size_t box_sizes[] = {4, 300, 1500};
 
   (void)state;
   for (size_t v = 0; v < 3; v++) {
     struct counting_alloc alloc;
-    struct cmap *map = make(CMAP_STRING, value_sizes[v], &alloc);
+    struct cmap *map = make(CMAP_STRING, box_sizes[v], &alloc);
     char key[200], value[1500] = {0};
     for (unsigned i = 0; i < 20000; i++) {
       int length = snprintf(key, sizeof key, "%u", i);

@@ -12,11 +12,17 @@ enum { MAPS = 2 };
 static struct cmap *maps[MAPS];
 static struct counting_alloc alloc;
 
+/* Where two destructors meet, so that both maps are being destroyed. */
+static pthread_barrier_t both;
+static bool they_meet;
+
 /* Strings on the heap: what is destroyed twice or never, sanitizers see. */
 static void drop(void *value, void *ctx)
 {
   (void)ctx;
   free(*(char **)value);
+  if (they_meet)
+    pthread_barrier_wait(&both);
 }
 
 static void make_maps(void)
@@ -62,7 +68,9 @@ static void destroy_one(unsigned index, void *ctx)
 static void two_destroy_at_once(void **state)
 {
   (void)state;
-  for (unsigned round = 0; round < 300; round++) {
+  assert_int_equal(pthread_barrier_init(&both, NULL, MAPS), 0);
+  they_meet = true;
+  for (unsigned round = 0; round < 30; round++) {
     struct thread thread;
     make_maps();
     thread_start(&thread, leave, 0, NULL);
@@ -70,6 +78,8 @@ static void two_destroy_at_once(void **state)
     threads_run(MAPS, destroy_one, NULL);
     assert_true(counting_alloc_is_empty(&alloc));
   }
+  they_meet = false;
+  assert_int_equal(pthread_barrier_destroy(&both), 0);
 }
 
 /* Destroys a map of an ended thread, its first call of all; then leaves a guard

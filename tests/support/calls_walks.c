@@ -1,4 +1,4 @@
-/* The calls that walk with a cursor; calls.h says the rest. */
+/* The calls that walk, and those on many keys; calls.h says the rest. */
 #include "calls.h"
 
 #include <string.h>
@@ -63,4 +63,92 @@ enum cmap_status run_iter_write(struct cmap *map, struct cmap_key key,
   }
   CHECK(iter.key.data == NULL && iter.value == NULL);
   return status == CMAP_NOT_FOUND ? CMAP_OK : status;
+}
+
+enum cmap_status run_snapshot(struct cmap *map, struct cmap_key key,
+                              const struct cmap_how *how)
+{
+  struct cmap_snapshot *snapshot = NULL;
+  enum cmap_status status =
+      cmap_snapshot_create(map, CMAP_KEYS_AND_VALUES, &snapshot, how);
+
+  (void)key;
+  CHECK((status == CMAP_OK) == (snapshot != NULL));
+  for (size_t i = 0; i < cmap_snapshot_count(snapshot); i++)
+    check_entry(cmap_snapshot_key(snapshot, i).data,
+                cmap_snapshot_value(snapshot, i));
+  cmap_snapshot_destroy(snapshot);
+  return status;
+}
+
+enum cmap_status run_check(struct cmap *map, struct cmap_key key,
+                           const struct cmap_how *how)
+{
+  const char *broken = NULL;
+  enum cmap_status status = cmap_check(map, &broken, how);
+
+  (void)key;
+  CHECK(broken == NULL);
+  return status;
+}
+
+static enum cmap_status take(struct cmap_key key, void *value, void *ctx)
+{
+  return see(key, value, ctx);
+}
+
+enum cmap_status run_drain(struct cmap *map, struct cmap_key key,
+                           const struct cmap_how *how)
+{
+  (void)key;
+  return cmap_drain(map, take, NULL, how);
+}
+
+/* A batch of one key: what it returns is the key's own status. */
+static enum cmap_status same(enum cmap_status status, enum cmap_status of_key)
+{
+  CHECK(status == of_key);
+  return status;
+}
+
+enum cmap_status run_get_many(struct cmap *map, struct cmap_key key,
+                              const struct cmap_how *how)
+{
+  enum cmap_status of_key = CMAP_EINVAL;
+  uint64_t value = 0;
+  enum cmap_status status =
+      cmap_get_many(map, &key, NULL, 1, &value, &of_key, how);
+
+  CHECK(value == (status == CMAP_OK ? calls_value(key) : 0));
+  return same(status, of_key);
+}
+
+enum cmap_status run_contains_many(struct cmap *map, struct cmap_key key,
+                                   const struct cmap_how *how)
+{
+  enum cmap_status of_key = CMAP_EINVAL;
+
+  return same(cmap_contains_many(map, &key, NULL, 1, &of_key, how), of_key);
+}
+
+enum cmap_status run_insert_many(struct cmap *map, struct cmap_key key,
+                                 const struct cmap_how *how)
+{
+  enum cmap_status of_key = CMAP_EINVAL;
+  uint64_t value = calls_value(key);
+
+  return same(cmap_insert_many(map, &key, NULL, 1, &value, &of_key, how),
+              of_key);
+}
+
+enum cmap_status run_remove_many(struct cmap *map, struct cmap_key key,
+                                 const struct cmap_how *how)
+{
+  enum cmap_status of_key = CMAP_EINVAL;
+  uint64_t old = 0;
+  enum cmap_status status =
+      cmap_remove_many(map, &key, NULL, 1, &old, &of_key, how);
+
+  CHECK(old == (status == CMAP_OK ? calls_value(key) : 0));
+  return same(status, of_key);
 }

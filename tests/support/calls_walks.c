@@ -105,9 +105,10 @@ enum cmap_status run_drain(struct cmap *map, struct cmap_key key,
 }
 
 /* A batch of one key: what it returns is the key's own status. */
-static enum cmap_status same(enum cmap_status status, enum cmap_status of_key)
+static enum cmap_status same(enum cmap_status status,
+                             const enum cmap_status *of_key)
 {
-  CHECK(status == of_key);
+  CHECK(status == *of_key);
   return status;
 }
 
@@ -120,7 +121,7 @@ enum cmap_status run_get_many(struct cmap *map, struct cmap_key key,
       cmap_get_many(map, &key, NULL, 1, &value, &of_key, how);
 
   CHECK(value == (status == CMAP_OK ? calls_value(key) : 0));
-  return same(status, of_key);
+  return same(status, &of_key);
 }
 
 enum cmap_status run_contains_many(struct cmap *map, struct cmap_key key,
@@ -128,7 +129,7 @@ enum cmap_status run_contains_many(struct cmap *map, struct cmap_key key,
 {
   enum cmap_status of_key = CMAP_EINVAL;
 
-  return same(cmap_contains_many(map, &key, NULL, 1, &of_key, how), of_key);
+  return same(cmap_contains_many(map, &key, NULL, 1, &of_key, how), &of_key);
 }
 
 enum cmap_status run_insert_many(struct cmap *map, struct cmap_key key,
@@ -138,7 +139,7 @@ enum cmap_status run_insert_many(struct cmap *map, struct cmap_key key,
   uint64_t value = calls_value(key);
 
   return same(cmap_insert_many(map, &key, NULL, 1, &value, &of_key, how),
-              of_key);
+              &of_key);
 }
 
 enum cmap_status run_remove_many(struct cmap *map, struct cmap_key key,
@@ -150,5 +151,5 @@ enum cmap_status run_remove_many(struct cmap *map, struct cmap_key key,
       cmap_remove_many(map, &key, NULL, 1, &old, &of_key, how);
 
   CHECK(old == (status == CMAP_OK ? calls_value(key) : 0));
-  return same(status, of_key);
+  return same(status, &of_key);
 }

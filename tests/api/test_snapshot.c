@@ -1,0 +1,225 @@
+/*
+ * cmap_snapshot_create and its kin; cmap_drain.
+ */
+#include "content.h"
+#include "maps.h"
+
+#include <string.h>
+
+enum { IDS = 200 };
+
+static struct test_map m;
+
+static void fill(const struct map_spec *spec)
+{
+  struct key_room key;
+  struct value_room value;
+
+  test_map_open(&m, spec);
+  for (uint64_t id = 0; id < IDS; id++) {
+    value_make(&m, id, 1, value.bytes);
+    assert_ok(cmap_insert(m.map, key_make(spec, id, &key), value.bytes, NULL,
+                          NULL, NULL));
+  }
+}
+
+static void check_parts(const struct map_spec *spec,
+                        enum cmap_snapshot_parts parts)
+{
+  bool has_keys = parts != CMAP_VALUES_ONLY;
+  bool has_values = parts != CMAP_KEYS_ONLY;
+  struct cmap_snapshot *snapshot = NULL;
+  unsigned char seen[IDS] = {0};
+  enum cmap_status status = cmap_snapshot_create(m.map, parts, &snapshot, NULL);
+
+  if (has_values && spec->care == VALUES_UNCOPYABLE) {
+    CHECK(status == CMAP_ENOTSUP && snapshot == NULL);
+    return;
+  }
+  CHECK_OK(status);
+  CHECK(cmap_snapshot_count(snapshot) == IDS);
+  for (size_t i = 0; i < IDS; i++) {
+    struct cmap_key key = cmap_snapshot_key(snapshot, i);
+    const void *value = cmap_snapshot_value(snapshot, i);
+    CHECK((key.data != NULL) == has_keys && (value != NULL) == has_values);
+    if (has_keys) {
+      uint64_t id = key_id(spec, key);
+      CHECK(id < IDS && seen[id]++ == 0);
+      if (has_values)
+        CHECK(value_is(&m, id, 1, value));
+    }
+  }
+  CHECK(cmap_snapshot_key(snapshot, IDS).data == NULL);
+  CHECK(cmap_snapshot_value(snapshot, IDS) == NULL);
+  cmap_snapshot_destroy(snapshot);
+}
+
+static void every_kind(const struct map_spec *spec, void *ctx)
+{
+  (void)ctx;
+  if (map_spec_is_slow(spec))
+    return;
+  checks_about(map_spec_name(spec));
+  fill(spec);
+  check_parts(spec, CMAP_KEYS_AND_VALUES);
+  check_parts(spec, CMAP_KEYS_ONLY);
+  check_parts(spec, CMAP_VALUES_ONLY);
+  test_map_close(&m);
+}
+
+static void snapshots_of_every_kind(void **state)
+{
+  (void)state;
+  map_spec_each(every_kind, NULL);
+}
+
+static const struct map_spec owned = {
+    .keys = KEYS_STRING, .value_size = 24, .care = VALUES_OWNED};
+
+static void arguments(void **state)
+{
+  const struct cmap_how wrong = {.size = 1};
+  struct cmap_snapshot *snapshot = NULL;
+
+  (void)state;
+  fill(&owned);
+  assert_status(cmap_snapshot_create(NULL, CMAP_KEYS_ONLY, &snapshot, NULL),
+                CMAP_EINVAL);
+  assert_status(cmap_snapshot_create(m.map, CMAP_KEYS_ONLY, NULL, NULL),
+                CMAP_EINVAL);
+  assert_status(
+      cmap_snapshot_create(m.map, (enum cmap_snapshot_parts)3, &snapshot, NULL),
+      CMAP_EINVAL);
+  assert_status(cmap_snapshot_create(m.map, CMAP_KEYS_ONLY, &snapshot, &wrong),
+                CMAP_EINVAL);
+  assert_status(cmap_drain(m.map, NULL, NULL, NULL), CMAP_EINVAL);
+  assert_null(snapshot);
+  assert_int_equal(cmap_snapshot_count(NULL), 0);
+  assert_null(cmap_snapshot_key(NULL, 0).data);
+  assert_null(cmap_snapshot_value(NULL, 0));
+  cmap_snapshot_destroy(NULL);
+  test_map_close(&m);
+}
+
+/* Where memory runs out there is no snapshot, and nothing is left of it; the
+ * map is not locked any more. */
+static void no_memory(void **state)
+{
+  struct cmap_how try_only = cmap_how_try();
+  struct cmap_snapshot *snapshot = NULL;
+  enum cmap_status status = CMAP_ENOMEM;
+
+  (void)state;
+  fill(&owned);
+  for (size_t nth = 1; status == CMAP_ENOMEM; nth++) {
+    counting_alloc_fail_nth(&m.alloc, nth);
+    status = cmap_snapshot_create(m.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL);
+    assert_true(status == CMAP_ENOMEM || status == CMAP_OK);
+    assert_true((status == CMAP_OK) == (snapshot != NULL));
+    counting_alloc_fail_none(&m.alloc);
+    if (status == CMAP_ENOMEM) {
+      struct key_room key;
+      assert_ok(cmap_remove(m.map, key_make(&owned, nth % IDS, &key), NULL,
+                            &try_only));
+    }
+    if (nth > 20)
+      break;
+  }
+  cmap_snapshot_destroy(snapshot);
+  test_map_close(&m);
+}
+
+/* Values are clones: the map may go, and the snapshot is still whole. */
+static void snapshots_outlive_entries(void **state)
+{
+  struct cmap_snapshot *snapshot;
+
+  (void)state;
+  fill(&owned);
+  assert_ok(cmap_snapshot_create(m.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL));
+  assert_ok(cmap_clear(m.map, NULL));
+  for (size_t i = 0; i < IDS; i++) {
+    uint64_t id = key_id(&owned, cmap_snapshot_key(snapshot, i));
+    assert_true(value_is(&m, id, 1, cmap_snapshot_value(snapshot, i)));
+  }
+  cmap_snapshot_destroy(snapshot);
+  test_map_close(&m);
+}
+
+/* What drain gives is the taker's own. */
+struct taking {
+  const struct map_spec *spec;
+  unsigned char seen[IDS];
+  size_t count;
+  size_t stop_at; /* 0: not */
+};
+
+static enum cmap_status take(struct cmap_key key, void *value, void *ctx)
+{
+  struct taking *taking = ctx;
+  uint64_t id = key_id(taking->spec, key);
+
+  CHECK(id < IDS && taking->seen[id]++ == 0);
+  CHECK(value_is(&m, id, 1, value));
+  value_drop(&m, value);
+  CHECK(cmap_contains(m.map, key, NULL) == CMAP_NOT_FOUND);
+  return ++taking->count == taking->stop_at ? cmap_status_user(9) : CMAP_OK;
+}
+
+static void drain_kind(const struct map_spec *spec, void *ctx)
+{
+  struct taking taking = {.spec = spec};
+  bool poor = ctx != NULL;
+
+  if (map_spec_is_slow(spec))
+    return;
+  checks_about(map_spec_name(spec));
+  fill(spec);
+  if (poor)
+    counting_alloc_fail_from(&m.alloc, 1);
+  CHECK_OK(cmap_drain(m.map, take, &taking, NULL));
+  counting_alloc_fail_none(&m.alloc);
+  CHECK(taking.count == IDS);
+  CHECK(cmap_len(m.map) == 0);
+  test_map_close(&m);
+}
+
+static void drains_of_every_kind(void **state)
+{
+  char poor;
+
+  (void)state;
+  map_spec_each(drain_kind, NULL);
+  map_spec_each(drain_kind, &poor);
+}
+
+/* A status ends it; what was taken out with that entry was given as well. */
+static void drains_that_end(void **state)
+{
+  struct taking taking = {.spec = &owned, .stop_at = 3};
+  size_t left;
+
+  (void)state;
+  fill(&owned);
+  assert_status(cmap_drain(m.map, take, &taking, NULL), cmap_status_user(9));
+  left = cmap_len(m.map);
+  assert_int_equal(left + taking.count, IDS);
+  taking.stop_at = 0;
+  assert_ok(cmap_drain(m.map, take, &taking, NULL));
+  assert_int_equal(taking.count, IDS);
+  test_map_close(&m);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(arguments),
+      cmocka_unit_test(snapshots_of_every_kind),
+      cmocka_unit_test(no_memory),
+      cmocka_unit_test(snapshots_outlive_entries),
+      cmocka_unit_test(drains_of_every_kind),
+      cmocka_unit_test(drains_that_end),
+  };
+
+  return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
+}

@@ -120,7 +120,7 @@ static void every_sum_is_right(void **state)
   for (unsigned i = 0; i < MOVERS; i++)
     thread_start(&threads[i], move_on, i, NULL);
   thread_start(&threads[MOVERS], churn, MOVERS, NULL);
-  take_snapshots(test_scale(300));
+  take_snapshots(test_scale(5000));
   atomic_store(&stop, true);
   for (unsigned i = 0; i <= MOVERS; i++)
     thread_join(&threads[i]);

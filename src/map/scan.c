@@ -261,22 +261,60 @@ static enum cmap_status add_some(struct scan *scan,
   return CMAP_ENOSPC;
 }
 
+/* All entries of a shard whose slots are two words each. */
+static bool is_plain_whole(const struct scan *scan,
+                           const struct cmap__cursor *cursor)
+{
+  return scan->layout->plain && scan->layout->options.value_clone == NULL &&
+         cursor->from == 0 && cursor->to == UINT64_MAX;
+}
+
+/* Adds them, for which there is room. */
+static void add_plain(struct scan *scan, const struct cmap__shard *shard)
+{
+  uint64_t *keys = scan->buffer->keys, *values = scan->buffer->values;
+  size_t n = (size_t)1 << cmap__block_log2(shard->block);
+  size_t count = scan->has.entries;
+  uint64_t key, value;
+
+  if (cmap__block_is_empty(shard->block))
+    return;
+  for (size_t at = 0; at < n; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(shard->block, at);
+    while (cmap__plain_next(&entries, &key, &value)) {
+      if (keys != NULL)
+        memcpy(keys + count, &key, sizeof key); /* maybe not aligned */
+      if (values != NULL)
+        memcpy(values + count, &value, sizeof value);
+      count++;
+    }
+  }
+  scan->has.entries = count;
+}
+
 /* Adds what fits of a shard that is held. *more: go on with the next one. */
 static enum cmap_status add_shard(struct scan *scan,
                                   const struct cmap__shard *shard, bool *more)
 {
   uint64_t stop = stop_of(scan, shard);
   struct cmap__cursor cursor = cursor_to(scan, shard, stop);
-  struct need need = need_of(scan, cursor);
+  bool plain = is_plain_whole(scan, &cursor);
+  struct need need = {cmap__shard_count(shard), 0};
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
 
+  if (!plain)
+    need = need_of(scan, cursor);
   *more = fits(scan, &need);
   if (!*more)
     return scan->has.entries > 0 ? CMAP_OK
                                  : add_some(scan, shard, cursor, need.entries);
-  while (status == CMAP_OK && cmap__cursor_next(scan->layout, &cursor, &place))
-    status = add(scan, place.slot);
+  if (plain)
+    add_plain(scan, shard);
+  else
+    while (status == CMAP_OK &&
+           cmap__cursor_next(scan->layout, &cursor, &place))
+      status = add(scan, place.slot);
   scan->from = stop;
   return status;
 }

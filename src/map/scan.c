@@ -261,11 +261,14 @@ static enum cmap_status add_some(struct scan *scan,
   return CMAP_ENOSPC;
 }
 
-/* All entries of a shard whose slots are two words each. */
+/* Is it all of a shard whose slots are a u64 key and 8 bytes of value? */
 static bool is_plain_whole(const struct scan *scan,
                            const struct cmap__cursor *cursor)
 {
-  return scan->layout->plain && scan->layout->options.value_clone == NULL &&
+  const struct cmap_options *o = &scan->layout->options;
+
+  return scan->layout->plain && !scan->layout->value_boxed &&
+         o->value_size == sizeof(uint64_t) && o->value_clone == NULL &&
          cursor->from == 0 && cursor->to == UINT64_MAX;
 }
 

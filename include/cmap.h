@@ -82,9 +82,10 @@
  *        (not on x86 or ARMv8).
  *   B.1  Calls on the whole map, iterators and scans visit one shard at a time
  *        and are not one moment, except cmap_len_exact and
- * cmap_snapshot_create. For each entry that they show, A.1 and A.2 hold. B.2  A
- * batch is as many calls on one key, made in the order of the index; A.1 to A.4
- * hold for each of them.
+ *        cmap_snapshot_create. For each entry that they show, A.1 and A.2
+ *        hold.
+ *   B.2  A batch is as many calls on one key, made in the order of the
+ *        index; A.1 to A.4 hold for each of them.
  *
  * Memory. When memory runs out, the call returns CMAP_ENOMEM and the map is
  *   as it was. Removing, reading and cmap_clear never need memory to succeed
@@ -662,10 +663,12 @@ struct cmap_attempts {
  * compute *fresh from its arguments and have no other effect. "Equal" is not
  * "unchanged": a value that went from A to B and back to A in between is taken
  * for unchanged. `attempts` may be NULL; its counts are set whatever the
- * status. CMAP_BUSY     as many attempts as allowed have failed. Values that
- * never equal their copy (padding, NaN in value_equal) end so. CMAP_ENOTSUP
- * value_destroy without value_clone and value_equal event: CMAP_INSERTED or
- * CMAP_UPDATED. Lock: none while a callback runs, write to store.
+ * status.
+ *   CMAP_BUSY     as many attempts as allowed have failed. Values that never
+ *                 equal their copy (padding, NaN in value_equal) end so.
+ *   CMAP_ENOTSUP  value_destroy without value_clone and value_equal
+ * event: CMAP_INSERTED or CMAP_UPDATED. Lock: none while a callback runs, write
+ * to store.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
     struct cmap *map, struct cmap_key key, void *value, enum cmap_event *event,
@@ -1393,8 +1396,8 @@ cmap_iter_begin(struct cmap *map, enum cmap_mode mode, size_t part,
 /*
  * Goes to the next entry.
  *   CMAP_NOT_FOUND  there is none; the iterator is at none and holds nothing
- * After any other failure it is at no entry and holds nothing, and the next
- * call tries again: nothing is left out.
+ * After any other failure but CMAP_EINVAL it is at no entry and holds nothing,
+ * and the next call tries again: nothing is left out.
  * Lock: read or write, of the entry's shard, until the iterator leaves it.
  * Destructors of what was removed run when it does.
  */
@@ -1460,7 +1463,7 @@ struct cmap_scan_buffer {
  * `end` (0: to the end of the map). No state is kept in between: a cursor may
  * be stored, and is good for this map for its whole life.
  *   CMAP_OK         buffer->count entries, at least one
- *   CMAP_NOT_FOUND  none is left; *cursor is the end
+ *   CMAP_NOT_FOUND  none is left; *cursor is not below the end
  *   CMAP_ENOSPC     the entries at the next position (their keys have equal
  *                   hashes; nearly always it is one) do not fit into the
  *                   buffer; its `count` and `text_used` say what they need

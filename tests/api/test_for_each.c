@@ -82,7 +82,7 @@ static void keys_that_cannot_be_copied(void **state)
   uint64_t id = 1, value = 2, out[4], cursor = 0;
   struct cmap_scan_buffer buffer = {
       .size = sizeof buffer, .capacity = 4, .keys = out};
-  struct met met = {NULL};
+  struct met met = {.m = NULL};
 
   (void)state;
   cmap_options_init(&options, CMAP_CUSTOM, 8);

@@ -74,7 +74,13 @@ struct impl_u64 {
    * of the values. */
   uint64_t (*read_guard)(void *map, const struct trace *trace);
   uint64_t (*write_guard)(void *map, const struct trace *trace);
+  /* Gets or creates shared objects, which are worth key | 1 and take
+   * BENCH_BUILD_NS to build; insert and get put and find such objects. The sum
+   * of what they are worth. */
+  uint64_t (*share)(void *map, const struct trace *trace);
 };
+
+#define BENCH_BUILD_NS 1000000
 
 /* String keys to 64-bit values. get and count are always there. */
 struct impl_string {
@@ -105,6 +111,7 @@ struct impl {
   const struct impl_string *string;
   unsigned max_threads; /* for get; 0: any */
   bool reads_only;      /* filled by one thread, then only read */
+  bool shares_only;     /* of shared objects: for `share` */
   enum role role;
   /* A map in another process, such as a virtual machine, takes whole rounds
    * instead of single loops: sets seconds, checksum, len, content and ok of
@@ -125,6 +132,7 @@ enum loop {
   LOOP_ITERATE,
   LOOP_READ_GUARD,
   LOOP_WRITE_GUARD,
+  LOOP_SHARE,
   LOOP_STRING_GET,
   LOOP_STRING_COUNT,
   LOOP_STRING_ENTRY,

@@ -138,7 +138,7 @@ static void measure_large(const void *arg, void *out)
 static bool is_offered(const struct impl *impl)
 {
   return impl->missing == NULL && impl->u64 != NULL && !impl->reads_only &&
-         impl->round == NULL && impl->u64->insert != NULL;
+         !impl->shares_only && impl->round == NULL && impl->u64->insert != NULL;
 }
 
 static void write_csv(const char *csv, const struct impl *impl, size_t keys,

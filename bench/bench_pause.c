@@ -64,7 +64,7 @@ static void pause_round(const void *arg, void *out)
 static bool is_offered(const struct impl *impl)
 {
   return impl->missing == NULL && impl->u64 != NULL && !impl->reads_only &&
-         impl->round == NULL && impl->u64->insert != NULL;
+         !impl->shares_only && impl->round == NULL && impl->u64->insert != NULL;
 }
 
 static void print_row(const struct impl *impl, size_t keys,

@@ -64,6 +64,8 @@ static uint64_t run_integers(const struct impl_u64 *map, enum loop loop,
     return map->read_guard(at, trace);
   case LOOP_WRITE_GUARD:
     return map->write_guard(at, trace);
+  case LOOP_SHARE:
+    return map->share(at, trace);
   default:
     return map->get(at, trace);
   }

@@ -11,7 +11,7 @@
 #define ALL_INTEGERS                                                           \
   "get,get_zipf,miss,get_batch,read_heavy,read_heavy_zipf,mixed,mixed_zipf,"   \
   "grow,remove,count_zipf,count_hot,iterate,cmb_read_heavy,cmb_exchange,"      \
-  "cmb_rapid_grow,read_guard,write_guard"
+  "cmb_rapid_grow,read_guard,write_guard,store_hit"
 
 const struct part bench_quick[] = {
     {.workloads = "get,mixed",
@@ -46,7 +46,7 @@ const struct part bench_full[] = {
      .keys = {1000, 100000, 1000000},
      .threads = {1, 2, 8},
      .rounds = 5},
-    {.workloads = "str_entry,str_check_insert", .rounds = 7},
+    {.workloads = "str_entry,str_check_insert,store_stampede", .rounds = 7},
     {.workloads = "pause", .rounds = 5},
     {.workloads = "memory"},
     {.workloads = ALL_INTEGERS,

@@ -97,6 +97,17 @@ const struct workload bench_workloads[] = {
      .what = "the same with a write guard",
      .loop = LOOP_WRITE_GUARD,
      .pattern = PATTERN_CHANCE},
+    {.name = "store_hit",
+     .what = "get or create of shared objects that are there",
+     .loop = LOOP_SHARE,
+     .pattern = PATTERN_CHANCE},
+    {.name = "store_stampede",
+     .what = "the same of 64 that are not there, and take 1 ms each to build",
+     .loop = LOOP_SHARE,
+     .pattern = PATTERN_CHANCE,
+     .from_empty = true,
+     .own_keys = 64,
+     .own_threads = 8},
     {.name = "str_get",
      .what = "reads of present strings like \"key123\"",
      .loop = LOOP_STRING_GET,
@@ -150,6 +161,8 @@ static bool has_integer_loop(const struct impl_u64 *map, enum loop loop)
     return map->read_guard != NULL;
   case LOOP_WRITE_GUARD:
     return map->write_guard != NULL;
+  case LOOP_SHARE:
+    return map->share != NULL;
   default:
     return false;
   }
@@ -180,6 +193,7 @@ bool bench_is_offered(const struct impl *impl, const struct workload *workload,
                loop == LOOP_STRING_GET;
 
   if (impl->missing != NULL || (impl->reads_only && !reads) ||
+      (impl->shares_only && loop != LOOP_SHARE) ||
       (impl->max_threads != 0 && threads > impl->max_threads))
     return false;
   if (loop >= LOOP_STRING_GET)

@@ -9,11 +9,13 @@
 
 extern const struct impl bench_impl_cmap;
 extern const struct impl bench_impl_cmap_fast;
+extern const struct impl bench_impl_cmap_store;
 extern const struct impl bench_impl_raw;
 
 const struct impl *const bench_impls[] = {
     &bench_impl_cmap,
     &bench_impl_cmap_fast,
+    &bench_impl_cmap_store,
 #ifdef CMAP_BENCH_PEERS
     &bench_impl_boost,
     &bench_impl_dashmap,
@@ -26,6 +28,7 @@ const struct impl *const bench_impls[] = {
     &bench_impl_ck_ht,
     &bench_impl_glib,
     &bench_impl_stripes,
+    &bench_impl_shared,
     &bench_impl_java,
 #endif
     &bench_impl_raw,

@@ -21,6 +21,7 @@ extern const struct impl bench_impl_urcu;
 extern const struct impl bench_impl_ck_ht;
 extern const struct impl bench_impl_glib;
 extern const struct impl bench_impl_stripes;
+extern const struct impl bench_impl_shared;
 extern const struct impl bench_impl_boost;
 extern const struct impl bench_impl_java; /* has `round` */
 

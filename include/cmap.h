@@ -1835,10 +1835,12 @@ struct cmap_store_stats {
   uint64_t failed;    /* that gave a status */
   uint64_t abandoned; /* whose thread ended, or whose ticket was given up */
   uint64_t build_ns;  /* time in constructors */
+  uint64_t bytes;     /* of memory in all, without the objects themselves */
 };
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never
- * waits. CMAP_EINVAL: a NULL, or stats->size is not the library's. */
+ * waits. Cost as cmap_get_stats. CMAP_EINVAL: a NULL, or stats->size is not the
+ * library's. */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_get_stats(const struct cmap_store *store,
                      struct cmap_store_stats *stats)

@@ -22,6 +22,7 @@ static bool grow(struct cmap_store *store)
     return false;
   chunk->next = store->chunks;
   store->chunks = chunk;
+  cmap__add_relaxed(&store->chunk_count, 1); /* a statistic */
   for (size_t i = CHUNK_OBJECTS; i-- > 0;) {
     chunk->objects[i].store = store;
     chunk->objects[i].next = store->free;
@@ -72,6 +73,12 @@ void cmap__objects_destroy(struct cmap_store *store)
     store->chunks = chunk->next;
     cmap__free(&store->allocator, chunk, sizeof *chunk, CMAP__CACHE_LINE);
   }
+}
+
+size_t cmap__objects_bytes(const struct cmap_store *store)
+{
+  return cmap__load_relaxed(&store->chunk_count) *
+         sizeof(struct cmap__object_chunk);
 }
 
 uint64_t cmap__objects_refs(struct cmap_store *store)

@@ -178,7 +178,9 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
                                       struct cmap_store_stats *stats)
 {
   struct cmap_store_stats now = {.size = sizeof now};
+  struct cmap_stats map = {.size = sizeof map};
   const struct cmap__counts *counts;
+  enum cmap_status status;
 
   if (store == NULL || stats == NULL || stats->size != sizeof *stats)
     return CMAP_EINVAL;
@@ -192,6 +194,11 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.build_ns = cmap__counts_sum(counts, CMAP__COUNT_BUILD_NS);
   now.running = cmap__load_relaxed(&store->running);
   now.waiters = cmap__load_relaxed(&store->waiters);
+  status = cmap_get_stats(store->map, &map);
+  if (status != CMAP_OK)
+    return status;
+  now.bytes = sizeof *store + map.bytes + cmap__objects_bytes(store) +
+              cmap__load_relaxed(&store->flights) * sizeof(struct cmap__flight);
   *stats = now;
   return CMAP_OK;
 }

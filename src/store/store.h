@@ -67,6 +67,7 @@ struct cmap_store {
   pthread_mutex_t pool_mutex; /* guards the pool of headers: */
   struct cmap__object *free;
   struct cmap__object_chunk *chunks;
+  _Atomic size_t chunk_count; /* atomic, written under the mutex */
 
   struct cmap__counts counts;
 };
@@ -153,6 +154,9 @@ void cmap__object_unref(struct cmap__object *header);
 void cmap__object_free(struct cmap__object *header);
 
 void cmap__objects_destroy(struct cmap_store *store);
+
+/* Memory of all headers of objects, free ones included. */
+size_t cmap__objects_bytes(const struct cmap_store *store);
 
 /* The references of all objects. */
 uint64_t cmap__objects_refs(struct cmap_store *store);

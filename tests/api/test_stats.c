@@ -221,6 +221,32 @@ static void bytes_of_boxes(void **state)
   }
 }
 
+/* A store: its map, the headers of its objects; not the objects. */
+static void bytes_of_stores(void **state)
+{
+  struct cmap_store_stats stats = {.size = sizeof stats};
+  struct cmap_store_options options = CMAP_INIT;
+  struct counting_alloc alloc;
+  struct cmap_store *store;
+  double real;
+
+  (void)state;
+  counting_alloc_begin(&alloc);
+  options.size = sizeof options;
+  cmap_options_init(&options.keys, CMAP_U64, 0);
+  options.keys.allocator = counting_alloc_hook(&alloc);
+  assert_ok(cmap_store_create(&options, &store));
+  for (uint64_t i = 0; i < 20000; i++)
+    assert_ok(cmap_store_put(store, cmap_key_u64(&i), &alloc, NULL, NULL));
+  assert_ok(cmap_store_get_stats(store, &stats));
+  assert_int_equal(stats.objects, 20000);
+  real = (double)counting_alloc_live_bytes(&alloc);
+  if ((double)stats.bytes < real * 0.95 || (double)stats.bytes > real * 1.05)
+    fail_msg("%.0f bytes, and %.0f were allocated", (double)stats.bytes, real);
+  assert_ok(cmap_store_destroy(store));
+  assert_true(counting_alloc_is_empty(&alloc));
+}
+
 static void check_line(const char *line, void *ctx)
 {
   assert_true(strlen(line) <= 80);

@@ -149,6 +149,35 @@ static void hashes_and_how(void **state)
   cmap_destroy(map);
 }
 
+static void drop_nothing(void *value, void *ctx)
+{
+  (void)value;
+  (void)ctx;
+}
+
+/* Values that nobody can copy: asked for, but not taken out. */
+static void values_that_cannot_be_copied(void **state)
+{
+  uint64_t number = 3, value = 0;
+  struct cmap_key key = cmap_key_u64(&number);
+  enum cmap_status status = CMAP_OK;
+  struct cmap_options options;
+  struct cmap *map;
+
+  (void)state;
+  cmap_options_init(&options, CMAP_U64, sizeof value);
+  options.value_destroy = drop_nothing;
+  assert_ok(cmap_create(&options, &map));
+  assert_ok(cmap_insert_many(map, &key, NULL, 1, &number, &status, NULL));
+  assert_status(cmap_get_many(map, &key, NULL, 1, &value, &status, NULL),
+                CMAP_ENOTSUP);
+  assert_status(status, CMAP_ENOTSUP);
+  assert_ok(cmap_get_many(map, &key, NULL, 1, NULL, &status, NULL));
+  assert_ok(cmap_remove_many(map, &key, NULL, 1, &value, &status, NULL));
+  assert_int_equal(value, 3);
+  cmap_destroy(map);
+}
+
 /* A batch and single calls on two maps, for any kind of map: the same comes
  * out. */
 static void check_against_single(const struct map_spec *spec, uint64_t seed)
@@ -300,6 +329,7 @@ int main(void)
       cmocka_unit_test(keys_that_are_not_valid),
       cmocka_unit_test(equal_keys_act_in_order),
       cmocka_unit_test(hashes_and_how),
+      cmocka_unit_test(values_that_cannot_be_copied),
       cmocka_unit_test(as_single_calls),
       cmocka_unit_test(several_threads),
       cmocka_unit_test(no_memory),

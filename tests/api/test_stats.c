@@ -275,7 +275,8 @@ int main(void)
       cmocka_unit_test(arguments),       cmocka_unit_test(numbers_of_entries),
       cmocka_unit_test(whole_locks),     cmocka_unit_test(rebuilds),
       cmocka_unit_test(waits_and_reads), cmocka_unit_test(bytes_of_integers),
-      cmocka_unit_test(bytes_of_boxes),  cmocka_unit_test(descriptions),
+      cmocka_unit_test(bytes_of_boxes),  cmocka_unit_test(bytes_of_stores),
+      cmocka_unit_test(descriptions),
   };
 
   return cmocka_run_group_tests_name("stats", tests, NULL, NULL);

@@ -9,8 +9,8 @@
 
 /*
  * A shard of a small map is split when this many lockings of either half of it
- * have waited: few enough to be reached in a second of contention, and many
- * enough for a split, some 10 us, not to count.
+ * have waited: a split takes as long as some waits, and helps for good. Figures
+ * in docs/benchmarks.md.
  */
 #define CONTENTION_WAITS  4
 /* Shards per processor beyond which more would not meet less. */

@@ -8,6 +8,8 @@
 #include "settings.h"
 #include "threads.h"
 
+#include <string.h>
+
 static struct cmap *map;
 static struct cmap__shard *shard; /* of key 1 */
 static struct cmap__place place;  /* the same */
@@ -83,7 +85,8 @@ static void shards(void **state)
   prefix = shard->prefix;
   shard->prefix |= 1;
   /* Nobody finds it any more by its hashes, but the walk is at it. */
-  assert_non_null(cmap__live_shard_broken(shard));
+  assert_string_equal(cmap__live_shard_broken(shard),
+                      "shard: its prefix has bits beyond its mask");
   shard->prefix = prefix;
   end();
 }
@@ -110,20 +113,81 @@ static void groups(void **state)
   end();
 }
 
+/* Another key in a slot has another hash: of another shard, sooner or later. */
 static void keys(void **state)
 {
   uint64_t before;
+  bool named = false;
 
   (void)state;
   begin();
   before = cmap__load_relaxed(place.slot);
-  cmap__store_relaxed(place.slot, before + (UINT64_C(1) << 40));
-  {
+  for (uint64_t i = 1; !named && i < 100; i++) {
     const char *broken = NULL;
+    cmap__store_relaxed(place.slot, before + (i << 40));
     assert_status(cmap_check(map, &broken, NULL), CMAP_EBROKEN);
-    assert_non_null(broken); /* whichever its new hash offends first */
+    named = strcmp(broken, "shard: an entry belongs to another one") == 0;
   }
+  assert_true(named);
   cmap__store_relaxed(place.slot, before);
+  end();
+}
+
+/* A string with a 0 byte in it. */
+static void strings(void **state)
+{
+  struct cmap__cursor cursor;
+  uint64_t before;
+
+  (void)state;
+  map = make(CMAP_STRING, 8);
+  before = 5;
+  assert_ok(cmap_insert(map, cmap_key_string("a short key"), &before, NULL,
+                        NULL, NULL));
+  shard = cmap__directory_shard(&map->table.directory, 0);
+  cursor = cmap__cursor_begin(shard->block);
+  assert_true(cmap__cursor_next(&map->table.layout, &cursor, &place));
+  before = cmap__load_relaxed(place.slot + 1);
+  cmap__store_relaxed(place.slot + 1, before & ~UINT64_C(0xff0000));
+  assert_names("key: it is not valid for this map");
+  cmap__store_relaxed(place.slot + 1, before);
+  end();
+}
+
+static bool nothing_is_equal;
+
+static bool equal(struct cmap_key stored, struct cmap_key key, void *ctx)
+{
+  (void)ctx;
+  return !nothing_is_equal && memcmp(stored.data, key.data, 4) == 0;
+}
+
+static uint64_t hash(struct cmap_key key, void *ctx)
+{
+  uint32_t number;
+
+  (void)ctx;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+/* The user's function is not pure. */
+static void own_keys(void **state)
+{
+  struct cmap_options options;
+  uint32_t number = 3;
+
+  (void)state;
+  cmap_options_init(&options, CMAP_CUSTOM, 0);
+  options.key_size = sizeof number;
+  options.key_hash = hash;
+  options.key_equal = equal;
+  assert_ok(cmap_create(&options, &map));
+  assert_ok(cmap_insert(map, cmap_key_bytes(&number, sizeof number), NULL, NULL,
+                        NULL, NULL));
+  nothing_is_equal = true;
+  assert_names("key: it is not equal to itself");
+  nothing_is_equal = false;
   end();
 }
 
@@ -141,6 +205,13 @@ static void directories(void **state)
   cmap__store_relaxed(&entry->block, block ^ CMAP__CACHE_LINE);
   assert_names("directory: an entry names another block");
   cmap__store_relaxed(&entry->block, block);
+  {
+    struct cmap__shard *first = cmap__directory_shard(&map->table.directory, 0);
+    uint64_t mask = first->mask;
+    first->mask = cmap__depth_mask(40);
+    assert_names("directory: a shard is deeper than it");
+    first->mask = mask;
+  }
   /* Of several entries that name the shard the last one. */
   assert_ok(cmap_reserve(map, 30000, NULL));
   shard = cmap__directory_shard(&map->table.directory, 0);
@@ -307,6 +378,8 @@ int main(void)
       cmocka_unit_test(shards),
       cmocka_unit_test(groups),
       cmocka_unit_test(keys),
+      cmocka_unit_test(strings),
+      cmocka_unit_test(own_keys),
       cmocka_unit_test(directories),
       cmocka_unit_test(pools),
       cmocka_unit_test(boxes_and_strays),

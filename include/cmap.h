@@ -1582,10 +1582,11 @@ struct cmap_stats {
 /*
  * Takes the statistics, without waiting for anybody: exact if no thread writes,
  * else near it. Looks at up to 64 shards in detail; from these it estimates the
- * memory of long keys and values, and the longest probe. Counting writes no
- * shared memory in a read that meets no writer.
- *   CMAP_EINVAL  a NULL, or stats->size is not the library's
- * Cost: a cache line per shard, and some 0.2 ms.
+ * memory of long keys and values (with the default allocator's own part; of
+ * one of yours what it was asked for), and the longest probe. Counting writes
+ * no shared memory in a read that meets no writer. CMAP_EINVAL  a NULL, or
+ * stats->size is not the library's Cost: a cache line per shard, and some 0.2
+ * ms.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_get_stats(struct cmap *map, struct cmap_stats *stats)

@@ -23,6 +23,9 @@
 /* jemalloc where the build has it, else libc; `ctx` is unused. */
 extern const struct cmap_allocator cmap__allocator_default;
 
+/* The bytes that it takes for such a request, its own included. */
+size_t cmap__allocator_default_takes(size_t size, size_t align);
+
 /*
  * Memory of `size` bytes at a multiple of `align`, a power of two from 1.
  * NULL if there is none, if size is 0 (the table has no empty objects, so a

@@ -24,3 +24,8 @@ const struct cmap_allocator cmap__allocator_default = {
     .alloc = jemalloc_alloc,
     .free = jemalloc_free,
 };
+
+size_t cmap__allocator_default_takes(size_t size, size_t align)
+{
+  return nallocx(size, MALLOCX_ALIGN(align));
+}

@@ -36,3 +36,13 @@ const struct cmap_allocator cmap__allocator_default = {
     .alloc = libc_alloc,
     .free = libc_free,
 };
+
+/* As glibc's malloc: a word in front, rounded up to 16 bytes, and 32 at least;
+ * other libraries differ by little. */
+size_t cmap__allocator_default_takes(size_t size, size_t align)
+{
+  size_t whole = (size + sizeof(size_t) + 15) & ~(size_t)15;
+
+  (void)align;
+  return whole < 32 ? 32 : whole;
+}

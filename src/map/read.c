@@ -76,9 +76,9 @@ static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
 /* The home group has no such tag. */
 static CMAP__NOINLINE enum cmap_status
 get_unmatched(struct cmap *map, const void *key, void *value, uint64_t hash,
-              uintptr_t block, uint64_t hi)
+              const struct cmap__group *home, uint64_t hi)
 {
-  if (cmap__read_home_miss(&map->table, hash, block, hi) == CMAP__READ_MISS)
+  if (cmap__read_home_miss(&map->table, hash, home, hi) == CMAP__READ_MISS)
     return CMAP_NOT_FOUND;
   return get_again(map, key, value);
 }
@@ -92,16 +92,16 @@ CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
                                                const struct cmap__probe *probe,
                                                void *value)
 {
+  const struct cmap__group *home;
   uint64_t word, hi;
-  uintptr_t block;
 
-  switch (cmap__read_home(&map->table, &plain_u64, probe, &word, &block, &hi)) {
+  switch (cmap__read_home(&map->table, &plain_u64, probe, &word, &home, &hi)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
     return CMAP_OK;
   case CMAP__READ_MISS:
-    return get_unmatched(map, key, value, probe->hash, block, hi);
+    return get_unmatched(map, key, value, probe->hash, home, hi);
   default:
     return get_again(map, key, value);
   }

@@ -62,6 +62,12 @@ static inline unsigned cmap__directory_depth_of(uintptr_t word)
   return 64 - (unsigned)(word & CMAP__DIRECTORY_SHIFT);
 }
 
+/* Has a directory the depth of CMAP__PREFETCH_DEPTH, or more? */
+static inline bool cmap__directory_is_large(uintptr_t word)
+{
+  return (word & CMAP__DIRECTORY_SHIFT) <= 64 - CMAP__PREFETCH_DEPTH;
+}
+
 /* The entry for a hash in the array of `word`. */
 static inline struct cmap__directory_entry *cmap__directory_at(uintptr_t word,
                                                                uint64_t hash)

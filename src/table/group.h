@@ -26,6 +26,7 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "table/hash.h"
 
 #define CMAP__GROUP_SLOTS    11
 #define CMAP__GROUP_MASK     0x7ffu /* one bit per slot */
@@ -61,6 +62,21 @@ static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, unsigned tag)
   return (unsigned)_mm_movemask_epi8(same) & CMAP__GROUP_MASK;
 #else
   return cmap__group_match_swar(lo, hi, tag);
+#endif
+}
+
+/* The slots with the tag of a hash (cmap__hash_tag): the same, but the tag is
+ * only made where all its copies are. */
+static inline unsigned cmap__group_match_hash(uint64_t lo, uint64_t hi,
+                                              uint64_t hash)
+{
+#ifdef __SSE2__
+  __m128i tags = _mm_set_epi64x((long long)hi, (long long)lo);
+  __m128i tag = _mm_max_epu8(_mm_set1_epi8((char)hash), _mm_set1_epi8(1));
+  return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, tag)) &
+         CMAP__GROUP_MASK;
+#else
+  return cmap__group_match_swar(lo, hi, cmap__hash_tag(hash));
 #endif
 }
 

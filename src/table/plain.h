@@ -24,15 +24,14 @@ cmap__plain_prefetch(const struct cmap__directory *directory, uint64_t hash)
 {
   uintptr_t word = cmap__directory_word(directory);
 
-  if (cmap__directory_depth_of(word) >= CMAP__PREFETCH_DEPTH) {
+  if (cmap__directory_is_large(word)) {
     uintptr_t block =
         cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
-    size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-    size_t at = (size_t)cmap__hash_group(hash) & mask;
-    cmap__prefetch(cmap__block_groups(block) + at);
-    cmap__prefetch(cmap__block_slots(block) +
-                   (at * CMAP__GROUP_SLOTS + cmap__preferred_slot(hash)) *
-                       CMAP__PLAIN_WORDS);
+    size_t at = cmap__block_home(block, hash);
+    cmap__prefetch(cmap__block_home_group(block, hash));
+    cmap__prefetch_preferred(cmap__block_slots(block) +
+                                 at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
+                             CMAP__PLAIN_WORDS, hash);
   }
 }
 
@@ -51,9 +50,8 @@ CMAP__ALWAYS_INLINE struct cmap__plain_look
 cmap__plain_find(const struct cmap__shard *shard, uint64_t hash, uint64_t key)
 {
   uintptr_t block = shard->block;
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
-  struct cmap__plain_look look = {.group = cmap__block_groups(block) + at};
+  size_t at = cmap__block_home(block, hash);
+  struct cmap__plain_look look = {.group = cmap__block_home_group(block, hash)};
   unsigned match;
 
   /* Relaxed, here and below: we hold the lock. */
@@ -61,7 +59,7 @@ cmap__plain_find(const struct cmap__shard *shard, uint64_t hash, uint64_t key)
   look.lo = cmap__load_relaxed(&look.group->lo);
   look.slots =
       cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  match = cmap__group_match(look.lo, look.hi, cmap__hash_tag(hash));
+  match = cmap__group_match_hash(look.lo, look.hi, hash);
   for (; match != 0; match &= match - 1) {
     look.index = (unsigned)__builtin_ctz(match);
     look.slot = look.slots + look.index * CMAP__PLAIN_WORDS;

@@ -12,7 +12,7 @@
 
 static uintptr_t begin_of(const struct cmap__shard *shard)
 {
-  return (uintptr_t)cmap__block_groups(shard->block);
+  return cmap__block_begin(shard->block);
 }
 
 static size_t bytes_of(const struct cmap__layout *layout,

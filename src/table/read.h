@@ -64,11 +64,11 @@ cmap__read_begin(const struct cmap__table *table,
       &cmap__directory_at(word, probe->hash)->block); /* [D2] */
   read.mask = ((size_t)1 << cmap__block_log2(read.block)) - 1;
   read.at = (size_t)cmap__hash_group(probe->hash) & read.mask;
-  if (cmap__directory_depth_of(word) >= CMAP__PREFETCH_DEPTH) {
-    size_t slot =
-        read.at * CMAP__GROUP_SLOTS + cmap__preferred_slot(probe->hash);
-    cmap__prefetch(cmap__block_slots(read.block) + slot * shape->slot_words);
-  }
+  if (cmap__directory_is_large(word))
+    cmap__prefetch_preferred(cmap__block_slots(read.block) +
+                                 read.at * CMAP__GROUP_SLOTS *
+                                     shape->slot_words,
+                             shape->slot_words, probe->hash);
   return read;
 }
 
@@ -115,38 +115,45 @@ cmap__read_group(const struct cmap__read *read,
 /*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's: HIT. MISS: there is no such tag, and
- * cmap__read_home_miss tells whether that is a miss; *block and *hi are what it
- * needs. For fast paths: the hit needs so few registers that none has to be
- * saved.
+ * cmap__read_home_miss tells whether that is a miss; *home and *hi are what it
+ * needs.
+ *
+ * For fast paths. Of a table that is not in a cache, a processor reads for as
+ * many calls at once as it has room for instructions: the fewer, the faster
+ * (docs/benchmarks.md).
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result
 cmap__read_home(const struct cmap__table *table,
                 const struct cmap__read_shape *shape,
                 const struct cmap__probe *probe, uint64_t *value,
-                uintptr_t *block, uint64_t *hi)
+                const struct cmap__group **home, uint64_t *hi)
 {
-  struct cmap__read read = cmap__read_begin(table, shape, probe);
-  struct cmap__group *group = cmap__block_groups(read.block) + read.at;
-  uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
-  uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
-  unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
-  const _Atomic uint64_t *slot;
+  uintptr_t word = cmap__directory_word(&table->directory);
+  uintptr_t block = cmap__load_acquire(
+      &cmap__directory_at(word, probe->hash)->block); /* [D2] */
+  size_t at = cmap__block_home(block, probe->hash);
+  const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
+  const _Atomic uint64_t *slot =
+      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * shape->slot_words;
+  unsigned match;
+  uint64_t lo;
 
-  *block = read.block;
-  *hi = word;
-  if (cmap__unlikely(!cmap__seq_is_stable(word)))
-    return CMAP__READ_AGAIN;
+  if (cmap__directory_is_large(word))
+    cmap__prefetch_preferred(slot, shape->slot_words, probe->hash);
+  *home = group;
+  *hi = cmap__load_acquire(&group->hi); /* [Q1] */
+  lo = cmap__load_acquire(&group->lo);  /* [Q2] */
+  match = cmap__group_match_hash(lo, *hi, probe->hash);
   if (match == 0)
     return CMAP__READ_MISS;
-  slot = cmap__block_slots(read.block) +
-         (read.at * CMAP__GROUP_SLOTS + (unsigned)__builtin_ctz(match)) *
-             shape->slot_words;
+  slot += (size_t)__builtin_ctz(match) * shape->slot_words;
   if (cmap__unlikely(
           !cmap__key_equal(&table->layout, shape->kind, false, slot, probe)))
     return CMAP__READ_AGAIN;
   cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
   /* Relaxed: the loads above are acquire loads and come first. */
-  return cmap__likely(cmap__load_relaxed(&group->hi) == word)
+  return cmap__likely(cmap__load_relaxed(&group->hi) == *hi &&
+                      cmap__seq_is_stable(*hi))
              ? CMAP__READ_HIT
              : CMAP__READ_AGAIN;
 }
@@ -155,15 +162,15 @@ cmap__read_home(const struct cmap__table *table,
  * the key may be in another group. */
 static inline enum cmap__read_result
 cmap__read_home_miss(const struct cmap__table *table, uint64_t hash,
-                     uintptr_t block, uint64_t hi)
+                     const struct cmap__group *home, uint64_t hi)
 {
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  struct cmap__group *group =
-      cmap__block_groups(block) + ((size_t)cmap__hash_group(hash) & mask);
+  /* Acquire, so that the look at the count comes after it. No two blocks have
+   * a group in common, so that the same group is the same block. */
+  uintptr_t block = cmap__directory_block(&table->directory, hash);
 
-  /* Acquire, so that the look at the count comes after it. */
-  if (cmap__unlikely(cmap__directory_block(&table->directory, hash) != block ||
-                     cmap__load_relaxed(&group->hi) != hi ||
+  if (cmap__unlikely(cmap__block_home_group(block, hash) != home ||
+                     cmap__load_relaxed(&home->hi) != hi ||
+                     !cmap__seq_is_stable(hi) ||
                      cmap__group_overflowed(hi, cmap__hash_overflow_bit(hash))))
     return CMAP__READ_AGAIN;
   return CMAP__READ_MISS;

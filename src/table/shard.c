@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 
-struct cmap__group cmap__empty_group CMAP__ALIGNED(CMAP__CACHE_LINE) = {
-    0, CMAP__SEQ_ONE};
+struct cmap__group cmap__empty_groups[CMAP__EMPTY_GROUPS] CMAP__ALIGNED(
+    CMAP__CACHE_LINE) = {[CMAP__EMPTY_GROUPS - 1] = {0, CMAP__SEQ_ONE}};
 
 /* The probe sequence: triangular steps visit each of 2^g groups once. */
 struct probe_walk {

@@ -36,7 +36,7 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   _Atomic uint16_t waits[2];
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
-  uintptr_t block;           /* const: address of the groups | g */
+  uintptr_t block;           /* const: address of the slots | g */
   _Atomic uint32_t inserted; /* atomic, written under write lock; wraps */
   _Atomic uint32_t removed;  /* the same; inserted - removed is the count */
   uint32_t limit;            /* under lock: entries before it makes room */
@@ -60,31 +60,60 @@ _Static_assert(sizeof(struct cmap__shard) == CMAP__CACHE_LINE,
 #define CMAP__DEAD_PREFIX 1
 #define CMAP__DEAD_MASK   0
 
-/* The low bits of a block word are log2 of its groups. */
+/*
+ * A block word: the address of the block's slots, which begin a cache line, and
+ * in its low bits g, log2 of its groups. The groups lie right before the slots,
+ * so that both are found without knowing how many bytes the groups take.
+ */
 #define CMAP__BLOCK_BITS ((uintptr_t)(CMAP__CACHE_LINE - 1))
 
-/* The group that all empty shards share: stable, without a tag. */
-extern struct cmap__group cmap__empty_group;
+/* The group that all empty shards share: stable, without a tag. The last of
+ * these; no slots follow. */
+#define CMAP__EMPTY_GROUPS (CMAP__CACHE_LINE / sizeof(struct cmap__group))
+extern struct cmap__group cmap__empty_groups[CMAP__EMPTY_GROUPS];
 
 static inline unsigned cmap__block_log2(uintptr_t block)
 {
   return (unsigned)(block & CMAP__BLOCK_BITS);
 }
 
-static inline struct cmap__group *cmap__block_groups(uintptr_t block)
-{
-  return (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
-}
-
 static inline _Atomic uint64_t *cmap__block_slots(uintptr_t block)
 {
-  size_t meta = cmap__layout_meta_bytes(cmap__block_log2(block));
-  return (_Atomic uint64_t *)((block & ~CMAP__BLOCK_BITS) + meta);
+  return (_Atomic uint64_t *)(block & ~CMAP__BLOCK_BITS);
+}
+
+static inline struct cmap__group *cmap__block_groups(uintptr_t block)
+{
+  struct cmap__group *end = (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
+  return end - ((size_t)1 << cmap__block_log2(block));
+}
+
+/* The home group of a hash. */
+static inline size_t cmap__block_home(uintptr_t block, uint64_t hash)
+{
+  size_t above = ~(size_t)0 << cmap__block_log2(block);
+  return (size_t)cmap__hash_group(hash) & ~above;
+}
+
+/* The same as an address. (at - groups) in one step, since at < groups. */
+static inline struct cmap__group *cmap__block_home_group(uintptr_t block,
+                                                         uint64_t hash)
+{
+  struct cmap__group *end = (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
+  size_t above = ~(size_t)0 << cmap__block_log2(block);
+  return end + (ptrdiff_t)((size_t)cmap__hash_group(hash) | above);
+}
+
+/* Where the block's memory begins. */
+static inline uintptr_t cmap__block_begin(uintptr_t block)
+{
+  return (block & ~CMAP__BLOCK_BITS) -
+         cmap__layout_meta_bytes(cmap__block_log2(block));
 }
 
 static inline bool cmap__block_is_empty(uintptr_t block)
 {
-  return block == (uintptr_t)&cmap__empty_group;
+  return block == (uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS);
 }
 
 static inline size_t cmap__block_slot_count(uintptr_t block)
@@ -113,6 +142,16 @@ static inline size_t cmap__full_at(size_t slots)
 static inline unsigned cmap__preferred_slot(uint64_t hash)
 {
   return (cmap__hash_position(hash) * CMAP__GROUP_SLOTS) >> 5;
+}
+
+/* Asks for the line of a hash's preferred slot; `slots` are its group's. */
+static inline void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
+                                            size_t slot_words, uint64_t hash)
+{
+  size_t bytes = cmap__hash_position(hash) * CMAP__GROUP_SLOTS * slot_words *
+                     sizeof(uint64_t) /
+                 32;
+  cmap__prefetch((const char *)(uintptr_t)slots + bytes);
 }
 
 /* Is this shard, whose lock the caller holds, live and the home of hash? */

@@ -80,6 +80,7 @@ static bool groups_are_stable(uintptr_t block)
 bool shard_is_valid(const struct cmap__layout *layout,
                     const struct cmap__shard *shard)
 {
+  const struct cmap__group *groups = cmap__block_groups(shard->block);
   struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
   size_t slots = cmap__block_slot_count(shard->block);
   struct cmap__place place;
@@ -101,8 +102,8 @@ bool shard_is_valid(const struct cmap__layout *layout,
   if (count > slots || shard->limit > slots)
     return FAULT("count %zu, limit %u, slots %zu", count, shard->limit, slots);
   if (cmap__block_is_empty(shard->block) &&
-      (cmap__load_relaxed(&cmap__empty_group.lo) != 0 ||
-       cmap__load_relaxed(&cmap__empty_group.hi) != CMAP__SEQ_ONE))
+      (cmap__load_relaxed(&groups->lo) != 0 ||
+       cmap__load_relaxed(&groups->hi) != CMAP__SEQ_ONE))
     return FAULT("the group of all empty shards was written");
   return true;
 }

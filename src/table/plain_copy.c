@@ -2,140 +2,191 @@
  * Moving plain entries.
  *
  * A group's entries nearly all go to few groups of the new blocks: those with
- * the same low bits of their number. So they are sorted by these first, and
- * then put into one after the other, which is held in registers meanwhile: a
- * store of a group's words and the load for the next entry would follow each
- * other too closely. What belongs elsewhere, or finds its group full, is put by
- * itself afterwards.
+ * the same low bits of their number, and nobody else's entries do. So an entry
+ * keeps its place in the group, no free one is looked for, and the new group's
+ * tags are the old ones under a mask. What does not belong to the group by its
+ * hash (it was full when that came) is put by itself when all others have their
+ * places; the overflow bits begin anew.
  */
 #include "table/plain_copy.h"
 
-/* The entries of a group. */
-struct batch {
-  uint64_t keys[CMAP__GROUP_SLOTS];
-  uint64_t values[CMAP__GROUP_SLOTS];
-  uint64_t hashes[CMAP__GROUP_SLOTS];
-  unsigned count;
+/* Groups of the new blocks for one of the old; masks of 16 bits in a word. */
+#define WAYS 4
+
+/* Blocks with more groups are moved entry by entry. */
+#define GROUPS_MAX 4096
+
+/* Where the entries of a block go; the new blocks are empty. */
+struct scatter {
+  const struct cmap__halving *halving; /* NULL: to one block */
+  unsigned log2;                       /* of the old block's groups */
+  unsigned ways;
+  uintptr_t to[2];
+  /* By way: the group of the new blocks that is group 0 of the old one. */
+  struct cmap__group *groups[WAYS];
+  _Atomic uint64_t *slots[WAYS];
 };
 
-static inline void batch_read(const struct cmap__layout *layout,
-                              uintptr_t block, size_t at, struct batch *batch)
+CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
+                                    uint64_t hash)
 {
-  struct cmap__plain_group entries = cmap__plain_group(block, at);
-  unsigned n = 0;
-
-  while (cmap__plain_next(&entries, &batch->keys[n], &batch->values[n])) {
-    batch->hashes[n] = cmap__hash_u64(&layout->hash_key, batch->keys[n]);
-    n++;
-  }
-  batch->count = n;
+  if (scatter->halving != NULL)
+    return cmap__half_of(scatter->halving, hash);
+  return (unsigned)(cmap__hash_group(hash) >> scatter->log2) &
+         (scatter->ways - 1);
 }
 
-/*
- * Puts the entries of a mask into one group of a block that is being filled.
- * Returns those for which it had no room.
- */
-static inline unsigned put_into_group(uintptr_t block, size_t at,
-                                      const struct batch *batch, unsigned mask)
+static bool scatter_begin(struct scatter *scatter, uintptr_t from)
 {
-  struct cmap__group *group = cmap__block_groups(block) + at;
-  _Atomic uint64_t *slots =
-      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  /* Relaxed: the block is the caller's. */
+  scatter->log2 = cmap__block_log2(from);
+  for (unsigned way = 0; way < scatter->ways; way++) {
+    uintptr_t to = scatter->to[scatter->halving != NULL ? way : 0];
+    size_t first = scatter->halving != NULL ? 0 : (size_t)way << scatter->log2;
+    scatter->groups[way] = cmap__block_groups(to) + first;
+    scatter->slots[way] =
+        cmap__block_slots(to) + first * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+  }
+  return (size_t)1 << scatter->log2 <= GROUPS_MAX;
+}
+
+/* 8 bits as 8 bytes of 0 or 0xff. */
+static inline uint64_t spread(unsigned bits)
+{
+  const uint64_t every = UINT64_C(0x0101010101010101);
+  uint64_t one_each = bits * every & UINT64_C(0x8040201008040201);
+
+  return (((one_each + 0x7f * every) >> 7) & every) * 0xff;
+}
+
+/* Moves the entries of one group that belong to it; returns the others. */
+CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
+                                           const struct scatter *scatter,
+                                           uintptr_t from, size_t at,
+                                           uint32_t counts[WAYS])
+{
+  const struct cmap__group *group = cmap__block_groups(from) + at;
+  size_t first = at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+  size_t mask = ((size_t)1 << scatter->log2) - 1;
+  /* Relaxed: both blocks are held. */
   uint64_t lo = cmap__load_relaxed(&group->lo);
   uint64_t hi = cmap__load_relaxed(&group->hi);
-  unsigned empty = cmap__group_empty(lo, hi);
+  unsigned full = cmap__group_full(lo, hi);
+  unsigned moved = 0;
+  uint64_t masks = 0;
 
-  if (mask == 0)
-    return 0;
-  for (; mask != 0 && empty != 0; mask &= mask - 1) {
-    unsigned i = (unsigned)__builtin_ctz(mask);
-    unsigned slot = cmap__plain_choose(slots, empty, batch->hashes[i]);
-    empty &= ~(1u << slot);
-    cmap__payload_store(slots + slot * CMAP__PLAIN_WORDS, batch->keys[i]);
-    cmap__payload_store(slots + slot * CMAP__PLAIN_WORDS + 1, batch->values[i]);
-    cmap__plain_set_tag(&lo, &hi, slot, cmap__hash_tag(batch->hashes[i]));
+  for (unsigned left = full; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    size_t word = first + index * CMAP__PLAIN_WORDS;
+    uint64_t key = cmap__load_relaxed(cmap__block_slots(from) + word);
+    uint64_t value = cmap__load_relaxed(cmap__block_slots(from) + word + 1);
+    uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
+    unsigned way = way_of(scatter, hash);
+    uint64_t home = ((size_t)cmap__hash_group(hash) & mask) == at;
+
+    /* A stray's place stays unused, as it gets no tag. */
+    cmap__payload_store(scatter->slots[way] + word, key);
+    cmap__payload_store(scatter->slots[way] + word + 1, value);
+    masks |= home << (16 * way + index);
   }
-  cmap__payload_store(&group->lo, lo);
-  /* A late reader may look here: like all else, by release [Q1]. */
-  cmap__store_release(&group->hi, hi);
-  return mask;
+  for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
+    struct cmap__group *to = scatter->groups[way] + at;
+    unsigned bits = (unsigned)masks & 0xffff;
+    uint64_t count = cmap__load_relaxed(&to->hi);
+
+    moved |= bits;
+    counts[way] += (unsigned)__builtin_popcount(bits);
+    cmap__payload_store(&to->lo, lo & spread(bits & 0xff));
+    /* A late reader may look here: like all else, by release [Q1]. */
+    cmap__store_release(&to->hi, count | (hi & spread(bits >> 8) & 0xffffff));
+  }
+  return full & ~moved;
 }
 
 /* Puts the entries of a mask one by one, wherever they belong. */
-static inline void put_strays(uintptr_t block, const struct batch *batch,
-                              unsigned mask)
+static void put_strays(const struct cmap__layout *layout,
+                       const struct scatter *scatter, uintptr_t from, size_t at,
+                       unsigned strays, uint32_t counts[WAYS])
 {
-  for (; mask != 0; mask &= mask - 1) {
-    unsigned i = (unsigned)__builtin_ctz(mask);
-    cmap__plain_fill(block, batch->hashes[i], batch->keys[i], batch->values[i]);
+  struct cmap__plain_group entries = cmap__plain_group(from, at);
+  uint64_t key, value;
+
+  entries.full = strays;
+  while (cmap__plain_next(&entries, &key, &value)) {
+    uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
+    unsigned way = way_of(scatter, hash);
+    cmap__plain_fill(scatter->to[scatter->halving != NULL ? way : 0], hash, key,
+                     value);
+    counts[way]++;
   }
 }
 
-/* Groups of a new block that a group's entries may go to; as many masks of
- * 16 bits are in a word. */
-#define WAYS 4
+/* Moves all; false if the old block has too many groups for this. */
+CMAP__ALWAYS_INLINE bool scatter_all(const struct cmap__layout *layout,
+                                     struct scatter *scatter, uintptr_t from,
+                                     uint32_t counts[WAYS])
+{
+  uint16_t strays[GROUPS_MAX]; /* of the groups that have any */
+  uint64_t has[GROUPS_MAX / 64] = {0};
+  size_t n = (size_t)1 << cmap__block_log2(from);
+
+  if (!scatter_begin(scatter, from))
+    return false;
+  for (size_t at = 0; at < n; at++) {
+    unsigned left = scatter_group(layout, scatter, from, at, counts);
+    strays[at] = (uint16_t)left;
+    has[at / 64] |= (uint64_t)(left != 0) << (at % 64);
+  }
+  for (size_t i = 0; i * 64 < n; i++)
+    for (; has[i] != 0; has[i] &= has[i] - 1) {
+      size_t at = i * 64 + (size_t)__builtin_ctzll(has[i]);
+      put_strays(layout, scatter, from, at, strays[at], counts);
+    }
+  return true;
+}
+
+void cmap__plain_merge(const struct cmap__layout *layout, uintptr_t from,
+                       uintptr_t to)
+{
+  size_t n = (size_t)1 << cmap__block_log2(from);
+  uint64_t key, value;
+
+  for (size_t at = 0; at < n; at++) {
+    struct cmap__plain_group entries = cmap__plain_group(from, at);
+    while (cmap__plain_next(&entries, &key, &value))
+      cmap__plain_fill(to, cmap__hash_u64(&layout->hash_key, key), key, value);
+  }
+}
 
 void cmap__plain_copy(const struct cmap__layout *layout, uintptr_t from,
                       uintptr_t to)
 {
-  unsigned log2 = cmap__block_log2(from);
-  size_t n = (size_t)1 << log2;
-  size_t to_mask = ((size_t)1 << cmap__block_log2(to)) - 1;
-  size_t ways = (to_mask >> log2) + 1;
+  unsigned more = cmap__block_log2(to) - cmap__block_log2(from);
+  struct scatter scatter = {.ways = 1u << more, .to = {to}};
+  uint32_t counts[WAYS] = {0};
 
-  for (size_t at = 0; at < n; at++) {
-    unsigned strays = 0;
-    uint64_t masks = 0;
-    struct batch batch;
-
-    batch_read(layout, from, at, &batch);
-    for (unsigned i = 0; i < batch.count; i++) {
-      size_t group = (size_t)cmap__hash_group(batch.hashes[i]);
-      size_t way = (group & to_mask) >> log2;
-      if (cmap__likely((group & (n - 1)) == at && way < WAYS))
-        masks |= UINT64_C(1) << (16 * way + i);
-      else
-        strays |= 1u << i;
-    }
-    for (size_t way = 0; way < ways && way < WAYS; way++)
-      strays |= put_into_group(to, (at + (way << log2)) & to_mask, &batch,
-                               (unsigned)(masks >> (16 * way)) & 0xffff);
-    put_strays(to, &batch, strays);
-  }
+  if (cmap__block_log2(to) < cmap__block_log2(from) || 1u << more > WAYS ||
+      !scatter_all(layout, &scatter, from, counts))
+    cmap__plain_merge(layout, from, to);
 }
 
 void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
                        const uintptr_t to[2],
                        const struct cmap__halving *halving, uint32_t counts[2])
 {
-  const size_t masks[2] = {((size_t)1 << cmap__block_log2(to[0])) - 1,
-                           ((size_t)1 << cmap__block_log2(to[1])) - 1};
+  struct scatter scatter = {
+      .halving = halving, .ways = 2, .to = {to[0], to[1]}};
   size_t n = (size_t)1 << cmap__block_log2(from);
+  uint32_t both[WAYS] = {0};
 
-  counts[0] = counts[1] = 0;
-  for (size_t at = 0; at < n; at++) {
-    unsigned upper = 0, home = 0;
-    struct batch batch;
-
-    batch_read(layout, from, at, &batch);
-    for (unsigned i = 0; i < batch.count; i++) {
-      uint64_t hash = batch.hashes[i];
-      unsigned half = cmap__half_of(halving, hash);
-      size_t differ = (size_t)cmap__hash_group(hash) ^ at;
-      upper |= half << i;
-      counts[1] += half;
-      home |= (unsigned)((differ & masks[half]) == 0) << i;
-    }
-    for (unsigned half = 0; half < 2; half++) {
-      unsigned all = (half == 0 ? ~upper : upper) & ((1u << batch.count) - 1);
-      unsigned left =
-          put_into_group(to[half], at & masks[half], &batch, all & home);
-      put_strays(to[half], &batch, left | (all & ~home));
-    }
-    counts[0] += batch.count;
+  if (cmap__block_log2(to[0]) != cmap__block_log2(from) ||
+      cmap__block_log2(to[1]) != cmap__block_log2(from) ||
+      !scatter_all(layout, &scatter, from, both)) {
+    for (size_t at = 0; at < n; at++)
+      put_strays(layout, &scatter, from, at, cmap__plain_group(from, at).full,
+                 both);
   }
-  counts[0] -= counts[1];
+  counts[0] = both[0];
+  counts[1] = both[1];
 }
 
 /* Groups by which a halving guesses how even it will be. */

@@ -9,9 +9,11 @@
 
 #include "table/plain.h"
 
-/* Copies all entries. */
+/* Copies all entries to an empty block, and to one that may have others. */
 void cmap__plain_copy(const struct cmap__layout *layout, uintptr_t from,
                       uintptr_t to);
+void cmap__plain_merge(const struct cmap__layout *layout, uintptr_t from,
+                       uintptr_t to);
 
 /* How a split into two tells the side of an entry. */
 struct cmap__halving {

@@ -7,12 +7,12 @@
 #include "base/check.h"
 #include "base/pages.h"
 
-/* Chunks of this size and more are mapped; smaller ones are allocated. */
-#define MAPPED_CHUNK_MIN ((size_t)64 * 1024)
+/* Chunks of this size and more are whole pages, if the memory is ours. */
+#define PAGES_CHUNK_MIN ((size_t)64 * 1024)
 /* A larger chunk would only make its page faults come in longer rows. */
-#define CHUNK_MAX        ((size_t)4 * 1024 * 1024)
+#define CHUNK_MAX       ((size_t)4 * 1024 * 1024)
 /* The first chunk of headers: an empty map stays small. */
-#define FIRST_HEADERS    8
+#define FIRST_HEADERS   8
 
 #define CHUNK_HEADER cmap__round_up(sizeof(struct cmap__pool_chunk), 64)
 
@@ -29,6 +29,11 @@ enum cmap_status cmap__pool_init(struct cmap__pool *pool,
   return CMAP_OK;
 }
 
+static size_t chunk_align(bool pages)
+{
+  return pages ? cmap__page_size() : CMAP__CACHE_LINE;
+}
+
 static void chunk_free(const struct cmap__layout *layout,
                        struct cmap__pool_chunk *chunk)
 {
@@ -37,7 +42,8 @@ static void chunk_free(const struct cmap__layout *layout,
   if (chunk->mapped)
     cmap__pages_unmap(chunk, size);
   else
-    cmap__free(&layout->options.allocator, chunk, size, CMAP__CACHE_LINE);
+    cmap__free(&layout->options.allocator, chunk, size,
+               chunk_align(chunk->pages));
 }
 
 static void region_free(const struct cmap__layout *layout,
@@ -58,38 +64,41 @@ void cmap__pool_destroy(struct cmap__pool *pool,
   pthread_mutex_destroy(&pool->mutex);
 }
 
-/* Is a chunk with that much room to be mapped? */
-static bool is_to_be_mapped(const struct cmap__pool *pool, size_t room)
-{
-  return pool->own_pages && room >= MAPPED_CHUNK_MIN;
-}
-
-/* What comes before the room of a chunk: in one that is mapped a page, so that
+/* What comes before the room of a chunk: in one of whole pages a page, so that
  * blocks of whole pages lie in whole pages. */
-static size_t chunk_header(bool mapped)
+static size_t chunk_header(bool pages)
 {
-  return mapped ? cmap__page_size() : CHUNK_HEADER;
+  return pages ? cmap__page_size() : CHUNK_HEADER;
 }
 
+/*
+ * Whole pages come from the default allocator too, not from the system: it has
+ * memory at hand that maps before this one used, where fresh pages cost a
+ * growing insert a third of its time. Huge pages are asked for in a mapping of
+ * our own, because the wish would outlive the chunk.
+ */
 static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
                                             const struct cmap__layout *layout,
                                             size_t room)
 {
-  bool mapped = is_to_be_mapped(pool, room);
-  size_t size = room + chunk_header(mapped);
+  bool pages = pool->own_pages && room >= PAGES_CHUNK_MIN;
+  bool mapped = pages && pool->huge_pages;
+  size_t size = room + chunk_header(pages);
   struct cmap__pool_chunk *chunk;
 
-  if (mapped) {
+  if (pages)
     size = cmap__round_up(size, cmap__page_size());
+  if (mapped) {
     chunk = cmap__pages_map(size);
-    if (chunk != NULL && pool->huge_pages)
+    if (chunk != NULL)
       cmap__pages_huge(chunk, size);
   } else {
-    chunk = cmap__alloc(&layout->options.allocator, size, CMAP__CACHE_LINE);
+    chunk = cmap__alloc(&layout->options.allocator, size, chunk_align(pages));
   }
   if (chunk == NULL)
     return NULL;
   chunk->size = size;
+  chunk->pages = pages;
   chunk->mapped = mapped;
   return chunk;
 }
@@ -117,8 +126,8 @@ static bool region_grow(struct cmap__pool *pool,
     return false;
   chunk->next = region->chunks;
   region->chunks = chunk;
-  region->at = (char *)chunk + chunk_header(chunk->mapped);
-  region->left = chunk->size - chunk_header(chunk->mapped);
+  region->at = (char *)chunk + chunk_header(chunk->pages);
+  region->left = chunk->size - chunk_header(chunk->pages);
   pool->bytes += chunk->size;
   return true;
 }

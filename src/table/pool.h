@@ -25,7 +25,8 @@
 struct cmap__pool_chunk {
   struct cmap__pool_chunk *next;
   size_t size; /* of the whole, this header included */
-  bool mapped;
+  bool pages;  /* whole pages, which can be given back */
+  bool mapped; /* from the system, not from the allocator */
 };
 
 struct cmap__pool_region {
@@ -36,7 +37,7 @@ struct cmap__pool_region {
 
 struct cmap__pool {
   pthread_mutex_t mutex;
-  bool own_pages;  /* const: large chunks are mapped by the pool itself */
+  bool own_pages;  /* const: large chunks are pages that can be given back */
   bool huge_pages; /* const */
   struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
   /* Under mutex: free as well, their pages given back. */

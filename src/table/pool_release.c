@@ -97,14 +97,15 @@ static struct cmap__shard *sort(struct cmap__shard *list)
   return result;
 }
 
-/* Is it in a chunk that the pool has mapped? The chunks that were there when
+/* Is it in a chunk of whole pages? The chunks that were there when
  * the block was cut do not change. */
-static bool is_mapped(const struct cmap__pool_chunk *chunks, uintptr_t address)
+static bool is_in_pages(const struct cmap__pool_chunk *chunks,
+                        uintptr_t address)
 {
   for (; chunks != NULL; chunks = chunks->next) {
     uintptr_t begin = (uintptr_t)chunks;
     if (begin <= address && address < begin + chunks->size)
-      return chunks->mapped;
+      return chunks->pages;
   }
   return false;
 }
@@ -169,16 +170,16 @@ void cmap__pool_release(struct cmap__pool *pool,
   while (list != NULL) {
     struct cmap__shard *first = list;
     uintptr_t begin = begin_of(first), end = begin;
-    bool mapped = is_mapped(chunks, begin);
+    bool pages = is_in_pages(chunks, begin);
     bool fresh = false;
     /* Those that adjoin each other; chunks never do, for their headers. */
     for (; list != NULL && begin_of(list) == end; list = list->next_free) {
       fresh |= list->high == 0;
       end += bytes_of(layout, list);
-      if (mapped)
+      if (pages)
         mark(list);
     }
-    if (mapped && fresh)
+    if (pages && fresh)
       give_back(begin, end);
     attach(pool, layout, first, list);
   }

@@ -73,8 +73,9 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
   cmap__pool_give(&table->pool, &table->layout, shard);
 }
 
+/* `alone`: nothing else comes to the block. */
 static void copy_all(const struct cmap__layout *layout, uintptr_t from,
-                     uintptr_t to)
+                     uintptr_t to, bool alone)
 {
   struct cmap__cursor cursor = cmap__cursor_begin(from);
   struct cmap__place place;
@@ -82,7 +83,7 @@ static void copy_all(const struct cmap__layout *layout, uintptr_t from,
   if (cmap__block_is_empty(from))
     return;
   if (layout->plain) {
-    cmap__plain_copy(layout, from, to);
+    (alone ? cmap__plain_copy : cmap__plain_merge)(layout, from, to);
     return;
   }
   while (cmap__cursor_next(layout, &cursor, &place))
@@ -110,7 +111,7 @@ static enum cmap_status replace_by_one(struct cmap__table *table,
   }
   for (size_t i = 0; i < count; i++) {
     entries += cmap__shard_count(old[i]);
-    copy_all(layout, old[i]->block, shard->block);
+    copy_all(layout, old[i]->block, shard->block, count == 1);
   }
   settle(layout, shard, old[0]->prefix, depth, entries);
   cmap__assert_valid(cmap__shard_broken(layout, shard) == NULL);

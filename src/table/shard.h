@@ -149,8 +149,7 @@ static inline void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
                                             size_t slot_words, uint64_t hash)
 {
   size_t bytes = cmap__hash_position(hash) * CMAP__GROUP_SLOTS * slot_words *
-                     sizeof(uint64_t) /
-                 32;
+                 sizeof(uint64_t) / 32;
   cmap__prefetch((const char *)(uintptr_t)slots + bytes);
 }
 

@@ -103,13 +103,13 @@ static bool read_home_by_schedule(const struct cmap__table *table,
 {
   const struct cmap__read_shape shape = shape_of(&table->layout);
   enum cmap__read_result result;
-  uintptr_t block;
+  const struct cmap__group *home;
   uint64_t hi;
 
   begin_reading();
-  result = cmap__read_home(table, &shape, probe, value, &block, &hi);
+  result = cmap__read_home(table, &shape, probe, value, &home, &hi);
   if (result == CMAP__READ_MISS)
-    result = cmap__read_home_miss(table, probe->hash, block, hi);
+    result = cmap__read_home_miss(table, probe->hash, home, hi);
   if (result == CMAP__READ_AGAIN)
     return read_rounds(table, probe, value);
   now.reading = false;

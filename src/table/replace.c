@@ -209,10 +209,23 @@ static struct cmap__halving halving_of(const struct split *split)
   return halving;
 }
 
-/* Sides with fewer entries need not start with a full-size block. */
-static size_t next_to_nothing(const struct cmap__layout *layout)
+/* log2 of the groups at which a shard is split. A map has a few small shards
+ * before it has large ones, so that threads meet less often. */
+static int split_size(const struct cmap__table *table)
 {
-  return cmap__full_at((size_t)CMAP__GROUP_SLOTS << layout->block_limit) / 8;
+  int limit = table->layout.block_limit;
+
+  /* Relaxed: about how many will do. */
+  if (limit > SMALL_BLOCK &&
+      cmap__load_relaxed(&table->directory.shards) < table->early_shards)
+    return SMALL_BLOCK;
+  return limit;
+}
+
+/* Sides with fewer entries need not start with a full-size block. */
+static size_t next_to_nothing(const struct split *split)
+{
+  return cmap__full_at(cmap__block_slot_count(split->old->block)) / 8;
 }
 
 static void count_sides(struct split *split)
@@ -225,8 +238,7 @@ static void count_sides(struct split *split)
   /* Full-size blocks hold whatever one did. So a guess will do if it gives
    * both sides such a block, and is right to. */
   if (is_plain_halving(split) &&
-      cmap__block_log2(split->old->block) == layout->block_limit &&
-      cmap__shard_count(split->old) / 2 >= next_to_nothing(layout) &&
+      cmap__shard_count(split->old) / 2 >= next_to_nothing(split) &&
       cmap__plain_halves_look_even(layout, split->old->block, &halving)) {
     split->counts[0] = split->counts[1] =
         (uint32_t)cmap__shard_count(split->old) / 2;
@@ -242,13 +254,18 @@ static enum cmap_status take_sides(struct split *split)
 {
   struct cmap__table *table = split->table;
   const struct cmap__layout *layout = &table->layout;
-  int g = layout->block_limit;
+  int g = cmap__block_is_empty(split->old->block)
+              ? CMAP__NO_BLOCK
+              : (int)cmap__block_log2(split->old->block);
   enum cmap_status status = CMAP_OK;
   size_t taken;
 
+  if (g > layout->block_limit)
+    g = layout->block_limit;
+
   for (taken = 0; taken < split->n; taken++) {
     int fit = cmap__block_log2_for(split->counts[taken]);
-    if (fit < g && split->counts[taken] >= next_to_nothing(layout))
+    if (fit < g && split->counts[taken] >= next_to_nothing(split))
       fit = g;
     split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
     if (split->shards[taken] == NULL) {
@@ -390,7 +407,7 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
 
   if (cmap__block_is_empty(block))
     return cmap__shard_resize(table, shard, 0);
-  if (g >= layout->block_limit) {
+  if (g >= split_size(table)) {
     depth = parting_depth(layout, *shard, hash);
     if (depth != 0 && cmap__directory_may_reach(&table->directory, depth))
       return cmap__shard_split(table, shard, hash, depth);

@@ -15,6 +15,8 @@
 #define CONTENTION_WAITS  4
 /* Shards per processor beyond which more would not meet less. */
 #define CONTENTION_SHARDS 32
+/* Shards for each processor that a map has before it has large ones. */
+#define EARLY_SHARDS      4
 
 /* Asked for once: it takes glibc some 6 us to read it from /sys. */
 static size_t processors(void)
@@ -38,6 +40,7 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 
   if (status != CMAP_OK)
     return status;
+  table->early_shards = EARLY_SHARDS * processors();
   table->contention_shards = CONTENTION_SHARDS * processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   memset(&table->counts, 0, sizeof table->counts);

@@ -20,6 +20,7 @@ struct cmap__table {
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
   struct cmap__pool pool;
+  size_t early_shards; /* const: with fewer, shards split when still small */
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
   struct cmap__table_counts counts;

@@ -1,7 +1,7 @@
 /*
- * Whole pages mapped from the system, for pools that are large and give memory
- * back while readers may still look at it: a page that is given back stays
- * mapped and reads as zero.
+ * Whole pages, for pools that are large and give memory back while readers may
+ * still look at it: a page that is given back stays mapped and reads as zero.
+ * And mappings of our own, for huge pages.
  *
  * Thread safety: all functions may be called by any number of threads at once,
  * for memory that does not overlap.

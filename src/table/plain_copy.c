@@ -160,12 +160,11 @@ void cmap__plain_merge(const struct cmap__layout *layout, uintptr_t from,
 void cmap__plain_copy(const struct cmap__layout *layout, uintptr_t from,
                       uintptr_t to)
 {
-  unsigned more = cmap__block_log2(to) - cmap__block_log2(from);
-  struct scatter scatter = {.ways = 1u << more, .to = {to}};
+  size_t ways = ((size_t)1 << cmap__block_log2(to)) >> cmap__block_log2(from);
+  struct scatter scatter = {.ways = (unsigned)ways, .to = {to}};
   uint32_t counts[WAYS] = {0};
 
-  if (cmap__block_log2(to) < cmap__block_log2(from) || 1u << more > WAYS ||
-      !scatter_all(layout, &scatter, from, counts))
+  if (ways < 1 || ways > WAYS || !scatter_all(layout, &scatter, from, counts))
     cmap__plain_merge(layout, from, to);
 }
 

@@ -7,9 +7,11 @@
  * block's size. What is cut last and what is free is the only overhead; of
  * blocks that are free the pages can be given back to the system.
  *
- * Chunks come from the map's allocator; large ones, if the user gave no
- * allocator, from the system. A chunk's size follows the pool's, so that the
- * part not yet used stays below 1/16 of the whole.
+ * Chunks come from the map's allocator. If that is the default one, large
+ * chunks are whole pages, of which those of free blocks can be given back to
+ * the system: malloc's memory is private to the process, and what lies in our
+ * pages is ours. A chunk's size follows the pool's, so that the part not yet
+ * used stays below 1/16 of the whole.
  */
 #ifndef CMAP__TABLE_POOL_H
 #define CMAP__TABLE_POOL_H

@@ -235,9 +235,10 @@ static void count_sides(struct split *split)
   struct cmap__halving halving = halving_of(split);
   struct cmap__place place;
 
-  /* Full-size blocks hold whatever one did. So a guess will do if it gives
-   * both sides such a block, and is right to. */
+  /* A block of the old one's size holds whatever that did. So a guess will do
+   * if it gives both sides such a block, and is right to. */
   if (is_plain_halving(split) &&
+      cmap__block_log2(split->old->block) <= layout->block_limit &&
       cmap__shard_count(split->old) / 2 >= next_to_nothing(split) &&
       cmap__plain_halves_look_even(layout, split->old->block, &halving)) {
     split->counts[0] = split->counts[1] =

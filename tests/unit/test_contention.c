@@ -1,5 +1,6 @@
 /*
- * Splitting a shard that is often waited for, before it is full.
+ * Splitting a shard that is often waited for, before it is full; and splits of
+ * small maps, before anybody waits.
  *
  * The main thread holds the shard until the other one is seen to wait for it.
  */
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "map/map.h"
 #include "table/replace.h"
 #include "threads.h"
 
@@ -114,9 +116,26 @@ static void the_number_of_shards_is_bounded(void **state)
   cmap__table_destroy(&contest.table);
 }
 
+/* A thousand keys would fit into two shards. */
+static void small_maps_have_several_shards(void **state)
+{
+  struct cmap_options options;
+  struct cmap *map;
+
+  (void)state;
+  cmap_options_init(&options, CMAP_U64, 8);
+  assert_int_equal(cmap_create(&options, &map), CMAP_OK);
+  for (uint64_t i = 0; i < 1000; i++)
+    assert_int_equal(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL),
+                     CMAP_OK);
+  assert_true(cmap_shard_count(map) >= 4); /* for each processor, up to 8 */
+  cmap_destroy(map);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(small_maps_have_several_shards),
       cmocka_unit_test(one_hot_half_is_not_split),
       cmocka_unit_test(two_hot_halves_are_parted),
       cmocka_unit_test(the_number_of_shards_is_bounded),

@@ -47,6 +47,11 @@ static bool agrees(const struct bytes *bytes, uint8_t tag)
   uint64_t hi = word_of(bytes->at + HI_BYTES);
   unsigned expected = reference(bytes, tag);
 
+  /* By a hash: its low byte is the tag, but 0 is 1. */
+  if (tag != 0 && cmap__group_match_hash(lo, hi, lo << 8 | tag) != expected)
+    return false;
+  if (tag == 1 && cmap__group_match_hash(lo, hi, hi << 8) != expected)
+    return false;
   return cmap__group_match(lo, hi, tag) == expected &&
          cmap__group_match_swar(lo, hi, tag) == expected;
 }

@@ -20,21 +20,26 @@ static size_t slots(int g)
   return (size_t)CMAP__GROUP_SLOTS << g;
 }
 
-/* A table of one shard with a block of 2^g groups. */
-static void begin(struct fixture *f, int g, uint64_t keys)
+/* A table of one shard, of that upper size, with a block of 2^g groups. */
+static void begin_empty(struct fixture *f, size_t upper, int g)
 {
   struct cmap_options options;
   struct cmap__shard *shard;
 
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f->alloc};
-  options = tables_options(&f->setting, (size_t)1 << GROUPS_LOG2);
+  options = tables_options(&f->setting, upper);
   options.key_hash = NULL; /* plain */
   assert_ok(cmap__table_init(&f->table, &options));
   assert_true(f->table.layout.plain);
   shard = tables_lock(&f->table, 0);
   assert_ok(cmap__shard_resize(&f->table, &shard, g));
   tables_unlock(shard);
+}
+
+static void begin(struct fixture *f, int g, uint64_t keys)
+{
+  begin_empty(f, (size_t)1 << GROUPS_LOG2, g);
   for (f->keys = 0; f->keys < keys; f->keys++)
     assert_ok(tables_put(&f->table, f->keys, ~f->keys));
 }
@@ -105,11 +110,41 @@ static void blocks_of_all_sizes_are_halved(void **state)
   }
 }
 
+/* A block above the upper size, three quarters of its entries on one side: that
+ * side does not fit into a block of the upper size, to which a guess that the
+ * halves are about even would have led. */
+static void uneven_halves_find_room(void **state)
+{
+  const size_t wanted[2] = {12, 3};
+  size_t sides[2] = {0, 0};
+  struct cmap__shard *shard;
+  struct fixture f;
+
+  (void)state;
+  begin_empty(&f, 1, 1);
+  for (uint64_t i = 0; sides[0] + sides[1] < wanted[0] + wanted[1]; i++) {
+    size_t side = (size_t)(tables_hash(&f.table, i) >> 63);
+    if (sides[side] == wanted[side])
+      continue;
+    assert_ok(tables_put(&f.table, i, i));
+    sides[side]++;
+  }
+  shard = tables_lock(&f.table, 0);
+  assert_int_equal(cmap__block_log2(shard->block), 1);
+  assert_ok(cmap__shard_split(&f.table, &shard, 0, 1));
+  assert_int_equal(cmap__shard_count(shard), wanted[0]);
+  tables_unlock(shard);
+  assert_true(table_is_valid(&f.table));
+  assert_int_equal(table_count(&f.table), wanted[0] + wanted[1]);
+  end(&f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_are_copied_to_blocks_of_all_sizes),
       cmocka_unit_test(blocks_of_all_sizes_are_halved),
+      cmocka_unit_test(uneven_halves_find_room),
   };
 
   return cmocka_run_group_tests_name("plain_copy", tests, NULL, NULL);

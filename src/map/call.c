@@ -47,7 +47,9 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode)
 {
-  switch (map->table.layout.kind) {
+  switch (map->table.layout.search) {
+  case CMAP__SHORT_STRING:
+    return cmap__call_lock_as(map, call, mode, CMAP__SHORT_STRING);
   case CMAP_U32:
   case CMAP_U64:
     return cmap__call_lock_as(map, call, mode, CMAP_U64);
@@ -96,11 +98,12 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
                                                  uint64_t *words)
 {
   const struct cmap__layout *layout = &map->table.layout;
+  const bool is_short = kind == CMAP__SHORT_STRING;
   const struct cmap__read_shape shape = {
       .kind = kind,
-      .slot_words = layout->slot_words,
-      .value_word = layout->value_word,
-      .value_words = layout->value_words,
+      .slot_words = is_short ? CMAP__SHORT_SLOT_WORDS : layout->slot_words,
+      .value_word = is_short ? CMAP__SHORT_VALUE : layout->value_word,
+      .value_words = is_short ? 1 : layout->value_words,
   };
 
   for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
@@ -125,7 +128,9 @@ enum cmap_status cmap__call_read(struct cmap *map,
 
   if (!layout->lock_free || call->probe.boxed)
     return CMAP_BUSY;
-  switch (layout->kind) {
+  switch (layout->search) {
+  case CMAP__SHORT_STRING:
+    return read_rounds(map, CMAP__SHORT_STRING, call, words);
   case CMAP_U32:
   case CMAP_U64:
     return read_rounds(map, CMAP_U64, call, words);

@@ -13,6 +13,12 @@ static bool is_plain_u64(const struct cmap__layout *layout)
          !layout->owns_values && layout->slot_words == 2;
 }
 
+static bool has_short_strings(const struct cmap__layout *layout)
+{
+  return layout->search == CMAP__SHORT_STRING &&
+         layout->options.value_size == 8 && !layout->owns_values;
+}
+
 enum cmap_status cmap_create(const struct cmap_options *options,
                              struct cmap **map)
 {
@@ -40,6 +46,7 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
   fresh->plain_u64 = is_plain_u64(&fresh->table.layout);
+  fresh->short_strings = has_short_strings(&fresh->table.layout);
   cmap__store_relaxed(&fresh->plain_locks, fresh->plain_u64);
   if (given.capacity > 0)
     status = cmap_reserve(fresh, given.capacity, NULL);

@@ -11,6 +11,7 @@
 #include "cmap.h"
 #include "table/plain_far.h"
 #include "table/read.h"
+#include "table/short.h"
 #include "table/shrink.h"
 #include "table/value.h"
 
@@ -18,6 +19,7 @@ struct cmap {
   struct cmap__table table;
   bool copies_values; /* const: values may be copied out */
   bool plain_u64;     /* const: u64 keys with our hash, 8-byte plain values */
+  bool short_strings; /* const: CMAP__SHORT_STRING, plain values of 8 bytes */
   /* Atomic: plain_u64 and not frozen, for paths that lock; written by who
      freezes or thaws. A late look costs time, no more. */
   _Atomic bool plain_locks;
@@ -84,6 +86,15 @@ CMAP__ALWAYS_INLINE enum cmap_status cmap__call_lock_as(struct cmap *map,
   return CMAP_OK;
 }
 
+/* Is it a call for the fast paths of maps with short strings? */
+CMAP__ALWAYS_INLINE bool cmap__is_short_string(const struct cmap *map,
+                                               struct cmap_key key,
+                                               const struct cmap_how *how)
+{
+  return map != NULL && how == NULL && map->short_strings && key.data != NULL &&
+         key.size <= CMAP__SHORT_SIZE;
+}
+
 /* What the fast paths of maps with `plain_u64` work on. */
 struct cmap__plain {
   uint64_t key, hash;
@@ -132,7 +143,7 @@ cmap__plain_lock(struct cmap *map, struct cmap_key key,
     return CMAP__PLAIN_NOTHING;
   memcpy(&plain->key, key.data, sizeof(uint64_t));
   plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
-  cmap__plain_prefetch(&map->table.directory, plain->hash);
+  cmap__table_prefetch(&map->table, CMAP__PLAIN_WORDS, plain->hash);
   return cmap__plain_lock_hashed(map, mode, plain);
 }
 

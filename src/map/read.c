@@ -117,6 +117,34 @@ enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
   return get_plain(map, key, &probe, value);
 }
 
+/* Maps with `short_strings`, keys of a short string's size. */
+static CMAP__NOINLINE enum cmap_status
+get_short(struct cmap *map, struct cmap_key key, void *value)
+{
+  static const struct cmap__read_shape shape = {
+      CMAP__SHORT_STRING, CMAP__SHORT_SLOT_WORDS, CMAP__SHORT_VALUE, 1};
+  const struct cmap__group *home;
+  struct cmap__probe probe;
+  uint64_t word, hi;
+
+  if (cmap__unlikely(!cmap__short_probe(&map->table.layout, key, &probe)))
+    return CMAP_EINVAL;
+  switch (cmap__read_home(&map->table, &shape, &probe, &word, &home, &hi)) {
+  case CMAP__READ_HIT:
+    if (value != NULL)
+      memcpy(value, &word, sizeof word);
+    return CMAP_OK;
+  case CMAP__READ_MISS:
+    if (cmap__read_home_miss(&map->table, probe.hash, home, hi) ==
+        CMAP__READ_MISS)
+      return CMAP_NOT_FOUND;
+    break;
+  default:
+    break;
+  }
+  return get_any(map, key, value, NULL);
+}
+
 enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
                           const struct cmap_how *how)
 {
@@ -124,7 +152,8 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
 
   if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
                      key.size != sizeof(uint64_t) || key.data == NULL))
-    return get_any(map, key, value, how);
+    return cmap__is_short_string(map, key, how) ? get_short(map, key, value)
+                                                : get_any(map, key, value, how);
   plain_probe(map, key.data, &probe);
   return get_plain(map, key.data, &probe, value);
 }

@@ -65,7 +65,10 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
 
   if (!map->table.layout.lock_free || probe->boxed)
     return CMAP_BUSY;
-  switch (map->table.layout.kind) {
+  switch (map->table.layout.search) {
+  case CMAP__SHORT_STRING:
+    status = find_as(map, CMAP__SHORT_STRING, probe, header);
+    break;
   case CMAP_U32:
   case CMAP_U64:
     status = find_as(map, CMAP_U64, probe, header);

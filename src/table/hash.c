@@ -13,6 +13,7 @@
 
 #include "base/compiler.h"
 #include "table/hash.h"
+#include "table/words.h"
 
 bool cmap__hash_key_random(struct cmap__hash_key *key)
 {
@@ -109,10 +110,8 @@ static inline uint64_t sip_tail(const unsigned char *end, size_t size)
   return 0;
 }
 
-uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
-                              const void *data, size_t size)
+static inline struct sip_state sip_begin(const struct cmap__hash_key *key)
 {
-  const unsigned char *p = data;
   /* The constants are the paper's: "somepseudorandomlygeneratedbytes". */
   struct sip_state s = {
       .v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
@@ -120,6 +119,24 @@ uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
       .v2 = key->k0 ^ UINT64_C(0x6c7967656e657261),
       .v3 = key->k1 ^ UINT64_C(0x7465646279746573),
   };
+
+  return s;
+}
+
+static inline uint64_t sip_end(struct sip_state *s)
+{
+  s->v2 ^= 0xff;
+  sip_round(s);
+  sip_round(s);
+  sip_round(s);
+  return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
+                              const void *data, size_t size)
+{
+  const unsigned char *p = data;
+  struct sip_state s = sip_begin(key);
   uint64_t last = (uint64_t)size << 56;
 
   if (size > 0) {
@@ -130,12 +147,19 @@ uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
       sip_word(&s, load64(p));
   }
   sip_word(&s, last);
+  return sip_end(&s);
+}
 
-  s.v2 ^= 0xff;
-  sip_round(&s);
-  sip_round(&s);
-  sip_round(&s);
-  return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+uint64_t cmap__hash_siphash13_words(const struct cmap__hash_key *key,
+                                    const uint64_t *words, size_t size)
+{
+  struct sip_state s = sip_begin(key);
+  size_t whole = size / 8;
+
+  for (size_t i = 0; i < whole; i++)
+    sip_word(&s, le64toh(words[i]));
+  sip_word(&s, (uint64_t)size << 56 | le64toh(words[whole]));
+  return sip_end(&s);
 }
 
 /* -------------------------------------------------------------------------
@@ -163,62 +187,32 @@ uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
 #define STEP_A UINT64_C(0x6a09e667f3bcc909)
 #define STEP_B UINT64_C(0x3c6ef372fe94f82b)
 
-struct word_pair {
-  uint64_t first;
-  uint64_t second;
-};
-
-/*
- * All of a string of up to 16 bytes as two words, so that different strings
- * of one size give different pairs.
- */
-static inline struct word_pair read_short(const unsigned char *p, size_t size)
-{
-  struct word_pair pair = {0, 0};
-
-  if (size >= 8) {
-    pair.first = load64(p);
-    pair.second = load64(p + size - 8);
-  } else if (size >= 4) {
-    pair.first = load32(p);
-    pair.second = load32(p + size - 4);
-  } else if (size > 0) {
-    pair.first = (uint64_t)p[0] << 16 | (uint64_t)p[size / 2] << 8 |
-                 (uint64_t)p[size - 1];
-  }
-  return pair;
-}
-
 uint64_t cmap__hash_fast(const struct cmap__hash_key *key, const void *data,
                          size_t size)
 {
   const unsigned char *p = data;
+  const uint64_t step_a = key->k1 ^ STEP_A;
+  const uint64_t step_b = key->k0 ^ STEP_B;
   uint64_t mask_a = key->k0 ^ CMAP__HASH_MULTIPLIER_A;
   uint64_t mask_b = key->k1 ^ CMAP__HASH_MULTIPLIER_B;
-  struct word_pair pair;
+  const unsigned char *end;
 
-  if (cmap__likely(size <= 16)) {
-    pair = read_short(p, size);
-  } else {
-    const uint64_t step_a = key->k1 ^ STEP_A;
-    const uint64_t step_b = key->k0 ^ STEP_B;
-    const unsigned char *end = p + size;
+  if (size <= 16) {
+    uint64_t words[CMAP__SHORT_WORDS] = {0};
 
-    for (; end - p > 32; p += 32) {
-      mask_a = cmap__hash_fold(load64(p) ^ mask_a, load64(p + 8) ^ step_a);
-      mask_b =
-          cmap__hash_fold(load64(p + 16) ^ mask_b, load64(p + 24) ^ step_b);
-    }
-    if (end - p > 16)
-      mask_a = cmap__hash_fold(load64(p) ^ mask_a, load64(p + 8) ^ step_a);
-    pair.first = load64(end - 16);
-    pair.second = load64(end - 8);
+    if (size > 0)
+      (void)cmap__short_words(words, data, size);
+    return cmap__hash_fast_words(key, le64toh(words[0]), le64toh(words[1]),
+                                 size);
   }
-
-  struct cmap__hash_product product =
-      cmap__hash_multiply(pair.first ^ mask_a, pair.second ^ mask_b);
-
-  /* The size tells apart short strings that read_short reads alike. */
-  return cmap__hash_fold(product.low ^ key->k1 ^ (uint64_t)size,
-                         product.high ^ CMAP__HASH_MULTIPLIER_A);
+  end = p + size;
+  for (; end - p > 32; p += 32) {
+    mask_a = cmap__hash_fold(load64(p) ^ mask_a, load64(p + 8) ^ step_a);
+    mask_b = cmap__hash_fold(load64(p + 16) ^ mask_b, load64(p + 24) ^ step_b);
+  }
+  if (end - p > 16)
+    mask_a = cmap__hash_fold(load64(p) ^ mask_a, load64(p + 8) ^ step_a);
+  return cmap__hash_fast_end(load64(end - 16) ^ mask_a,
+                             load64(end - 8) ^ mask_b,
+                             key->k1 ^ (uint64_t)size);
 }

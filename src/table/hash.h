@@ -74,6 +74,10 @@ uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
 uint64_t cmap__hash_fast(const struct cmap__hash_key *key, const void *data,
                          size_t size);
 
+/* The same of a short string, by its words (table/words.h). */
+uint64_t cmap__hash_siphash13_words(const struct cmap__hash_key *key,
+                                    const uint64_t *words, size_t size);
+
 /* The product by four multiplications of 32-bit halves. */
 static inline struct cmap__hash_product cmap__hash_multiply_halves(uint64_t a,
                                                                    uint64_t b)
@@ -152,6 +156,27 @@ static inline uint64_t cmap__hash_u64(const struct cmap__hash_key *key,
 
   return cmap__hash_fold(product.low ^ key->k1,
                          product.high ^ CMAP__HASH_MULTIPLIER_B);
+}
+
+/* The end of the fast hash: two masked words, and what sizes and key add. */
+static inline uint64_t cmap__hash_fast_end(uint64_t a, uint64_t b,
+                                           uint64_t rest)
+{
+  struct cmap__hash_product product = cmap__hash_multiply(a, b);
+
+  return cmap__hash_fold(product.low ^ rest,
+                         product.high ^ CMAP__HASH_MULTIPLIER_A);
+}
+
+/* The fast hash of up to 16 bytes, by their words (table/words.h). */
+static inline uint64_t cmap__hash_fast_words(const struct cmap__hash_key *key,
+                                             uint64_t first, uint64_t second,
+                                             size_t size)
+{
+  /* The size tells apart strings that end in bytes of 0. */
+  return cmap__hash_fast_end(first ^ key->k0 ^ CMAP__HASH_MULTIPLIER_A,
+                             second ^ key->k1 ^ CMAP__HASH_MULTIPLIER_B,
+                             key->k1 ^ (uint64_t)size);
 }
 
 /*

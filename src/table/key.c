@@ -4,6 +4,7 @@
 #include "table/key.h"
 
 #include "base/alloc.h"
+#include "table/short.h"
 
 static uint64_t hash_bytes(const struct cmap__layout *layout, const void *data,
                            size_t size)
@@ -70,6 +71,9 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
 
   if (cmap__unlikely(key.data == NULL))
     return CMAP_EINVAL;
+  if (layout->search == CMAP__SHORT_STRING && key.size <= CMAP__SHORT_SIZE &&
+      hashed == NULL)
+    return cmap__short_probe(layout, key, probe) ? CMAP_OK : CMAP_EINVAL;
   probe->key = key;
   probe->boxed = false;
   if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {

@@ -49,65 +49,6 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
 uint64_t cmap__probe_hash(const struct cmap__layout *layout,
                           const struct cmap__probe *probe);
 
-/* `n` bytes, 1 to 7, as the first ones of a word in memory; the others 0. */
-static inline uint64_t cmap__load_part(const unsigned char *p, size_t n)
-{
-  uint64_t word = 0;
-  uint32_t first, last;
-
-  if (!CMAP__LITTLE_ENDIAN) {
-    memcpy(&word, p, n);
-    return word;
-  }
-  if (n >= 4) {
-    memcpy(&first, p, 4);
-    memcpy(&last, p + n - 4, 4);
-    return first | (uint64_t)last << (8 * (n - 4));
-  }
-  return p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) |
-         (uint64_t)p[n - 1] << (8 * (n - 1));
-}
-
-/* A word with `byte` as its last one in memory, and 0 else; and that byte. */
-static inline uint64_t cmap__last_byte_word(unsigned byte)
-{
-  return CMAP__LITTLE_ENDIAN ? (uint64_t)byte << 56 : byte;
-}
-
-static inline unsigned cmap__last_byte(uint64_t word)
-{
-  return (unsigned)(CMAP__LITTLE_ENDIAN ? word >> 56 : word & 0xff);
-}
-
-/*
- * The words of a string that lies inline, its unused length in the last byte.
- * Made in registers: a byte stored into a word that is loaded soon after would
- * make the processor wait. Returns whether a byte of the string is 0.
- */
-static inline bool cmap__inline_words(uint64_t *words, unsigned n,
-                                      const void *data, size_t size)
-{
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  const unsigned char *p = data;
-  unsigned unused = (unsigned)(8 * n - 1 - size);
-  unsigned zero = 0;
-  unsigned i = 0;
-
-  for (; size >= 8; size -= 8, p += 8) {
-    memcpy(&words[i], p, 8);
-    zero |= cmap__zero_bytes(words[i++]);
-  }
-  if (size > 0) {
-    uint64_t behind = CMAP__LITTLE_ENDIAN ? ones << 8 * size : ones >> 8 * size;
-    words[i] = cmap__load_part(p, size);
-    zero |= cmap__zero_bytes(words[i++] | behind);
-  }
-  for (; i < n; i++)
-    words[i] = 0;
-  words[n - 1] |= cmap__last_byte_word(unused);
-  return zero != 0;
-}
-
 /* Word i of a key of `size` bytes, filled with zero. */
 static inline uint64_t cmap__key_word_at(const void *data, size_t size,
                                          unsigned i)
@@ -150,6 +91,15 @@ CMAP__ALWAYS_INLINE bool cmap__key_equal(const struct cmap__layout *layout,
         return false;
     }
     return true;
+  case CMAP__SHORT_STRING:
+    if (cmap__payload_load(slot) != probe->hash)
+      return false;
+    if (cmap__unlikely(probe->boxed))
+      return locked && cmap__key_equal_slow(layout, slot, probe);
+    /* All at once: one branch, not one for each word. */
+    return ((cmap__payload_load(slot + 1) ^ probe->words[0]) |
+            (cmap__payload_load(slot + 2) ^ probe->words[1]) |
+            (cmap__payload_load(slot + 3) ^ probe->words[2])) == 0;
   case CMAP_STRING:
   case CMAP_BYTES:
     if (cmap__payload_load(slot) != probe->hash)

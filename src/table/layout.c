@@ -175,6 +175,13 @@ static void lay_out_value(struct cmap__layout *layout)
   layout->block_limit = (uint8_t)g;
 }
 
+static bool has_short_strings(const struct cmap__layout *layout)
+{
+  return is_string_like(layout->kind) && layout->options.key_hash == NULL &&
+         layout->key_words == CMAP__SHORT_WORDS && layout->value_words == 1 &&
+         layout->slot_words == CMAP__SHORT_SLOT_WORDS && layout->lock_free;
+}
+
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,
                                    const struct cmap_options *options)
 {
@@ -200,5 +207,7 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
       o->key_kind == CMAP_U64 && o->key_hash == NULL && layout->slot_words == 2;
   layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
                       o->value_clone == NULL;
+  layout->search =
+      has_short_strings(layout) ? CMAP__SHORT_STRING : layout->kind;
   return CMAP_OK;
 }

@@ -25,8 +25,8 @@
 
 #include "cmap.h"
 #include "base/compiler.h"
-#include "table/group.h"
 #include "table/hash.h"
+#include "table/words.h"
 
 #define CMAP__KEY_BOXED 0xff
 
@@ -48,8 +48,16 @@
   (1 + CMAP__KEY_WORDS_MAX + CMAP__VALUE_WORDS_MAX +                           \
    2 * CMAP__VALUE_ALIGN_MAX / 8)
 
+/*
+ * Beside the kinds of enum cmap_key_kind, in `search`: STRING or BYTES with our
+ * hash and the default inline size, and one word of value.
+ */
+#define CMAP__SHORT_STRING     100
+#define CMAP__SHORT_SLOT_WORDS (1 + CMAP__SHORT_WORDS + 1)
+
 struct cmap__layout {
   uint8_t kind;        /* enum cmap_key_kind */
+  uint8_t search;      /* kind, or CMAP__SHORT_STRING: which body of code */
   bool stores_hash;    /* word 0 is the hash */
   bool plain;          /* table/plain.h has code for its slots */
   bool lock_free;      /* reads of keys that lie inline take no lock */

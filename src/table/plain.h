@@ -18,23 +18,6 @@
 #define CMAP__PLAIN_LINE                                                       \
   (CMAP__CACHE_LINE / (CMAP__PLAIN_WORDS * (unsigned)sizeof(uint64_t)))
 
-/* Asks for the lines that a search will need, in a large table. */
-CMAP__ALWAYS_INLINE void
-cmap__plain_prefetch(const struct cmap__directory *directory, uint64_t hash)
-{
-  uintptr_t word = cmap__directory_word(directory);
-
-  if (cmap__directory_is_large(word)) {
-    uintptr_t block =
-        cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
-    size_t at = cmap__block_home(block, hash);
-    cmap__prefetch(cmap__block_home_group(block, hash));
-    cmap__prefetch_preferred(cmap__block_slots(block) +
-                                 at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
-                             CMAP__PLAIN_WORDS, hash);
-  }
-}
-
 /* What the home group of a key has, in a shard that is held. */
 struct cmap__plain_look {
   struct cmap__group *group;

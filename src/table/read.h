@@ -222,8 +222,10 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
            const struct cmap__probe *probe)
 {
   const struct cmap__layout *layout = &table->layout;
-  unsigned slot_words =
-      kind == CMAP_U64 && layout->slot_words == 2 ? 2 : layout->slot_words;
+  unsigned slot_words = kind == CMAP__SHORT_STRING ? CMAP__SHORT_SLOT_WORDS
+                        : kind == CMAP_U64 && layout->slot_words == 2
+                            ? 2
+                            : layout->slot_words;
   const struct cmap__read_shape shape = {.kind = kind,
                                          .slot_words = slot_words};
   struct cmap__read read = cmap__read_begin(table, &shape, probe);

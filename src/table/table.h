@@ -97,6 +97,24 @@ static inline void cmap__locked_hold_begin(const struct cmap__table *table,
   cmap__hold_begin(hold);
 }
 
+/* Asks for the lines that a search will need, in a large table. */
+CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
+                                              unsigned slot_words,
+                                              uint64_t hash)
+{
+  uintptr_t word = cmap__directory_word(&table->directory);
+
+  if (cmap__directory_is_large(word)) {
+    uintptr_t block =
+        cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
+    size_t at = cmap__block_home(block, hash);
+    cmap__prefetch(cmap__block_home_group(block, hash));
+    cmap__prefetch_preferred(cmap__block_slots(block) +
+                                 at * CMAP__GROUP_SLOTS * slot_words,
+                             slot_words, hash);
+  }
+}
+
 /* One attempt at what is nearly always the case: free, and still the home. */
 CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
                                                   uint64_t hash,

@@ -95,9 +95,10 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
   return replace_end(map, &call, yes, &fresh, &before, old);
 }
 
-enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
-                            cmap_value_fn *alter, void *ctx,
-                            const struct cmap_how *how)
+/* Any map, any `how`. */
+static CMAP__NOINLINE enum cmap_status
+alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
+          void *ctx, const struct cmap_how *how)
 {
   struct cmap__call call;
   struct cmap__hold hold;
@@ -118,6 +119,37 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
     cmap__call_close_for_user(&call, &hold);
   }
   cmap__call_unlock(&call);
+  return status;
+}
+
+enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
+                            cmap_value_fn *alter, void *ctx,
+                            const struct cmap_how *how)
+{
+  struct cmap__plain plain;
+  struct cmap__hold hold;
+  enum cmap__plain_state state =
+      cmap__likely(alter != NULL)
+          ? cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)
+          : CMAP__PLAIN_NOTHING;
+  enum cmap_status status = CMAP_NOT_FOUND;
+  uint64_t *slot;
+
+  if (cmap__unlikely(state != CMAP__PLAIN_LOOKED)) {
+    if (state == CMAP__PLAIN_LOCKED)
+      cmap__table_unlock(&plain.locked);
+    return alter_any(map, key, alter, ctx, how);
+  }
+  if (plain.look.found) {
+    slot = cmap__payload_plain(plain.look.slot);
+    (void)cmap__seq_open_for_user(&plain.look.group->hi);
+    cmap__locked_hold_begin(&map->table, &plain.locked, &hold);
+    status = alter(cmap_key_u64(slot), slot + 1, ctx);
+    cmap__hold_end(&hold);
+    cmap__seq_close(&plain.look.group->hi,
+                    cmap__load_relaxed(&plain.look.group->hi)); /* lock held */
+  }
+  cmap__table_unlock(&plain.locked);
   return status;
 }
 

@@ -153,15 +153,19 @@ static void reader_gives_up(struct cmap__shardlock *lock)
  * How hot the lock is that this thread last had to wait for: grows while it has
  * to wait for the same one again and again. Who waits longer before it looks
  * lets the other thread do many operations in a row, with the cache lines at
- * hand; where locks are met by chance a short wait is best. One counter, two
- * threads: 50 Mops/s against 16.
+ * hand; where locks are met by chance a short wait is best.
  */
 static _Thread_local struct {
   const struct cmap__shardlock *lock;
   unsigned degree;
 } hot __attribute__((tls_model("initial-exec")));
 
-#define HOTTEST 5
+/* The top; and from where on a lock is hot. */
+#define HOTTEST 6
+#define HOT     3
+
+/* For so many pauses a writer keeps a hot lock that it waited for. */
+#define NOTICE_PAUSES 10
 
 static unsigned heat(const struct cmap__shardlock *lock)
 {
@@ -187,6 +191,22 @@ static bool spin(unsigned *rounds, unsigned degree)
   }
   ++*rounds;
   return true;
+}
+
+/*
+ * A writer has got a hot lock that it waited for. The thread that had it will
+ * be back in some nanoseconds, and shall find it locked and wait in its turn,
+ * for long. Else both go on by turns, each operation with the lines that the
+ * other one has just written, for hundreds of operations until one happens to
+ * find the other inside. One counter, two threads: 23 to 77 Mops/s without
+ * this, 55 to 77 with it.
+ */
+static void make_notice(const struct mode *mode, unsigned degree)
+{
+  if (mode != &write_mode || degree < HOT)
+    return;
+  for (unsigned i = 0; i < NOTICE_PAUSES; i++)
+    cmap__pause();
 }
 
 /* Sleeps a little: the readers that leave a full lock wake nobody. */
@@ -283,8 +303,10 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
 
       if (announced)
         next = (next & ~mode->take_turn) | mode->inherit;
-      if (cmap__cas_weak_acquire(&lock->word, &word, next)) /* [L1] [L2] */
+      if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
+        make_notice(mode, degree);
         return CMAP__LOCK_OK;
+      }
       continue;
     }
     result = refusal(wait, word, obstacles);

@@ -9,7 +9,7 @@
  *   4. the call
  *
  * What the first steps see may be out of date by the time of the last: then the
- * call takes longer, no more.
+ * call takes longer, no more. In a small table nothing runs ahead.
  */
 #include "map/map.h"
 
@@ -17,6 +17,11 @@
 #define AHEAD 10
 #define STEPS 3 /* before the call */
 #define RING  32
+
+/* The depth of directories from which on running ahead is worth its while:
+ * some 300,000 entries of u64 to u64. `get_many` against `get`, one thread:
+ * 200,000 keys 82 against 87 Mops/s, 400,000 keys 73 against 54. */
+#define DEEP 10
 
 _Static_assert(RING > AHEAD * STEPS, "room for all keys under way");
 
@@ -147,6 +152,25 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
   }
 }
 
+/* One after the other: a small table is in the caches, near enough for the
+ * processor to run ahead by itself. */
+CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
+                                               size_t n,
+                                               enum cmap_status *statuses,
+                                               enum operation operation)
+{
+  enum cmap_status first = CMAP_OK;
+  struct ahead now;
+
+  for (size_t i = 0; i < n; i++) {
+    ask_entry(batch, i, &now);
+    statuses[i] = call(batch, i, &now, operation);
+    if (first == CMAP_OK)
+      first = statuses[i];
+  }
+  return first;
+}
+
 CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
                                          enum cmap_status *statuses,
                                          enum operation operation)
@@ -163,6 +187,9 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
        cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;
   batch->plain = batch->map->plain_u64 && batch->how == NULL;
+  if (cmap__directory_depth_of(
+          cmap__directory_word(&batch->map->table.directory)) < DEEP)
+    return run_small(batch, n, statuses, operation);
   for (size_t i = 0; i < n + STEPS * AHEAD; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - AHEAD, third = i - 2 * AHEAD, last = i - 3 * AHEAD;

@@ -252,7 +252,7 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
   struct cmap__call call;
   enum cmap_status status;
   bool quick = map != NULL && value != NULL && how == NULL &&
-               (map->plain_u64 || map->short_strings);
+               (map->plain_u64 || cmap__is_short_string(map, key, how));
 
   /* A hit of the commonest maps, by the shortest way. */
   if (quick) {

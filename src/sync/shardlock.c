@@ -150,8 +150,8 @@ static void reader_gives_up(struct cmap__shardlock *lock)
 }
 
 /*
- * How hot the lock is that this thread last had to wait for: grows while it has
- * to wait for the same one again and again. Who waits longer before it looks
+ * How hot the lock is that this thread last did not get at once: grows while it
+ * is the same one again and again. Who waits longer before it looks
  * lets the other thread do many operations in a row, with the cache lines at
  * hand; where locks are met by chance a short wait is best.
  */
@@ -201,10 +201,8 @@ static bool spin(unsigned *rounds, unsigned degree)
  * find the other inside. One counter, two threads: 23 to 77 Mops/s without
  * this, 55 to 77 with it.
  */
-static void make_notice(const struct mode *mode, unsigned degree)
+static void make_notice(void)
 {
-  if (mode != &write_mode || degree < HOT)
-    return;
   for (unsigned i = 0; i < NOTICE_PAUSES; i++)
     cmap__pause();
 }
@@ -304,7 +302,8 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
       if (announced)
         next = (next & ~mode->take_turn) | mode->inherit;
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
-        make_notice(mode, degree);
+        if (wait->waited && mode == &write_mode && degree >= HOT)
+          make_notice();
         return CMAP__LOCK_OK;
       }
       continue;

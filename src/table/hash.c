@@ -3,8 +3,8 @@
  *
  * Keys are short, so that most of the time of a hash is its beginning and its
  * end. Neither function loops over single bytes: what is left of a string
- * after its whole words is read with loads that overlap what was read before,
- * and never reach outside of it.
+ * after its whole words is read with a few loads, which never reach outside of
+ * it.
  */
 #include <endian.h>
 #include <errno.h>

@@ -74,7 +74,7 @@ uint64_t cmap__hash_siphash13(const struct cmap__hash_key *key,
 uint64_t cmap__hash_fast(const struct cmap__hash_key *key, const void *data,
                          size_t size);
 
-/* The same of a short string, by its words (table/words.h). */
+/* SipHash-1-3 of a short string, by its words (table/words.h). */
 uint64_t cmap__hash_siphash13_words(const struct cmap__hash_key *key,
                                     const uint64_t *words, size_t size);
 

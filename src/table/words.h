@@ -140,7 +140,7 @@ CMAP__ALWAYS_INLINE bool cmap__short_words(uint64_t *words, const void *data,
   no_first = cmap__mask_if(whole < 1);
   no_second = cmap__mask_if(whole < 2);
   memcpy(&first, cmap__or_zeros(p, whole >= 1), 8);
-  memcpy(&second, cmap__or_zeros(p + 8, whole >= 2), 8);
+  memcpy(&second, cmap__or_zeros(p + 8 * (whole / 2), whole >= 2), 8);
   words[0] = first | (tail & no_first);
   words[1] = second | (tail & no_second & ~no_first);
   words[2] = tail & ~no_second;

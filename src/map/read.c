@@ -73,16 +73,6 @@ static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
   }
 }
 
-/* The home group has no such tag. */
-static CMAP__NOINLINE enum cmap_status
-get_unmatched(struct cmap *map, const void *key, void *value, uint64_t hash,
-              const struct cmap__group *home, uint64_t hi)
-{
-  if (cmap__read_home_miss(&map->table, hash, home, hi) == CMAP__READ_MISS)
-    return CMAP_NOT_FOUND;
-  return get_again(map, key, value);
-}
-
 /*
  * The commonest map, u64 -> 8 bytes hashed by us, in one function whose only
  * calls are its last: all sizes are constants, and no register is saved.
@@ -92,16 +82,15 @@ CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
                                                const struct cmap__probe *probe,
                                                void *value)
 {
-  const struct cmap__group *home;
-  uint64_t word, hi;
+  uint64_t word;
 
-  switch (cmap__read_home(&map->table, &plain_u64, probe, &word, &home, &hi)) {
+  switch (cmap__read_home(&map->table, &plain_u64, probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
     return CMAP_OK;
   case CMAP__READ_MISS:
-    return get_unmatched(map, key, value, probe->hash, home, hi);
+    return CMAP_NOT_FOUND;
   default:
     return get_again(map, key, value);
   }
@@ -123,26 +112,21 @@ get_short(struct cmap *map, struct cmap_key key, void *value)
 {
   static const struct cmap__read_shape shape = {
       CMAP__SHORT_STRING, CMAP__SHORT_SLOT_WORDS, CMAP__SHORT_VALUE, 1};
-  const struct cmap__group *home;
   struct cmap__probe probe;
-  uint64_t word, hi;
+  uint64_t word;
 
   if (cmap__unlikely(!cmap__short_probe(&map->table.layout, key, &probe)))
     return CMAP_EINVAL;
-  switch (cmap__read_home(&map->table, &shape, &probe, &word, &home, &hi)) {
+  switch (cmap__read_home(&map->table, &shape, &probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
     return CMAP_OK;
   case CMAP__READ_MISS:
-    if (cmap__read_home_miss(&map->table, probe.hash, home, hi) ==
-        CMAP__READ_MISS)
-      return CMAP_NOT_FOUND;
-    break;
+    return CMAP_NOT_FOUND;
   default:
-    break;
+    return get_any(map, key, value, NULL);
   }
-  return get_any(map, key, value, NULL);
 }
 
 enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
@@ -150,8 +134,10 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
 {
   struct cmap__probe probe;
 
-  if (cmap__unlikely(map == NULL || how != NULL || !map->plain_u64 ||
-                     key.size != sizeof(uint64_t) || key.data == NULL))
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
+      cmap__unlikely(!map->plain_u64) ||
+      cmap__unlikely(key.size != sizeof(uint64_t)) ||
+      cmap__unlikely(key.data == NULL))
     return cmap__is_short_string(map, key, how) ? get_short(map, key, value)
                                                 : get_any(map, key, value, how);
   plain_probe(map, key.data, &probe);

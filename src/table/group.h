@@ -80,6 +80,28 @@ static inline unsigned cmap__group_match_hash(uint64_t lo, uint64_t hi,
 #endif
 }
 
+/*
+ * The same of a group that others may be writing, whose `hi` the caller has
+ * loaded before and looks at again afterwards: one load of both words, where
+ * two would take three instructions more, and go by way of the slower
+ * registers. Each word is loaded whole, as an acquire load is on x86 [Q1] [Q2];
+ * the assembly is there because C11 has no such load.
+ */
+CMAP__ALWAYS_INLINE unsigned
+cmap__group_match_shared(const struct cmap__group *group, uint64_t hi,
+                         uint64_t hash)
+{
+#if defined(__SSE2__) && !CMAP__TSAN
+  __m128i tag = _mm_max_epu8(_mm_set1_epi8((char)hash), _mm_set1_epi8(1));
+  (void)hi;
+  __asm__ volatile("pcmpeqb %1, %0" : "+x"(tag) : "m"(*group) : "memory");
+  return (unsigned)_mm_movemask_epi8(tag) & CMAP__GROUP_MASK;
+#else
+  return cmap__group_match_hash(cmap__load_acquire(&group->lo), /* [Q2] */
+                                hi, hash);
+#endif
+}
+
 /* The empty slots, as a mask. */
 static inline unsigned cmap__group_empty(uint64_t lo, uint64_t hi)
 {

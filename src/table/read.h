@@ -114,9 +114,8 @@ cmap__read_group(const struct cmap__read *read,
 
 /*
  * Reads the first slot with the key's tag in the home group, which nearly
- * always is the key's: HIT. MISS: there is no such tag, and
- * cmap__read_home_miss tells whether that is a miss; *home and *hi are what it
- * needs.
+ * always is the key's; or finds that there is none, and that the key is in no
+ * other group. AGAIN: anything else.
  *
  * For fast paths. Of a table that is not in a cache, a processor reads for as
  * many calls at once as it has room for instructions: the fewer, the faster
@@ -125,55 +124,45 @@ cmap__read_group(const struct cmap__read *read,
 CMAP__ALWAYS_INLINE enum cmap__read_result
 cmap__read_home(const struct cmap__table *table,
                 const struct cmap__read_shape *shape,
-                const struct cmap__probe *probe, uint64_t *value,
-                const struct cmap__group **home, uint64_t *hi)
+                const struct cmap__probe *probe, uint64_t *value)
 {
   uintptr_t word = cmap__directory_word(&table->directory);
-  uintptr_t block = cmap__load_acquire(
-      &cmap__directory_at(word, probe->hash)->block); /* [D2] */
+  const struct cmap__directory_entry *entry =
+      cmap__directory_at(word, probe->hash);
+  uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
   size_t at = cmap__block_home(block, probe->hash);
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   const _Atomic uint64_t *slot =
       cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * shape->slot_words;
   unsigned match;
-  uint64_t lo;
+  uint64_t hi;
 
   if (cmap__directory_is_large(word))
     cmap__prefetch_preferred(slot, shape->slot_words, probe->hash);
-  *home = group;
-  *hi = cmap__load_acquire(&group->hi); /* [Q1] */
-  lo = cmap__load_acquire(&group->lo);  /* [Q2] */
-  match = cmap__group_match_hash(lo, *hi, probe->hash);
-  if (match == 0)
+  hi = cmap__load_acquire(&group->hi); /* [Q1] */
+  match = cmap__group_match_shared(group, hi, probe->hash);
+  if (match == 0) {
+    /* Rule (a): acquire, so that the look at the count comes after them. (b)
+     * is the same look, as there is no other group. */
+    if (cmap__unlikely(cmap__directory_word(&table->directory) != word) ||
+        cmap__unlikely(cmap__load_acquire(&entry->block) != block) || /* [D2] */
+        cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
+        cmap__unlikely(!cmap__seq_is_stable(hi)) ||
+        cmap__unlikely(cmap__group_overflowed(
+            hi, cmap__hash_overflow_bit(probe->hash))))
+      return CMAP__READ_AGAIN;
     return CMAP__READ_MISS;
-  slot += (size_t)__builtin_ctz(match) * shape->slot_words;
+  }
+  slot += (unsigned)__builtin_ctz(match) * shape->slot_words;
   if (cmap__unlikely(
           !cmap__key_equal(&table->layout, shape->kind, false, slot, probe)))
     return CMAP__READ_AGAIN;
   cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
   /* Relaxed: the loads above are acquire loads and come first. */
-  return cmap__likely(cmap__load_relaxed(&group->hi) == *hi &&
-                      cmap__seq_is_stable(*hi))
+  return cmap__likely(cmap__load_relaxed(&group->hi) == hi) &&
+                 cmap__likely(cmap__seq_is_stable(hi))
              ? CMAP__READ_HIT
              : CMAP__READ_AGAIN;
-}
-
-/* The end of a read of the home group that found no tag: rule (a), and AGAIN if
- * the key may be in another group. */
-static inline enum cmap__read_result
-cmap__read_home_miss(const struct cmap__table *table, uint64_t hash,
-                     const struct cmap__group *home, uint64_t hi)
-{
-  /* Acquire, so that the look at the count comes after it. No two blocks have
-   * a group in common, so that the same group is the same block. */
-  uintptr_t block = cmap__directory_block(&table->directory, hash);
-
-  if (cmap__unlikely(cmap__block_home_group(block, hash) != home ||
-                     cmap__load_relaxed(&home->hi) != hi ||
-                     !cmap__seq_is_stable(hi) ||
-                     cmap__group_overflowed(hi, cmap__hash_overflow_bit(hash))))
-    return CMAP__READ_AGAIN;
-  return CMAP__READ_MISS;
 }
 
 /* Reads in as many groups as the probe has. `value`: value_words words. */

@@ -134,26 +134,26 @@ fetch_short(struct cmap *map, struct cmap_key key, enum operation operation,
   return CMAP_OK;
 }
 
-/* The home group of a plain key did not do. */
+/* A plain key is not in its home group, which may not have room for it either.
+ * The shard is locked. */
 static CMAP__NOINLINE enum cmap_status
-fetch_far(struct cmap *map, struct cmap_key key, uint64_t hash,
-          struct cmap__shard *shard, enum operation operation, uint64_t operand,
-          uint64_t *before)
+fetch_far(struct cmap *map, uint64_t key, struct cmap__shard *shard,
+          enum operation operation, uint64_t operand, uint64_t *before)
 {
+  uint64_t hash = cmap__hash_u64(&map->table.layout.hash_key, key);
   struct cmap__plain_look look;
-  uint64_t word, old = 0;
   struct cmap__call call;
+  uint64_t old = 0;
 
-  memcpy(&word, key.data, sizeof word);
-  if (!cmap__plain_look_far(shard, hash, word, &look)) {
-    cmap__call_resume(map, key, hash, shard, &call);
+  if (!cmap__plain_look_far(shard, hash, key, &look)) {
+    cmap__call_resume(map, cmap_key_u64(&key), hash, shard, &call);
     return fetch_locked(map, &call, false, operation, operand, before);
   }
   if (look.found) {
     old = cmap__load_relaxed(look.slot + 1); /* lock held */
     cmap__payload_store(look.slot + 1, combine(operation, old, operand));
   } else {
-    (void)cmap__plain_put(shard, &look, hash, word, /* there is room */
+    (void)cmap__plain_put(shard, &look, hash, key, /* there is room */
                           combine(operation, 0, operand));
   }
   cmap__shardlock_write_unlock(&shard->lock);
@@ -167,26 +167,18 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
       uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
   struct cmap__plain plain;
-  enum cmap__plain_state state =
-      cmap__plain_lock(map, key, how, CMAP__WRITE, &plain);
-  uint64_t old = 0;
+  uint64_t old;
 
-  if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
+  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return cmap__is_short_string(map, key, how)
                ? fetch_short(map, key, operation, operand, before)
                : fetch_any(map, key, operation, operand, before, how);
-  if (cmap__unlikely(state == CMAP__PLAIN_LOCKED))
-    return fetch_far(map, key, plain.hash, plain.locked.shard, operation,
-                     operand, before);
-  if (cmap__likely(plain.look.found)) {
-    old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
-    cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
-  } else if (!cmap__plain_put(plain.locked.shard, &plain.look, plain.hash,
-                              plain.key, combine(operation, 0, operand))) {
-    return fetch_far(map, key, plain.hash, plain.locked.shard, operation,
-                     operand, before);
-  }
-  cmap__table_unlock(&plain.locked);
+  if (cmap__unlikely(!plain.look.found))
+    return fetch_far(map, plain.key, plain.locked.shard, operation, operand,
+                     before);
+  old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
+  cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
+  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
   if (before != NULL)
     *before = old;
   return CMAP_OK;

@@ -156,13 +156,11 @@ cmap__held_at_once(struct cmap *map, struct cmap_key key,
 {
   struct cmap__held *held = (struct cmap__held *)cmap__self.free;
   struct cmap__plain plain;
-  enum cmap__plain_state state =
-      cmap__likely(held != NULL) ? cmap__plain_lock(map, key, how, mode, &plain)
-                                 : CMAP__PLAIN_NOTHING;
 
-  if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
+  if (cmap__unlikely(held == NULL) ||
+      cmap__unlikely(!cmap__plain_lock(map, key, how, mode, &plain)))
     return NULL;
-  if (cmap__unlikely(state != CMAP__PLAIN_LOOKED || !plain.look.found)) {
+  if (cmap__unlikely(!plain.look.found)) {
     cmap__table_unlock(&plain.locked);
     return NULL;
   }

@@ -64,27 +64,24 @@ insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
   return insert_locked(map, &call, value, old, event);
 }
 
-/* The home group of a plain key did not do. */
+/* The home group of a plain key did not do. The shard is locked. */
 static CMAP__NOINLINE enum cmap_status
-insert_far(struct cmap *map, struct cmap_key key, uint64_t hash,
-           struct cmap__shard *shard, const void *value, void *old,
-           enum cmap_event *event)
+insert_far(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
+           uint64_t key, uint64_t fresh, void *old, enum cmap_event *event)
 {
-  uint64_t word, fresh, before = 0;
   struct cmap__plain_look look;
   struct cmap__call call;
+  uint64_t before = 0;
 
-  memcpy(&word, key.data, sizeof word);
-  memcpy(&fresh, value, sizeof fresh);
-  if (!cmap__plain_look_far(shard, hash, word, &look)) {
-    cmap__call_resume(map, key, hash, shard, &call);
-    return insert_locked(map, &call, value, old, event);
+  if (!cmap__plain_look_far(shard, hash, key, &look)) {
+    cmap__call_resume(map, cmap_key_u64(&key), hash, shard, &call);
+    return insert_locked(map, &call, &fresh, old, event);
   }
   if (look.found) {
     before = cmap__load_relaxed(look.slot + 1); /* lock held */
     cmap__payload_store(look.slot + 1, fresh);
   } else {
-    (void)cmap__plain_put(shard, &look, hash, word, fresh); /* there is room */
+    (void)cmap__plain_put(shard, &look, hash, key, fresh); /* there is room */
   }
   cmap__shardlock_write_unlock(&shard->lock);
   if (look.found && old != NULL)
@@ -93,35 +90,46 @@ insert_far(struct cmap *map, struct cmap_key key, uint64_t hash,
   return CMAP_OK;
 }
 
+/* A plain key is absent; the shard is locked. In a function of its own, so that
+ * the other case saves no registers. */
+static CMAP__NOINLINE enum cmap_status
+insert_absent(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
+              uint64_t key, uint64_t fresh, enum cmap_event *event)
+{
+  struct cmap__plain_look look = cmap__plain_aim(shard->block, hash);
+
+  if (cmap__unlikely(!cmap__plain_put(shard, &look, hash, key, fresh)))
+    return insert_far(map, hash, shard, key, fresh, NULL, event);
+  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__set_event(event, CMAP_INSERTED);
+  return CMAP_OK;
+}
+
 /* On maps with `plain_u64` the value is one word, which one store changes. */
 enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
                              const void *value, void *old,
                              enum cmap_event *event, const struct cmap_how *how)
 {
-  uint64_t fresh, before = 0;
   struct cmap__plain plain;
-  enum cmap__plain_state state =
-      cmap__likely(value != NULL)
-          ? cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)
-          : CMAP__PLAIN_NOTHING;
+  uint64_t fresh, before;
 
-  if (cmap__unlikely(state == CMAP__PLAIN_NOTHING))
+  if (cmap__unlikely(value == NULL) ||
+      cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return insert_any(map, key, value, old, event, how);
   memcpy(&fresh, value, sizeof fresh);
-  if (cmap__unlikely(state == CMAP__PLAIN_LOCKED) ||
-      (!plain.look.found &&
-       cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look,
-                                       plain.hash, plain.key, fresh))))
-    return insert_far(map, key, plain.hash, plain.locked.shard, value, old,
-                      event);
-  if (plain.look.found) {
-    before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
-    cmap__payload_store(plain.look.slot + 1, fresh);
+  if (!plain.look.found) {
+    if (cmap__unlikely(!plain.look.decided))
+      return insert_far(map, plain.hash, plain.locked.shard, plain.key, fresh,
+                        old, event);
+    return insert_absent(map, plain.hash, plain.locked.shard, plain.key, fresh,
+                         event);
   }
-  cmap__table_unlock(&plain.locked);
-  if (plain.look.found && old != NULL)
+  before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
+  cmap__payload_store(plain.look.slot + 1, fresh);
+  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
+  if (old != NULL)
     memcpy(old, &before, sizeof before);
-  cmap__set_event(event, plain.look.found ? CMAP_UPDATED : CMAP_INSERTED);
+  cmap__set_event(event, CMAP_UPDATED);
   return CMAP_OK;
 }
 

@@ -102,24 +102,38 @@ struct cmap__plain {
   struct cmap__plain_look look;
 };
 
-/* How far cmap__plain_lock has come. */
-enum cmap__plain_state {
-  CMAP__PLAIN_NOTHING, /* nothing is held: begin anew with a call */
-  CMAP__PLAIN_LOCKED,  /* the shard is: go on with cmap__call_resume */
-  CMAP__PLAIN_LOOKED   /* and the look says whether the key is there */
-};
-
-/* The same, for a key and hash that are in `plain` already. */
-CMAP__ALWAYS_INLINE enum cmap__plain_state
-cmap__plain_lock_hashed(struct cmap *map, enum cmap__mode mode,
-                        struct cmap__plain *plain)
+/*
+ * The same, for a key and hash that are in `plain` already: `look` says whether
+ * the key is there. False: nothing is held; begin anew with a call.
+ */
+CMAP__ALWAYS_INLINE bool cmap__plain_lock_hashed(struct cmap *map,
+                                                 enum cmap__mode mode,
+                                                 struct cmap__plain *plain)
 {
-  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->hash, mode,
-                                               &plain->locked)))
-    return CMAP__PLAIN_NOTHING;
-  plain->look = cmap__plain_find(plain->locked.shard, plain->hash, plain->key);
-  return cmap__likely(plain->look.decided) ? CMAP__PLAIN_LOOKED
-                                           : CMAP__PLAIN_LOCKED;
+  uintptr_t word = cmap__directory_word(&map->table.directory);
+  struct cmap__directory_entry *entry = cmap__directory_at(word, plain->hash);
+  uintptr_t block = cmap__load_acquire(&entry->block);            /* [D2] */
+  struct cmap__shard *shard = cmap__load_acquire(&entry->shard); /* [D2] */
+
+  plain->look = cmap__plain_aim(block, plain->hash);
+  if (cmap__directory_is_large(word))
+    cmap__prefetch_preferred(plain->look.slots, CMAP__PLAIN_WORDS, plain->hash);
+  if (cmap__unlikely(mode == CMAP__WRITE
+                         ? !cmap__shardlock_try_write(&shard->lock)
+                         : !cmap__shardlock_try_read(&shard->lock)))
+    return false;
+  plain->locked.shard = shard;
+  plain->locked.mode = mode;
+  plain->locked.borrowed = false;
+  if (cmap__likely(cmap__plain_aim_holds(&plain->look, shard, block))) {
+    cmap__plain_compare(&plain->look, plain->hash, plain->key);
+    /* A live block that has the key is the key's home. */
+    if (cmap__likely(plain->look.found) ||
+        cmap__likely(cmap__shard_covers(shard, plain->hash)))
+      return true;
+  }
+  cmap__table_unlock(&plain->locked);
+  return false;
 }
 
 /*
@@ -127,23 +141,25 @@ cmap__plain_lock_hashed(struct cmap *map, enum cmap__mode mode,
  * No address of `plain` may leave the caller: then all of it is registers,
  * where copies through memory cost up to 10 ns.
  *
- * First the lock, then the search: with so little code between them this beats
- * the other order (13.4 against 15.0 ns), and with two threads at one key by
- * far (60 against 38 Mops/s), since no line is asked for that another thread
- * is about to write.
+ * What can be known before the lock is known before it: where the key's slot
+ * is, if the tags are right. A processor begins no load behind a locked
+ * instruction before that is done, so that the loads of the directory, the
+ * shard's block and the tags would all have to wait. The slot itself is left
+ * alone until then: with two threads at one counter no line is asked for that
+ * the other one is about to write. Figures in docs/benchmarks.md.
  */
-CMAP__ALWAYS_INLINE enum cmap__plain_state
-cmap__plain_lock(struct cmap *map, struct cmap_key key,
-                 const struct cmap_how *how, enum cmap__mode mode,
-                 struct cmap__plain *plain)
+CMAP__ALWAYS_INLINE bool cmap__plain_lock(struct cmap *map, struct cmap_key key,
+                                          const struct cmap_how *how,
+                                          enum cmap__mode mode,
+                                          struct cmap__plain *plain)
 {
-  if (cmap__unlikely(map == NULL || how != NULL ||
-                     !cmap__load_relaxed(&map->plain_locks) ||
-                     key.data == NULL || key.size != sizeof(uint64_t)))
-    return CMAP__PLAIN_NOTHING;
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
+      cmap__unlikely(!cmap__load_relaxed(&map->plain_locks)) ||
+      cmap__unlikely(key.data == NULL) ||
+      cmap__unlikely(key.size != sizeof(uint64_t)))
+    return false;
   memcpy(&plain->key, key.data, sizeof(uint64_t));
   plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
-  cmap__table_prefetch(&map->table, CMAP__PLAIN_WORDS, plain->hash);
   return cmap__plain_lock_hashed(map, mode, plain);
 }
 

@@ -60,11 +60,10 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 
 static const struct condition always = {NULL, NULL, NULL};
 
-/* The home group of a plain key did not say whether it is there. */
-static CMAP__NOINLINE enum cmap_status remove_far(struct cmap *map,
-                                                  struct cmap__shard *shard,
-                                                  uint64_t hash, uint64_t key,
-                                                  void *old)
+/* A plain key was not found in its home group. */
+static CMAP__NOINLINE enum cmap_status
+remove_far(struct cmap *map, struct cmap__shard *shard, uint64_t hash,
+           uint64_t key, void *old)
 {
   struct cmap__plain_look look;
   uint64_t value = 0;
@@ -84,21 +83,18 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
                              const struct cmap_how *how)
 {
   struct cmap__plain plain;
-  uint64_t value = 0;
+  uint64_t value;
 
-  switch (cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)) {
-  case CMAP__PLAIN_NOTHING:
+  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
     return remove_when(map, key, &always, old, how);
-  case CMAP__PLAIN_LOCKED:
+  if (cmap__unlikely(!plain.look.decided))
     return remove_far(map, plain.locked.shard, plain.hash, plain.key, old);
-  default:
-    break;
-  }
-  if (plain.look.found)
-    value = cmap__plain_take(plain.locked.shard, &plain.look);
-  cmap__unlock_after_removal(&map->table, plain.locked.shard);
-  if (!plain.look.found)
+  if (!plain.look.found) {
+    cmap__unlock_after_removal(&map->table, plain.locked.shard);
     return CMAP_NOT_FOUND;
+  }
+  value = cmap__plain_take(plain.locked.shard, &plain.look);
+  cmap__unlock_after_removal(&map->table, plain.locked.shard);
   if (old != NULL)
     memcpy(old, &value, sizeof value);
   return CMAP_OK;

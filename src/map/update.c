@@ -128,16 +128,14 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
 {
   struct cmap__plain plain;
   struct cmap__hold hold;
-  enum cmap__plain_state state =
-      cmap__likely(alter != NULL)
-          ? cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)
-          : CMAP__PLAIN_NOTHING;
   enum cmap_status status = CMAP_NOT_FOUND;
   uint64_t *slot;
 
-  if (cmap__unlikely(state != CMAP__PLAIN_LOOKED)) {
-    if (state == CMAP__PLAIN_LOCKED)
-      cmap__table_unlock(&plain.locked);
+  if (cmap__unlikely(alter == NULL) ||
+      cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+    return alter_any(map, key, alter, ctx, how);
+  if (cmap__unlikely(!plain.look.decided)) {
+    cmap__table_unlock(&plain.locked);
     return alter_any(map, key, alter, ctx, how);
   }
   if (plain.look.found) {

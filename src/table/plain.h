@@ -22,37 +22,71 @@
 struct cmap__plain_look {
   struct cmap__group *group;
   _Atomic uint64_t *slots; /* of the group */
-  uint64_t lo, hi;
+  uint64_t hi;
   _Atomic uint64_t *slot; /* the key's, if found */
+  unsigned match;         /* slots with the key's tag, not yet compared */
   unsigned index;
   bool found;
   bool decided; /* found here, or in no group */
 };
 
-CMAP__ALWAYS_INLINE struct cmap__plain_look
-cmap__plain_find(const struct cmap__shard *shard, uint64_t hash, uint64_t key)
+/*
+ * The first half of a look: finds the home group, and asks its tags. Without
+ * the lock it is a hint, and cmap__plain_aim_holds tells under the lock whether
+ * it is true.
+ */
+CMAP__ALWAYS_INLINE struct cmap__plain_look cmap__plain_aim(uintptr_t block,
+                                                            uint64_t hash)
 {
-  uintptr_t block = shard->block;
   size_t at = cmap__block_home(block, hash);
-  struct cmap__plain_look look = {.group = cmap__block_home_group(block, hash)};
-  unsigned match;
+  struct cmap__plain_look look = {
+      .group = cmap__block_home_group(block, hash),
+      .slots =
+          cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
+  };
 
-  /* Relaxed, here and below: we hold the lock. */
-  look.hi = cmap__load_relaxed(&look.group->hi);
-  look.lo = cmap__load_relaxed(&look.group->lo);
-  look.slots =
-      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  match = cmap__group_match_hash(look.lo, look.hi, hash);
-  for (; match != 0; match &= match - 1) {
-    look.index = (unsigned)__builtin_ctz(match);
-    look.slot = look.slots + look.index * CMAP__PLAIN_WORDS;
-    if (cmap__likely(cmap__load_relaxed(look.slot) == key)) {
-      look.found = true;
+  look.hi = cmap__load_acquire(&look.group->hi); /* [Q1] */
+  look.match = cmap__group_match_shared(look.group, look.hi, hash);
+  return look;
+}
+
+/*
+ * The block is the shard's, which is held, and its group is live and has not
+ * changed since, as counts only grow.
+ */
+CMAP__ALWAYS_INLINE bool
+cmap__plain_aim_holds(const struct cmap__plain_look *look,
+                      const struct cmap__shard *shard, uintptr_t block)
+{
+  /* Relaxed: the lock orders it. */
+  return cmap__likely(shard->block == block) &&
+         cmap__likely(cmap__load_relaxed(&look->group->hi) == look->hi) &&
+         cmap__likely(cmap__seq_is_stable(look->hi));
+}
+
+/* The second half: compares the keys. */
+CMAP__ALWAYS_INLINE void cmap__plain_compare(struct cmap__plain_look *look,
+                                             uint64_t hash, uint64_t key)
+{
+  for (; look->match != 0; look->match &= look->match - 1) {
+    look->index = (unsigned)__builtin_ctz(look->match);
+    look->slot = look->slots + look->index * CMAP__PLAIN_WORDS;
+    /* Relaxed: we hold the lock. */
+    if (cmap__likely(cmap__load_relaxed(look->slot) == key)) {
+      look->found = true;
       break;
     }
   }
-  look.decided = look.found || !cmap__group_overflowed(
-                                   look.hi, cmap__hash_overflow_bit(hash));
+  look->decided = look->found || !cmap__group_overflowed(
+                                     look->hi, cmap__hash_overflow_bit(hash));
+}
+
+CMAP__ALWAYS_INLINE struct cmap__plain_look
+cmap__plain_find(const struct cmap__shard *shard, uint64_t hash, uint64_t key)
+{
+  struct cmap__plain_look look = cmap__plain_aim(shard->block, hash);
+
+  cmap__plain_compare(&look, hash, key);
   return look;
 }
 
@@ -95,9 +129,9 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
                                          uint64_t value)
 {
   struct cmap__group *group = look->group;
-  uint64_t lo = look->lo, hi = look->hi + CMAP__SEQ_ONE;
+  /* Relaxed, here and below: we hold the lock. */
+  uint64_t lo = cmap__load_relaxed(&group->lo), hi = look->hi + CMAP__SEQ_ONE;
   unsigned empty = cmap__group_empty(lo, hi);
-  /* Relaxed: we hold the lock. */
   uint32_t inserted = cmap__load_relaxed(&shard->inserted);
   _Atomic uint64_t *slot;
   unsigned index;
@@ -130,7 +164,7 @@ cmap__plain_take(struct cmap__shard *shard, const struct cmap__plain_look *look)
   cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
   value = cmap__load_relaxed(look->slot + 1);
   if (look->index < 8)
-    cmap__payload_store(&group->lo, look->lo & clear);
+    cmap__payload_store(&group->lo, cmap__load_relaxed(&group->lo) & clear);
   else
     hi &= clear;
   cmap__seq_close(&group->hi, hi);

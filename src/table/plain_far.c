@@ -7,24 +7,10 @@ static struct cmap__plain_look look_at(uintptr_t block, size_t at)
 {
   struct cmap__plain_look look = {.group = cmap__block_groups(block) + at};
 
-  /* Relaxed: we hold the lock. */
-  look.hi = cmap__load_relaxed(&look.group->hi);
-  look.lo = cmap__load_relaxed(&look.group->lo);
+  look.hi = cmap__load_relaxed(&look.group->hi); /* we hold the lock */
   look.slots =
       cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
   return look;
-}
-
-/* Looks for the key in the group. */
-static void match_key(struct cmap__plain_look *look, unsigned tag, uint64_t key)
-{
-  unsigned match = cmap__group_match(look->lo, look->hi, tag);
-
-  for (; match != 0 && !look->found; match &= match - 1) {
-    look->index = (unsigned)__builtin_ctz(match);
-    look->slot = look->slots + look->index * CMAP__PLAIN_WORDS;
-    look->found = cmap__load_relaxed(look->slot) == key;
-  }
 }
 
 unsigned cmap__plain_seek(const struct cmap__shard *shard, uint64_t hash,
@@ -32,14 +18,13 @@ unsigned cmap__plain_seek(const struct cmap__shard *shard, uint64_t hash,
 {
   size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
   size_t at = (size_t)cmap__hash_group(hash) & mask;
-  uint8_t overflow = cmap__hash_overflow_bit(hash);
   size_t step = 0;
 
   for (;;) {
     *look = look_at(shard->block, at);
-    match_key(look, cmap__hash_tag(hash), key);
-    if (look->found || !cmap__group_overflowed(look->hi, overflow) ||
-        step == mask)
+    look->match = cmap__group_match_shared(look->group, look->hi, hash);
+    cmap__plain_compare(look, hash, key);
+    if (look->decided || step == mask)
       break;
     step++;
     at = (at + step) & mask;
@@ -60,7 +45,8 @@ bool cmap__plain_make_way(struct cmap__shard *shard, uint64_t hash,
     return false;
   for (size_t step = 1; step <= mask + 1; step++) {
     *look = look_at(shard->block, at);
-    if (cmap__group_empty(look->lo, look->hi) != 0)
+    if (cmap__group_empty(cmap__load_relaxed(&look->group->lo), /* as above */
+                          look->hi) != 0)
       return true;
     /* By one store, without a section: see table/shard.c. */
     cmap__store_release(&look->group->hi, look->hi | overflow); /* [Q1] */

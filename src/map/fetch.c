@@ -134,8 +134,7 @@ fetch_short(struct cmap *map, struct cmap_key key, enum operation operation,
   return CMAP_OK;
 }
 
-/* A plain key is not in its home group, which may not have room for it either.
- * The shard is locked. */
+/* The home group of a plain key did not do. The shard is locked. */
 static CMAP__NOINLINE enum cmap_status
 fetch_far(struct cmap *map, uint64_t key, struct cmap__shard *shard,
           enum operation operation, uint64_t operand, uint64_t *before)
@@ -162,6 +161,29 @@ fetch_far(struct cmap *map, uint64_t key, struct cmap__shard *shard,
   return CMAP_OK;
 }
 
+/* What the shortest way does not do: a key that is absent, or not found at
+ * once. */
+static CMAP__NOINLINE enum cmap_status
+fetch_again(struct cmap *map, const void *key, uint64_t hash,
+            enum operation operation, uint64_t operand, uint64_t *before)
+{
+  struct cmap__plain plain = {.hash = hash};
+
+  memcpy(&plain.key, key, sizeof plain.key);
+  if (cmap__unlikely(!cmap__plain_lock(map, CMAP__WRITE, &plain)))
+    return fetch_any(map, cmap_key_u64(key), operation, operand, before, NULL);
+  if (plain.look.found || !plain.look.decided ||
+      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look, hash,
+                                      plain.key,
+                                      combine(operation, 0, operand))))
+    return fetch_far(map, plain.key, plain.locked.shard, operation, operand,
+                     before);
+  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
+  if (before != NULL)
+    *before = 0;
+  return CMAP_OK;
+}
+
 CMAP__ALWAYS_INLINE enum cmap_status
 fetch(struct cmap *map, struct cmap_key key, enum operation operation,
       uint64_t operand, uint64_t *before, const struct cmap_how *how)
@@ -169,13 +191,12 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
   struct cmap__plain plain;
   uint64_t old;
 
-  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
     return cmap__is_short_string(map, key, how)
                ? fetch_short(map, key, operation, operand, before)
                : fetch_any(map, key, operation, operand, before, how);
-  if (cmap__unlikely(!plain.look.found))
-    return fetch_far(map, plain.key, plain.locked.shard, operation, operand,
-                     before);
+  if (cmap__unlikely(!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)))
+    return fetch_again(map, key.data, plain.hash, operation, operand, before);
   old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
   cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
   cmap__shardlock_write_unlock(&plain.locked.shard->lock);

@@ -158,12 +158,9 @@ cmap__held_at_once(struct cmap *map, struct cmap_key key,
   struct cmap__plain plain;
 
   if (cmap__unlikely(held == NULL) ||
-      cmap__unlikely(!cmap__plain_lock(map, key, how, mode, &plain)))
+      cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
+      cmap__unlikely(!cmap__plain_hit(map, key.data, mode, &plain)))
     return NULL;
-  if (cmap__unlikely(!plain.look.found)) {
-    cmap__table_unlock(&plain.locked);
-    return NULL;
-  }
   cmap__self.free = held->record.hold.outer;
   held->map = map;
   held->locked = plain.locked;

@@ -90,17 +90,25 @@ insert_far(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
   return CMAP_OK;
 }
 
-/* A plain key is absent; the shard is locked. In a function of its own, so that
- * the other case saves no registers. */
+/* What the shortest way does not do: a key that is absent, or not found at
+ * once. */
 static CMAP__NOINLINE enum cmap_status
-insert_absent(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
-              uint64_t key, uint64_t fresh, enum cmap_event *event)
+insert_again(struct cmap *map, const void *key, uint64_t hash,
+             const void *value, void *old, enum cmap_event *event)
 {
-  struct cmap__plain_look look = cmap__plain_aim(shard->block, hash);
+  struct cmap__plain plain = {.hash = hash};
+  uint64_t fresh;
 
-  if (cmap__unlikely(!cmap__plain_put(shard, &look, hash, key, fresh)))
-    return insert_far(map, hash, shard, key, fresh, NULL, event);
-  cmap__shardlock_write_unlock(&shard->lock);
+  memcpy(&plain.key, key, sizeof plain.key);
+  memcpy(&fresh, value, sizeof fresh);
+  if (cmap__unlikely(!cmap__plain_lock(map, CMAP__WRITE, &plain)))
+    return insert_any(map, cmap_key_u64(key), value, old, event, NULL);
+  if (cmap__unlikely(plain.look.found || !plain.look.decided) ||
+      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look, hash,
+                                      plain.key, fresh)))
+    return insert_far(map, hash, plain.locked.shard, plain.key, fresh, old,
+                      event);
+  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
   cmap__set_event(event, CMAP_INSERTED);
   return CMAP_OK;
 }
@@ -113,17 +121,12 @@ enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
   struct cmap__plain plain;
   uint64_t fresh, before;
 
-  if (cmap__unlikely(value == NULL) ||
-      cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
+      cmap__unlikely(value == NULL))
     return insert_any(map, key, value, old, event, how);
+  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
+    return insert_again(map, key.data, plain.hash, value, old, event);
   memcpy(&fresh, value, sizeof fresh);
-  if (!plain.look.found) {
-    if (cmap__unlikely(!plain.look.decided))
-      return insert_far(map, plain.hash, plain.locked.shard, plain.key, fresh,
-                        old, event);
-    return insert_absent(map, plain.hash, plain.locked.shard, plain.key, fresh,
-                         event);
-  }
   before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
   cmap__payload_store(plain.look.slot + 1, fresh);
   cmap__shardlock_write_unlock(&plain.locked.shard->lock);

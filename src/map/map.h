@@ -95,7 +95,18 @@ CMAP__ALWAYS_INLINE bool cmap__is_short_string(const struct cmap *map,
          key.size <= CMAP__SHORT_SIZE;
 }
 
-/* What the fast paths of maps with `plain_u64` work on. */
+/* May the fast paths of maps with `plain_u64` be tried? */
+CMAP__ALWAYS_INLINE bool cmap__is_plain_call(const struct cmap *map,
+                                             struct cmap_key key,
+                                             const struct cmap_how *how)
+{
+  return cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
+         cmap__likely(cmap__load_relaxed(&map->plain_locks)) &&
+         cmap__likely(key.data != NULL) &&
+         cmap__likely(key.size == sizeof(uint64_t));
+}
+
+/* What such a path works on: a key whose shard is locked. */
 struct cmap__plain {
   uint64_t key, hash;
   struct cmap__locked locked;
@@ -103,21 +114,42 @@ struct cmap__plain {
 };
 
 /*
- * The same, for a key and hash that are in `plain` already: `look` says whether
- * the key is there. False: nothing is held; begin anew with a call.
+ * The shortest way to a key that is in its home group, behind the first tag of
+ * its own: locks the shard, if that is free, and says where the key is:
+ * plain->locked, and of plain->look group, slot and index. False: nothing is
+ * held, and the caller tries cmap__plain_lock. No address of `plain` may leave
+ * the caller: then all of it is registers, where copies through memory cost up
+ * to 10 ns.
+ *
+ * What can be known before the lock is known before it: where the key's slot
+ * is, if the tags are right. Behind the lock there are few instructions, and
+ * none of them waits for more than the slot itself; few values are alive, so
+ * that few registers are saved. The slot is left alone until then: with two
+ * threads at one counter no line is asked for that the other one is about to
+ * write. Figures in docs/benchmarks.md.
  */
-CMAP__ALWAYS_INLINE bool cmap__plain_lock_hashed(struct cmap *map,
-                                                 enum cmap__mode mode,
-                                                 struct cmap__plain *plain)
+CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
+                                         enum cmap__mode mode,
+                                         struct cmap__plain *plain)
 {
   uintptr_t word = cmap__directory_word(&map->table.directory);
-  struct cmap__directory_entry *entry = cmap__directory_at(word, plain->hash);
-  uintptr_t block = cmap__load_acquire(&entry->block);            /* [D2] */
-  struct cmap__shard *shard = cmap__load_acquire(&entry->shard); /* [D2] */
+  struct cmap__directory_entry *entry;
+  struct cmap__shard *shard;
+  uintptr_t block;
+  uint64_t again;
 
+  memcpy(&plain->key, key, sizeof plain->key);
+  plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
+  entry = cmap__directory_at(word, plain->hash);
+  block = cmap__load_acquire(&entry->block); /* [D2] */
+  shard = cmap__load_acquire(&entry->shard); /* [D2] */
   plain->look = cmap__plain_aim(block, plain->hash);
   if (cmap__directory_is_large(word))
     cmap__prefetch_preferred(plain->look.slots, CMAP__PLAIN_WORDS, plain->hash);
+  if (cmap__unlikely(plain->look.match == 0))
+    return false;
+  plain->look.index = (unsigned)__builtin_ctz(plain->look.match);
+  plain->look.slot = plain->look.slots + plain->look.index * CMAP__PLAIN_WORDS;
   if (cmap__unlikely(mode == CMAP__WRITE
                          ? !cmap__shardlock_try_write(&shard->lock)
                          : !cmap__shardlock_try_read(&shard->lock)))
@@ -125,42 +157,30 @@ CMAP__ALWAYS_INLINE bool cmap__plain_lock_hashed(struct cmap *map,
   plain->locked.shard = shard;
   plain->locked.mode = mode;
   plain->locked.borrowed = false;
-  if (cmap__likely(cmap__plain_aim_holds(&plain->look, shard, block))) {
-    cmap__plain_compare(&plain->look, plain->hash, plain->key);
-    /* A live block that has the key is the key's home. */
-    if (cmap__likely(plain->look.found) ||
-        cmap__likely(cmap__shard_covers(shard, plain->hash)))
-      return true;
-  }
+  memcpy(&again, key, sizeof again); /* one register less */
+  /* A live block that has the key is the key's home. Relaxed: we hold the
+   * lock. */
+  if (cmap__likely(cmap__plain_aim_holds(&plain->look, shard, block)) &&
+      cmap__likely(cmap__load_relaxed(plain->look.slot) == again))
+    return true;
   cmap__table_unlock(&plain->locked);
   return false;
 }
 
 /*
- * Locks the key's shard if it is free, and looks for the key in its home group.
- * No address of `plain` may leave the caller: then all of it is registers,
- * where copies through memory cost up to 10 ns.
- *
- * What can be known before the lock is known before it: where the key's slot
- * is, if the tags are right. A processor begins no load behind a locked
- * instruction before that is done, so that the loads of the directory, the
- * shard's block and the tags would all have to wait. The slot itself is left
- * alone until then: with two threads at one counter no line is asked for that
- * the other one is about to write. Figures in docs/benchmarks.md.
+ * Locks the shard of plain->key with its hash if it is free, and looks for the
+ * key in its home group, whether it is there or not. False: nothing is held;
+ * begin anew with a call.
  */
-CMAP__ALWAYS_INLINE bool cmap__plain_lock(struct cmap *map, struct cmap_key key,
-                                          const struct cmap_how *how,
+CMAP__ALWAYS_INLINE bool cmap__plain_lock(struct cmap *map,
                                           enum cmap__mode mode,
                                           struct cmap__plain *plain)
 {
-  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
-      cmap__unlikely(!cmap__load_relaxed(&map->plain_locks)) ||
-      cmap__unlikely(key.data == NULL) ||
-      cmap__unlikely(key.size != sizeof(uint64_t)))
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, plain->hash, mode,
+                                               &plain->locked)))
     return false;
-  memcpy(&plain->key, key.data, sizeof(uint64_t));
-  plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
-  return cmap__plain_lock_hashed(map, mode, plain);
+  plain->look = cmap__plain_find(plain->locked.shard, plain->hash, plain->key);
+  return true;
 }
 
 /*

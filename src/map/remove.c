@@ -60,19 +60,24 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 
 static const struct condition always = {NULL, NULL, NULL};
 
-/* A plain key was not found in its home group. */
-static CMAP__NOINLINE enum cmap_status
-remove_far(struct cmap *map, struct cmap__shard *shard, uint64_t hash,
-           uint64_t key, void *old)
+/* What the shortest way does not do: a key that is absent, or not found at
+ * once. */
+static CMAP__NOINLINE enum cmap_status remove_again(struct cmap *map,
+                                                    const void *key,
+                                                    uint64_t hash, void *old)
 {
-  struct cmap__plain_look look;
+  struct cmap__plain plain = {.hash = hash};
   uint64_t value = 0;
 
-  (void)cmap__plain_seek(shard, hash, key, &look);
-  if (look.found)
-    value = cmap__plain_take(shard, &look);
-  cmap__unlock_after_removal(&map->table, shard);
-  if (!look.found)
+  memcpy(&plain.key, key, sizeof plain.key);
+  if (!cmap__plain_lock(map, CMAP__WRITE, &plain))
+    return remove_when(map, cmap_key_u64(key), &always, old, NULL);
+  if (!plain.look.decided)
+    (void)cmap__plain_seek(plain.locked.shard, hash, plain.key, &plain.look);
+  if (plain.look.found)
+    value = cmap__plain_take(plain.locked.shard, &plain.look);
+  cmap__unlock_after_removal(&map->table, plain.locked.shard);
+  if (!plain.look.found)
     return CMAP_NOT_FOUND;
   if (old != NULL)
     memcpy(old, &value, sizeof value);
@@ -85,14 +90,10 @@ enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
   struct cmap__plain plain;
   uint64_t value;
 
-  if (cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
     return remove_when(map, key, &always, old, how);
-  if (cmap__unlikely(!plain.look.decided))
-    return remove_far(map, plain.locked.shard, plain.hash, plain.key, old);
-  if (!plain.look.found) {
-    cmap__unlock_after_removal(&map->table, plain.locked.shard);
-    return CMAP_NOT_FOUND;
-  }
+  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
+    return remove_again(map, key.data, plain.hash, old);
   value = cmap__plain_take(plain.locked.shard, &plain.look);
   cmap__unlock_after_removal(&map->table, plain.locked.shard);
   if (old != NULL)

@@ -128,25 +128,20 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
 {
   struct cmap__plain plain;
   struct cmap__hold hold;
-  enum cmap_status status = CMAP_NOT_FOUND;
+  enum cmap_status status;
   uint64_t *slot;
 
   if (cmap__unlikely(alter == NULL) ||
-      cmap__unlikely(!cmap__plain_lock(map, key, how, CMAP__WRITE, &plain)))
+      cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
+      cmap__unlikely(!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)))
     return alter_any(map, key, alter, ctx, how);
-  if (cmap__unlikely(!plain.look.decided)) {
-    cmap__table_unlock(&plain.locked);
-    return alter_any(map, key, alter, ctx, how);
-  }
-  if (plain.look.found) {
-    slot = cmap__payload_plain(plain.look.slot);
-    (void)cmap__seq_open_for_user(&plain.look.group->hi);
-    cmap__locked_hold_begin(&map->table, &plain.locked, &hold);
-    status = alter(cmap_key_u64(slot), slot + 1, ctx);
-    cmap__hold_end(&hold);
-    cmap__seq_close(&plain.look.group->hi,
-                    cmap__load_relaxed(&plain.look.group->hi)); /* lock held */
-  }
+  slot = cmap__payload_plain(plain.look.slot);
+  (void)cmap__seq_open_for_user(&plain.look.group->hi);
+  cmap__locked_hold_begin(&map->table, &plain.locked, &hold);
+  status = alter(cmap_key_u64(slot), slot + 1, ctx);
+  cmap__hold_end(&hold);
+  cmap__seq_close(&plain.look.group->hi,
+                  cmap__load_relaxed(&plain.look.group->hi)); /* lock held */
   cmap__table_unlock(&plain.locked);
   return status;
 }

@@ -162,6 +162,9 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
   enum cmap_status first = CMAP_OK;
   struct ahead now;
 
+  if (batch->plain && (operation == GET || operation == CONTAINS))
+    return cmap__get_plain_each(batch->map, batch->keys, n, batch->values,
+                                statuses);
   for (size_t i = 0; i < n; i++) {
     ask_entry(batch, i, &now);
     statuses[i] = call(batch, i, &now, operation);

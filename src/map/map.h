@@ -214,6 +214,13 @@ enum cmap_status cmap__call_read(struct cmap *map,
 enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
                                  uint64_t hash, void *value);
 
+/* cmap_get of each key, in turn, in such a map; the first status that is not
+ * CMAP_OK. `values` may be NULL. */
+enum cmap_status cmap__get_plain_each(struct cmap *map,
+                                      const struct cmap_key *keys, size_t n,
+                                      char *values,
+                                      enum cmap_status *statuses);
+
 /*
  * For an absent key, under the write lock: makes room (which may replace the
  * shard) and the stored key. Afterwards nothing can fail for want of memory.

@@ -106,6 +106,32 @@ enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
   return get_plain(map, key, &probe, value);
 }
 
+enum cmap_status cmap__get_plain_each(struct cmap *map,
+                                      const struct cmap_key *keys, size_t n,
+                                      char *values,
+                                      enum cmap_status *statuses)
+{
+  enum cmap_status first = CMAP_OK;
+
+  for (size_t i = 0; i < n; i++) {
+    void *value = values == NULL ? NULL : values + i * sizeof(uint64_t);
+    struct cmap__probe probe;
+    enum cmap_status status;
+
+    if (cmap__unlikely(keys[i].size != sizeof(uint64_t)) ||
+        cmap__unlikely(keys[i].data == NULL)) {
+      status = CMAP_EINVAL;
+    } else {
+      plain_probe(map, keys[i].data, &probe);
+      status = get_plain(map, keys[i].data, &probe, value);
+    }
+    statuses[i] = status;
+    if (first == CMAP_OK)
+      first = status;
+  }
+  return first;
+}
+
 /* Maps with `short_strings`, keys of a short string's size. */
 static CMAP__NOINLINE enum cmap_status
 get_short(struct cmap *map, struct cmap_key key, void *value)

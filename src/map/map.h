@@ -218,8 +218,7 @@ enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
  * CMAP_OK. `values` may be NULL. */
 enum cmap_status cmap__get_plain_each(struct cmap *map,
                                       const struct cmap_key *keys, size_t n,
-                                      char *values,
-                                      enum cmap_status *statuses);
+                                      char *values, enum cmap_status *statuses);
 
 /*
  * For an absent key, under the write lock: makes room (which may replace the

@@ -108,8 +108,7 @@ enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
 
 enum cmap_status cmap__get_plain_each(struct cmap *map,
                                       const struct cmap_key *keys, size_t n,
-                                      char *values,
-                                      enum cmap_status *statuses)
+                                      char *values, enum cmap_status *statuses)
 {
   enum cmap_status first = CMAP_OK;
 

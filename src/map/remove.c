@@ -62,9 +62,8 @@ static const struct condition always = {NULL, NULL, NULL};
 
 /* What the shortest way does not do: a key that is absent, or not found at
  * once. */
-static CMAP__NOINLINE enum cmap_status remove_again(struct cmap *map,
-                                                    const void *key,
-                                                    uint64_t hash, void *old)
+static CMAP__NOINLINE enum cmap_status
+remove_again(struct cmap *map, const void *key, uint64_t hash, void *old)
 {
   struct cmap__plain plain = {.hash = hash};
   uint64_t value = 0;

@@ -148,8 +148,8 @@ cmap__read_home(const struct cmap__table *table,
         cmap__unlikely(cmap__load_acquire(&entry->block) != block) || /* [D2] */
         cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
         cmap__unlikely(!cmap__seq_is_stable(hi)) ||
-        cmap__unlikely(cmap__group_overflowed(
-            hi, cmap__hash_overflow_bit(probe->hash))))
+        cmap__unlikely(
+            cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash))))
       return CMAP__READ_AGAIN;
     return CMAP__READ_MISS;
   }

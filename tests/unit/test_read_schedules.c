@@ -3,24 +3,27 @@
  * reader's loads.
  *
  * One thread plays both: each atomic load of the reader is preceded by a call
- * of look(), which performs as many steps of the writer as the schedule says.
- * All schedules with up to three such interruptions within the bounds below are
- * tried, from each state of the scene; with a smaller scale, one in so many.
- * That is a model checker for table/read.h as it is compiled, under sequential
- * consistency, with the writer's steps as units; the writer in single steps is
- * the affair of docs/model/, and test_read_models.c lets the processor decide.
+ * of interrupt(), which performs as many steps of the writer as the schedule
+ * says. All schedules with up to three such interruptions within the bounds
+ * below are tried, from each state of the scene; with a smaller scale, one in
+ * so many. That is a model checker for table/read.h as it is compiled, under
+ * sequential consistency, with the writer's steps as units; the writer in
+ * single steps is the affair of docs/model/, and test_read_models.c lets the
+ * processor decide.
  */
 #include "base/atomics.h"
 
-static void look(void);
+static void interrupt(void);
 
 #undef cmap__load_relaxed
 #undef cmap__load_acquire
 #define cmap__load_relaxed(p)                                                  \
-  (look(), atomic_load_explicit((p), memory_order_relaxed))
+  (interrupt(), atomic_load_explicit((p), memory_order_relaxed))
 #define cmap__load_acquire(p)                                                  \
-  (look(), atomic_load_explicit((p), memory_order_acquire))
+  (interrupt(), atomic_load_explicit((p), memory_order_acquire))
+#define CMAP__GROUP_BY_WORDS 1
 
+#include "table/plain.h"
 #include "table/read.h"
 
 #include "scenes.h"
@@ -41,7 +44,7 @@ static struct {
   size_t stride;      /* one in so many is tried */
 } now;
 
-static void look(void)
+static void interrupt(void)
 {
   if (!now.reading)
     return;
@@ -103,13 +106,9 @@ static bool read_home_by_schedule(const struct cmap__table *table,
 {
   const struct cmap__read_shape shape = shape_of(&table->layout);
   enum cmap__read_result result;
-  const struct cmap__group *home;
-  uint64_t hi;
 
   begin_reading();
-  result = cmap__read_home(table, &shape, probe, value, &home, &hi);
-  if (result == CMAP__READ_MISS)
-    result = cmap__read_home_miss(table, probe->hash, home, hi);
+  result = cmap__read_home(table, &shape, probe, value);
   if (result == CMAP__READ_AGAIN)
     return read_rounds(table, probe, value);
   now.reading = false;
@@ -147,11 +146,50 @@ static bool peek_by_schedule(const struct cmap__table *table,
   return found;
 }
 
+/* Where a writer's shortest way expects the key, before it locks the shard that
+ * the directory named then: true if it still holds, and in no other shard. */
+static bool aim_by_schedule(const struct cmap__table *table,
+                            const struct cmap__probe *probe, uint64_t *value)
+{
+  const struct cmap__layout *layout = &table->layout;
+  struct cmap__directory_entry *entry;
+  struct cmap__plain_look look;
+  struct cmap__shard *shard;
+  uintptr_t block;
+
+  begin_reading();
+  entry =
+      cmap__directory_at(cmap__directory_word(&table->directory), probe->hash);
+  block = cmap__load_acquire(&entry->block);
+  shard = cmap__load_acquire(&entry->shard);
+  look = cmap__plain_aim(block, probe->hash);
+  now.reading = false;
+  CHECK(cmap__shardlock_try_write(&shard->lock));
+  if (cmap__plain_aim_holds(&look, shard, block)) {
+    size_t first = cmap__block_home(block, probe->hash) * CMAP__GROUP_SLOTS;
+    unsigned match = look.match;
+
+    CHECK(match == cmap__group_match_hash(cmap__load_relaxed(&look.group->lo),
+                                          look.hi, probe->hash));
+    for (; match != 0; match &= match - 1) {
+      const _Atomic uint64_t *slot =
+          cmap__block_slots(block) +
+          (first + (unsigned)__builtin_ctz(match)) * layout->slot_words;
+      if (cmap__load_relaxed(slot) == probe->words[0]) {
+        CHECK(cmap__shard_covers(shard, probe->hash));
+        CHECK(cmap__directory_shard(&table->directory, probe->hash) == shard);
+      }
+    }
+  }
+  cmap__shardlock_write_unlock(&shard->lock);
+  return read_by_schedule(table, probe, value);
+}
+
 /* One schedule from one state of the scene, for both keys. */
 static void try_schedule(unsigned period, unsigned phase)
 {
   static scene_read *const reads[] = {read_by_schedule, read_home_by_schedule,
-                                      peek_by_schedule};
+                                      peek_by_schedule, aim_by_schedule};
 
   if (now.stride > 1 && now.schedules++ % now.stride != 0)
     return;

@@ -1470,7 +1470,8 @@ struct cmap_scan_buffer {
  *   CMAP_ENOTSUP    values, or keys, cannot be copied, and were asked for
  *   CMAP_ENOMEM, or a status of value_clone or key_copy
  * Unless CMAP_OK or CMAP_NOT_FOUND *cursor is as it was, and what was copied
- * has been released again.
+ * has been released again. What the buffer holds behind the entries is
+ * unspecified.
  * Lock: read, a shard at a time. Best with room for 1,000 entries: with less,
  * some of a shard's entries are searched for again by the next call.
  */

@@ -24,6 +24,12 @@
 #define CMAP__ALWAYS_INLINE static inline __attribute__((always_inline))
 #define CMAP__NOINLINE      __attribute__((noinline))
 #define CMAP__COLD          __attribute__((cold, noinline))
+/* Before a loop of a constant number of turns, at most 16: without a branch. */
+#ifdef __clang__
+#  define CMAP__UNROLL _Pragma("unroll")
+#else
+#  define CMAP__UNROLL _Pragma("GCC unroll 16")
+#endif
 #define CMAP__ALIGNED(n)    __attribute__((aligned(n)))
 
 /* Is the first byte of a word in memory its lowest? For use in an `if`. */

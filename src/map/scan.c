@@ -261,6 +261,9 @@ static enum cmap_status add_some(struct scan *scan,
   return CMAP_ENOSPC;
 }
 
+/* Words of slots between those that are copied and those that are asked for. */
+#define COPY_AHEAD 256
+
 /* Is it all of a shard whose slots are a u64 key and 8 bytes of value? */
 static bool is_plain_whole(const struct scan *scan,
                            const struct cmap__cursor *cursor)
@@ -272,26 +275,63 @@ static bool is_plain_whole(const struct scan *scan,
          cursor->from == 0 && cursor->to == UINT64_MAX;
 }
 
-/* Adds them, for which there is room. */
-static void add_plain(struct scan *scan, const struct cmap__shard *shard)
+/*
+ * Copies keys, values or both of a block's entries behind the `count` that are
+ * there; there is room. Each slot is copied, and counted only if it is taken:
+ * whether it is, no processor can guess. So what is behind the last entry is
+ * written, too, as long as it is within the capacity; NULL takes nothing.
+ */
+CMAP__ALWAYS_INLINE size_t copy_block(uintptr_t block, char *keys, char *values,
+                                      size_t count, size_t capacity)
 {
-  uint64_t *keys = scan->buffer->keys, *values = scan->buffer->values;
-  size_t n = (size_t)1 << cmap__block_log2(shard->block);
-  size_t count = scan->has.entries;
+  size_t n = (size_t)1 << cmap__block_log2(block);
   uint64_t key, value;
 
-  if (cmap__block_is_empty(shard->block))
-    return;
   for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(shard->block, at);
+    struct cmap__plain_group entries = cmap__plain_group(block, at);
+
+    if (cmap__likely(count + CMAP__GROUP_SLOTS <= capacity)) {
+      for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i += CMAP__PLAIN_LINE)
+        cmap__prefetch(entries.slots + COPY_AHEAD + i * CMAP__PLAIN_WORDS);
+      CMAP__UNROLL
+      for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++) {
+        /* Relaxed: we hold the lock. */
+        key = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS);
+        value = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS + 1);
+        if (keys != NULL)
+          memcpy(keys + count * sizeof key, &key, sizeof key);
+        if (values != NULL)
+          memcpy(values + count * sizeof value, &value, sizeof value);
+        count += (entries.full >> i) & 1;
+      }
+      continue;
+    }
     while (cmap__plain_next(&entries, &key, &value)) {
       if (keys != NULL)
-        memcpy(keys + count, &key, sizeof key); /* maybe not aligned */
+        memcpy(keys + count * sizeof key, &key, sizeof key);
       if (values != NULL)
-        memcpy(values + count, &value, sizeof value);
+        memcpy(values + count * sizeof value, &value, sizeof value);
       count++;
     }
   }
+  return count;
+}
+
+/* Adds them, for which there is room. */
+static void add_plain(struct scan *scan, const struct cmap__shard *shard)
+{
+  char *keys = scan->buffer->keys, *values = scan->buffer->values;
+  size_t count = scan->has.entries, capacity = scan->buffer->capacity;
+
+  if (cmap__block_is_empty(shard->block))
+    return;
+  /* Each in code of its own. */
+  if (keys == NULL)
+    count = copy_block(shard->block, NULL, values, count, capacity);
+  else if (values == NULL)
+    count = copy_block(shard->block, keys, NULL, count, capacity);
+  else
+    count = copy_block(shard->block, keys, values, count, capacity);
   scan->has.entries = count;
 }
 

@@ -164,17 +164,19 @@ fetch_far(struct cmap *map, uint64_t key, struct cmap__shard *shard,
 /* What the shortest way does not do: a key that is absent, or not found at
  * once. */
 static CMAP__NOINLINE enum cmap_status
-fetch_again(struct cmap *map, const void *key, uint64_t hash,
-            enum operation operation, uint64_t operand, uint64_t *before)
+fetch_again(struct cmap *map, const void *key, enum operation operation,
+            uint64_t operand, uint64_t *before)
 {
-  struct cmap__plain plain = {.hash = hash};
+  struct cmap__plain plain;
 
   memcpy(&plain.key, key, sizeof plain.key);
+  /* Anew: not one register more for the shortest way. */
+  plain.hash = cmap__hash_u64(&map->table.layout.hash_key, plain.key);
   if (cmap__unlikely(!cmap__plain_lock(map, CMAP__WRITE, &plain)))
     return fetch_any(map, cmap_key_u64(key), operation, operand, before, NULL);
   if (plain.look.found || !plain.look.decided ||
-      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look, hash,
-                                      plain.key,
+      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look,
+                                      plain.hash, plain.key,
                                       combine(operation, 0, operand))))
     return fetch_far(map, plain.key, plain.locked.shard, operation, operand,
                      before);
@@ -196,7 +198,7 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
                ? fetch_short(map, key, operation, operand, before)
                : fetch_any(map, key, operation, operand, before, how);
   if (cmap__unlikely(!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)))
-    return fetch_again(map, key.data, plain.hash, operation, operand, before);
+    return fetch_again(map, key.data, operation, operand, before);
   old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
   cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
   cmap__shardlock_write_unlock(&plain.locked.shard->lock);

@@ -14,9 +14,9 @@
 #include "map/map.h"
 
 /* Keys between two steps: a processor waits for 10 to 16 lines at a time. */
-#define AHEAD 10
+#define AHEAD 24
 #define STEPS 3 /* before the call */
-#define RING  32
+#define RING  128
 
 /* The depth of directories from which on running ahead is worth its while:
  * some 300,000 entries of u64 to u64. `get_many` against `get`, one thread:

@@ -80,11 +80,11 @@ static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
 CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
                                                const void *key,
                                                const struct cmap__probe *probe,
-                                               void *value)
+                                               bool ahead, void *value)
 {
   uint64_t word;
 
-  switch (cmap__read_home(&map->table, &plain_u64, probe, &word)) {
+  switch (cmap__read_home(&map->table, &plain_u64, probe, ahead, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
@@ -103,7 +103,7 @@ enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
 
   memcpy(probe.words, key, sizeof(uint64_t));
   probe.hash = hash;
-  return get_plain(map, key, &probe, value);
+  return get_plain(map, key, &probe, false, value);
 }
 
 enum cmap_status cmap__get_plain_each(struct cmap *map,
@@ -122,7 +122,7 @@ enum cmap_status cmap__get_plain_each(struct cmap *map,
       status = CMAP_EINVAL;
     } else {
       plain_probe(map, keys[i].data, &probe);
-      status = get_plain(map, keys[i].data, &probe, value);
+      status = get_plain(map, keys[i].data, &probe, true, value);
     }
     statuses[i] = status;
     if (first == CMAP_OK)
@@ -142,7 +142,7 @@ get_short(struct cmap *map, struct cmap_key key, void *value)
 
   if (cmap__unlikely(!cmap__short_probe(&map->table.layout, key, &probe)))
     return CMAP_EINVAL;
-  switch (cmap__read_home(&map->table, &shape, &probe, &word)) {
+  switch (cmap__read_home(&map->table, &shape, &probe, true, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
@@ -166,7 +166,7 @@ enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
     return cmap__is_short_string(map, key, how) ? get_short(map, key, value)
                                                 : get_any(map, key, value, how);
   plain_probe(map, key.data, &probe);
-  return get_plain(map, key.data, &probe, value);
+  return get_plain(map, key.data, &probe, true, value);
 }
 
 enum cmap_status cmap_contains(struct cmap *map, struct cmap_key key,

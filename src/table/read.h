@@ -115,7 +115,8 @@ cmap__read_group(const struct cmap__read *read,
 /*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's; or finds that there is none, and that the key is in no
- * other group. AGAIN: anything else.
+ * other group. AGAIN: anything else. `ahead`: the slot is asked for early if the
+ * table is large; false if the caller has done so, and knows better which.
  *
  * For fast paths. Of a table that is not in a cache, a processor reads for as
  * many calls at once as it has room for instructions: the fewer, the faster
@@ -124,7 +125,7 @@ cmap__read_group(const struct cmap__read *read,
 CMAP__ALWAYS_INLINE enum cmap__read_result
 cmap__read_home(const struct cmap__table *table,
                 const struct cmap__read_shape *shape,
-                const struct cmap__probe *probe, uint64_t *value)
+                const struct cmap__probe *probe, bool ahead, uint64_t *value)
 {
   uintptr_t word = cmap__directory_word(&table->directory);
   const struct cmap__directory_entry *entry =
@@ -137,7 +138,7 @@ cmap__read_home(const struct cmap__table *table,
   unsigned match;
   uint64_t hi;
 
-  if (cmap__directory_is_large(word))
+  if (ahead && cmap__directory_is_large(word))
     cmap__prefetch_preferred(slot, shape->slot_words, probe->hash);
   hi = cmap__load_acquire(&group->hi); /* [Q1] */
   match = cmap__group_match_shared(group, hi, probe->hash);

@@ -108,7 +108,7 @@ static bool read_home_by_schedule(const struct cmap__table *table,
   enum cmap__read_result result;
 
   begin_reading();
-  result = cmap__read_home(table, &shape, probe, value);
+  result = cmap__read_home(table, &shape, probe, true, value);
   if (result == CMAP__READ_AGAIN)
     return read_rounds(table, probe, value);
   now.reading = false;

@@ -111,6 +111,9 @@ static unsigned choose_slot(const struct cmap__layout *layout,
   unsigned want = cmap__preferred_slot(hash);
   uintptr_t line = (uintptr_t)walk_slot(layout, walk, want) / CMAP__CACHE_LINE;
 
+  /* In a slot of two words its line is as good, and found with less. */
+  if (layout->slot_words > 2 && (empty >> want & 1) != 0)
+    return want;
   for (unsigned left = empty; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
     if ((uintptr_t)walk_slot(layout, walk, index) / CMAP__CACHE_LINE == line)

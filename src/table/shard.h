@@ -144,13 +144,22 @@ static inline unsigned cmap__preferred_slot(uint64_t hash)
   return (cmap__hash_position(hash) * CMAP__GROUP_SLOTS) >> 5;
 }
 
-/* Asks for the line of a hash's preferred slot; `slots` are its group's. */
-static inline void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
-                                            size_t slot_words, uint64_t hash)
+/* Asks for a hash's preferred slot; `slots` are its group's. A slot of more
+ * than two words may lie in two lines. */
+CMAP__ALWAYS_INLINE void
+cmap__prefetch_preferred(const _Atomic uint64_t *slots, size_t slot_words,
+                         uint64_t hash)
 {
-  size_t bytes = cmap__hash_position(hash) * CMAP__GROUP_SLOTS * slot_words *
-                 sizeof(uint64_t) / 32;
-  cmap__prefetch((const char *)(uintptr_t)slots + bytes);
+  const char *begin = (const char *)(uintptr_t)slots;
+
+  if (slot_words <= 2) {
+    cmap__prefetch(begin + cmap__hash_position(hash) * CMAP__GROUP_SLOTS *
+                               slot_words * sizeof(uint64_t) / 32);
+  } else {
+    begin += cmap__preferred_slot(hash) * slot_words * sizeof(uint64_t);
+    cmap__prefetch(begin);
+    cmap__prefetch(begin + (slot_words - 1) * sizeof(uint64_t));
+  }
 }
 
 /* Is this shard, whose lock the caller holds, live and the home of hash? */

@@ -30,7 +30,7 @@
 #else
 #  define CMAP__UNROLL _Pragma("GCC unroll 16")
 #endif
-#define CMAP__ALIGNED(n)    __attribute__((aligned(n)))
+#define CMAP__ALIGNED(n) __attribute__((aligned(n)))
 
 /* Is the first byte of a word in memory its lowest? For use in an `if`. */
 #define CMAP__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)

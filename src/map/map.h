@@ -146,8 +146,10 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
   block = cmap__load_acquire(&entry->block); /* [D2] */
   shard = cmap__load_acquire(&entry->shard); /* [D2] */
   plain->look = cmap__plain_aim(block, plain->hash);
-  if (cmap__directory_is_large(word))
+  if (cmap__directory_is_large(word)) {
+    cmap__prefetch_write(shard);
     cmap__prefetch_preferred(plain->look.slots, CMAP__PLAIN_WORDS, plain->hash);
+  }
   if (cmap__unlikely(plain->look.match == 0))
     return false;
   plain->look.index = (unsigned)__builtin_ctz(plain->look.match);

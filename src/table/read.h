@@ -115,8 +115,8 @@ cmap__read_group(const struct cmap__read *read,
 /*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's; or finds that there is none, and that the key is in no
- * other group. AGAIN: anything else. `ahead`: the slot is asked for early if the
- * table is large; false if the caller has done so, and knows better which.
+ * other group. AGAIN: anything else. `ahead`: the slot is asked for early if
+ * the table is large; false if the caller has done so, and knows better which.
  *
  * For fast paths. Of a table that is not in a cache, a processor reads for as
  * many calls at once as it has room for instructions: the fewer, the faster

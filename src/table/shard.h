@@ -146,9 +146,9 @@ static inline unsigned cmap__preferred_slot(uint64_t hash)
 
 /* Asks for a hash's preferred slot; `slots` are its group's. A slot of more
  * than two words may lie in two lines. */
-CMAP__ALWAYS_INLINE void
-cmap__prefetch_preferred(const _Atomic uint64_t *slots, size_t slot_words,
-                         uint64_t hash)
+CMAP__ALWAYS_INLINE void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
+                                                  size_t slot_words,
+                                                  uint64_t hash)
 {
   const char *begin = (const char *)(uintptr_t)slots;
 

@@ -97,7 +97,7 @@ static inline void cmap__locked_hold_begin(const struct cmap__table *table,
   cmap__hold_begin(hold);
 }
 
-/* Asks for the lines that a search will need, in a large table. */
+/* Asks for the lines that a write will need, in a large table. */
 CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
                                               unsigned slot_words,
                                               uint64_t hash)
@@ -105,9 +105,10 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
   uintptr_t word = cmap__directory_word(&table->directory);
 
   if (cmap__directory_is_large(word)) {
-    uintptr_t block =
-        cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
+    const struct cmap__directory_entry *entry = cmap__directory_at(word, hash);
+    uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
     size_t at = cmap__block_home(block, hash);
+    cmap__prefetch_write(cmap__load_acquire(&entry->shard)); /* [D2] */
     cmap__prefetch(cmap__block_home_group(block, hash));
     cmap__prefetch_preferred(cmap__block_slots(block) +
                                  at * CMAP__GROUP_SLOTS * slot_words,

@@ -13,7 +13,8 @@
  */
 #include "map/map.h"
 
-/* Keys between two steps: a processor waits for 10 to 16 lines at a time. */
+/* Keys between two steps. A processor waits for 10 to 16 lines at a time; it is
+ * more because a line may take long (docs/design.md). */
 #define AHEAD 24
 #define STEPS 3 /* before the call */
 #define RING  128

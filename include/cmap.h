@@ -1257,8 +1257,7 @@ struct cmap_snapshot;
  *   CMAP_ENOTSUP  values, or keys with key_destroy and without key_copy,
  *                 cannot be copied, and were asked for
  *   CMAP_ENOMEM, or a status of value_clone or key_copy: no snapshot
- * Lock: read, all shards at once, while entries are copied: some 10 ms for a
- * million of integers.
+ * Lock: read, all shards at once, while entries are copied.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_snapshot_create(struct cmap *map, enum cmap_snapshot_parts parts,
@@ -1470,8 +1469,8 @@ struct cmap_scan_buffer {
  *   CMAP_ENOTSUP    values, or keys, cannot be copied, and were asked for
  *   CMAP_ENOMEM, or a status of value_clone or key_copy
  * Unless CMAP_OK or CMAP_NOT_FOUND *cursor is as it was, and what was copied
- * has been released again. What the buffer holds behind the entries is
- * unspecified.
+ * has been released again. What the buffer holds behind the entries, whatever
+ * the status, is unspecified: entries that were removed, or any bytes.
  * Lock: read, a shard at a time. Best with room for 1,000 entries: with less,
  * some of a shard's entries are searched for again by the next call.
  */
@@ -1506,11 +1505,12 @@ cmap_for_each(struct cmap *map, size_t part, size_t parts, cmap_view_fn *view,
  * 14. Batches
  *
  * Many keys in one call: while one key's memory is on its way, the next ones'
- * is asked for. In maps beyond the processor's caches that is several times as
- * fast as single calls; the order of the keys does not matter.
+ * is asked for. In maps beyond the processor's caches that is about twice as
+ * fast as single calls, whatever the order of the keys.
  *
  *   keys      n keys
- *   hashes    their hashes, from cmap_hash; NULL: computed
+ *   hashes    their hashes, from cmap_hash; NULL: computed, as they may be all
+ *             the same in maps of integers, where it takes no longer
  *   statuses  n of them, out: what the single call would have returned. One
  *             key's failure does not stop the others.
  *   how       for each key; CMAP_HASHED is ignored
@@ -1585,9 +1585,9 @@ struct cmap_stats {
  * else near it. Looks at up to 64 shards in detail; from these it estimates the
  * memory of long keys and values (with the default allocator's own part; of
  * one of yours what it was asked for), and the longest probe. Counting writes
- * no shared memory in a read that meets no writer. CMAP_EINVAL  a NULL, or
- * stats->size is not the library's Cost: a cache line per shard, and some 0.2
- * ms.
+ * no shared memory in a read that meets no writer.
+ *   CMAP_EINVAL  a NULL, or stats->size is not the library's
+ * Cost: a cache line per shard, and some 0.2 ms.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_get_stats(struct cmap *map, struct cmap_stats *stats)

@@ -97,8 +97,8 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   return fetch_locked(map, &call, small, operation, operand, before);
 }
 
-/* Maps with `short_strings`, keys of a short string's size. As with plain keys
- * the lock comes first, then the search. */
+/* Maps with `short_strings`, keys of a short string's size. Unlike with plain
+ * keys (cmap__plain_hit) the lock comes first, then the search. */
 static CMAP__NOINLINE enum cmap_status
 fetch_short(struct cmap *map, struct cmap_key key, enum operation operation,
             uint64_t operand, uint64_t *before)

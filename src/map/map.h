@@ -128,7 +128,7 @@ struct cmap__plain {
  * none of them waits for more than the slot itself; few values are alive, so
  * that few registers are saved. The slot is left alone until then: with two
  * threads at one counter no line is asked for that the other one is about to
- * write. Figures in docs/benchmarks.md.
+ * write. Figures in docs/design.md.
  */
 CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
                                          enum cmap__mode mode,
@@ -165,8 +165,10 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
   /* A live block that has the key is the key's home. Relaxed: we hold the
    * lock. */
   if (cmap__likely(cmap__plain_aim_holds(&plain->look, shard, block)) &&
-      cmap__likely(cmap__load_relaxed(plain->look.slot) == again))
+      cmap__likely(cmap__load_relaxed(plain->look.slot) == again)) {
+    cmap__assert_valid(cmap__shard_covers(shard, plain->hash));
     return true;
+  }
   cmap__table_unlock(&plain->locked);
   return false;
 }

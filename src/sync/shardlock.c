@@ -283,7 +283,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
                                                struct cmap__lock_wait *wait)
 {
   struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
-  unsigned degree = heat(lock);
+  unsigned degree = wait != NULL && wait->try_only ? 0 : heat(lock);
   bool announced = false;
   unsigned rounds = 0;
 

@@ -95,8 +95,9 @@ static inline unsigned cmap__group_match_hash(uint64_t lo, uint64_t hi,
  * The same of a group that others may be writing, whose `hi` the caller has
  * loaded before and looks at again afterwards: one load of both words, where
  * two would take three instructions more, and go by way of the slower
- * registers. Each word is loaded whole, as an acquire load is on x86 [Q1] [Q2];
- * the assembly is there because C11 has no such load.
+ * registers. Tags change only in sections, so that a piece of a later one shows
+ * at the caller's second look, by the order in which x86 loads [Q2]; the
+ * assembly is there because C11 has no such load.
  */
 CMAP__ALWAYS_INLINE unsigned
 cmap__group_match_shared(const struct cmap__group *group, uint64_t hi,

@@ -140,6 +140,7 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
                      inserted - cmap__load_relaxed(&shard->removed) >=
                          shard->limit))
     return false;
+  cmap__assert(!cmap__block_is_empty(shard->block)); /* its limit is 0 */
   index = cmap__plain_choose(look->slots, empty, hash);
   slot = look->slots + index * CMAP__PLAIN_WORDS;
   cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */

@@ -13,8 +13,9 @@
 /* Groups of the new blocks for one of the old; masks of 16 bits in a word. */
 #define WAYS 4
 
-/* Blocks with more groups are moved entry by entry. */
-#define GROUPS_MAX 4096
+/* Blocks with more groups are moved entry by entry: what is noted of each group
+ * lies on the stack. Shards have 64 groups unless the options say otherwise. */
+#define GROUPS_MAX 512
 
 /* Where the entries of a block go; the new blocks are empty. */
 struct scatter {
@@ -36,8 +37,13 @@ CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
          (scatter->ways - 1);
 }
 
+/* False: the entries are to be moved one by one. Of a block that has no slots
+ * nothing is written, not even what it has already. */
 static bool scatter_begin(struct scatter *scatter, uintptr_t from)
 {
+  if (cmap__block_is_empty(scatter->to[0]) ||
+      (scatter->halving != NULL && cmap__block_is_empty(scatter->to[1])))
+    return false;
   scatter->log2 = cmap__block_log2(from);
   for (unsigned way = 0; way < scatter->ways; way++) {
     uintptr_t to = scatter->to[scatter->halving != NULL ? way : 0];
@@ -120,7 +126,7 @@ static void put_strays(const struct cmap__layout *layout,
   }
 }
 
-/* Moves all; false if the old block has too many groups for this. */
+/* Moves all; false if it cannot. */
 CMAP__ALWAYS_INLINE bool scatter_all(const struct cmap__layout *layout,
                                      struct scatter *scatter, uintptr_t from,
                                      uint32_t counts[WAYS])

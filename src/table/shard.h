@@ -22,6 +22,9 @@
  *   3. A key is in the first group of its probe that had a free slot when it
  *      came; all groups before it have its overflow bit.
  *   4. A header that is not live covers no hash.
+ *   5. Under a header's lock, a group of its block that is stable says that the
+ *      header is live: an old block's groups are closed before its lock is
+ *      released, a new one's become stable under its lock.
  */
 #ifndef CMAP__TABLE_SHARD_H
 #define CMAP__TABLE_SHARD_H

@@ -112,6 +112,7 @@ static void no_memory(void **state)
   (void)state;
   fill(&owned);
   for (size_t nth = 1; status == CMAP_ENOMEM; nth++) {
+    assert_true(nth < 2 * IDS);
     counting_alloc_fail_nth(&m.alloc, nth);
     status = cmap_snapshot_create(m.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL);
     assert_true(status == CMAP_ENOMEM || status == CMAP_OK);
@@ -122,11 +123,84 @@ static void no_memory(void **state)
       assert_ok(cmap_remove(m.map, key_make(&owned, nth % IDS, &key), NULL,
                             &try_only));
     }
-    if (nth > 20)
-      break;
   }
+  assert_ok(status);
   cmap_snapshot_destroy(snapshot);
   test_map_close(&m);
+}
+
+/* The status of a copy that fails; and the map is not locked any more. */
+static void copies_that_fail(void **state)
+{
+  const struct map_spec specs[] = {
+      owned,
+      {.keys = KEYS_CUSTOM_OWNED, .value_size = 8, .care = VALUES_PLAIN}};
+  struct cmap_how try_only = cmap_how_try();
+  struct key_room key;
+
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    struct cmap_snapshot *snapshot = NULL;
+
+    fill(&specs[i]);
+    atomic_store(&m.lives->clone_status, cmap_status_user(9));
+    assert_status(
+        cmap_snapshot_create(m.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL),
+        cmap_status_user(9));
+    assert_null(snapshot);
+    atomic_store(&m.lives->clone_status, 0);
+    assert_ok(
+        cmap_remove(m.map, key_make(&specs[i], 5, &key), NULL, &try_only));
+    test_map_close(&m);
+  }
+}
+
+static uint64_t hash_number(struct cmap_key key, void *ctx)
+{
+  uint64_t number;
+
+  (void)ctx;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+static bool equal_numbers(struct cmap_key a, struct cmap_key b, void *ctx)
+{
+  (void)ctx;
+  return memcmp(a.data, b.data, sizeof(uint64_t)) == 0;
+}
+
+static void drop_nothing(void *stored, void *ctx)
+{
+  (void)stored, (void)ctx;
+}
+
+/* Keys that own something and cannot be copied. */
+static void keys_that_cannot_be_copied(void **state)
+{
+  struct cmap_snapshot *snapshot = NULL;
+  struct cmap_options options;
+  uint64_t number = 3;
+  struct cmap *map;
+
+  (void)state;
+  cmap_options_init(&options, CMAP_CUSTOM, sizeof number);
+  options.key_size = sizeof number;
+  options.key_hash = hash_number;
+  options.key_equal = equal_numbers;
+  options.key_destroy = drop_nothing;
+  assert_ok(cmap_create(&options, &map));
+  assert_ok(cmap_insert(map, cmap_key_u64(&number), &number, NULL, NULL, NULL));
+  assert_status(
+      cmap_snapshot_create(map, CMAP_KEYS_AND_VALUES, &snapshot, NULL),
+      CMAP_ENOTSUP);
+  assert_status(cmap_snapshot_create(map, CMAP_KEYS_ONLY, &snapshot, NULL),
+                CMAP_ENOTSUP);
+  assert_null(snapshot);
+  assert_ok(cmap_snapshot_create(map, CMAP_VALUES_ONLY, &snapshot, NULL));
+  assert_int_equal(cmap_snapshot_count(snapshot), 1);
+  cmap_snapshot_destroy(snapshot);
+  cmap_destroy(map);
 }
 
 /* Values are clones: the map may go, and the snapshot is still whole. */
@@ -156,6 +230,7 @@ struct taking {
 
 static enum cmap_status take(struct cmap_key key, void *value, void *ctx)
 {
+  struct cmap_how try_only = cmap_how_try();
   struct taking *taking = ctx;
   uint64_t id = key_id(taking->spec, key);
 
@@ -163,6 +238,8 @@ static enum cmap_status take(struct cmap_key key, void *value, void *ctx)
   CHECK(value_is(&m, id, 1, value));
   value_drop(&m, value);
   CHECK(cmap_contains(m.map, key, NULL) == CMAP_NOT_FOUND);
+  /* No lock is held: this thread's own would be one too many here. */
+  CHECK(cmap_remove(m.map, key, NULL, &try_only) == CMAP_NOT_FOUND);
   return ++taking->count == taking->stop_at ? cmap_status_user(9) : CMAP_OK;
 }
 
@@ -216,6 +293,8 @@ int main(void)
       cmocka_unit_test(arguments),
       cmocka_unit_test(snapshots_of_every_kind),
       cmocka_unit_test(no_memory),
+      cmocka_unit_test(copies_that_fail),
+      cmocka_unit_test(keys_that_cannot_be_copied),
       cmocka_unit_test(snapshots_outlive_entries),
       cmocka_unit_test(drains_of_every_kind),
       cmocka_unit_test(drains_that_end),

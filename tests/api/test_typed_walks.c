@@ -135,7 +135,7 @@ static void snapshots(void **state)
 
 static void batches(void **state)
 {
-  enum { N = 150 }; /* more than two portions */
+  enum { N = 150 }; /* more than are under way at once */
   struct counts map;
   uint32_t keys[N], values[N];
   enum cmap_status statuses[N];

@@ -194,7 +194,7 @@ static void directories(void **state)
 {
   struct cmap__directory_entry *entry;
   struct cmap__shard *named;
-  uintptr_t block;
+  uintptr_t block, word;
 
   (void)state;
   begin();
@@ -211,18 +211,22 @@ static void directories(void **state)
     assert_names("directory: a shard is deeper than it");
     first->mask = mask;
   }
-  /* Of several entries that name the shard the last one. */
-  assert_ok(cmap_reserve(map, 30000, NULL));
-  shard = cmap__directory_shard(&map->table.directory, 0);
+  /* Of several entries that name one shard the second. */
+  for (uint64_t i = 3000; i < 30000; i++)
+    assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+  word = cmap__directory_word(&map->table.directory);
   named = cmap__directory_shard(&map->table.directory, UINT64_MAX);
-  entry = cmap__directory_at(cmap__directory_word(&map->table.directory), 0);
-  if (cmap__directory_depth_of(cmap__directory_word(&map->table.directory)) >
-      cmap__shard_depth(shard)) {
+  entry = cmap__directory_at(word, 0);
+  while (cmap__load_relaxed(&entry[0].shard) !=
+             cmap__load_relaxed(&entry[1].shard) ||
+         cmap__load_relaxed(&entry[0].shard) == named) {
     entry++;
-    cmap__store_relaxed(&entry->shard, named);
-    assert_names("directory: an entry names another shard");
-    cmap__store_relaxed(&entry->shard, shard);
+    assert_true(entry + 1 < cmap__directory_at(word, UINT64_MAX));
   }
+  shard = cmap__load_relaxed(&entry[1].shard);
+  cmap__store_relaxed(&entry[1].shard, named);
+  assert_names("directory: an entry names another shard");
+  cmap__store_relaxed(&entry[1].shard, shard);
   end();
 }
 

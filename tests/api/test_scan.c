@@ -278,10 +278,50 @@ static void every_kind_of_map(void **state)
   map_spec_each(scan_map, NULL);
 }
 
+/* Integers are copied slot by slot, the unused ones too: nothing is written
+ * behind the buffer. */
+static void nothing_is_written_behind_the_buffer(void **state)
+{
+  enum { NUMBERS = 1000, ROOM = NUMBERS + 100 };
+  static const size_t capacities[] = {1,  5,   11,  12,  50,
+                                      90, 175, 300, 600, NUMBERS};
+  const uint64_t mark = UINT64_C(0x5a5a5a5a5a5a5a5a);
+  struct cmap_options options;
+  struct cmap *map;
+
+  (void)state;
+  cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+  assert_ok(cmap_create(&options, &map));
+  for (uint64_t i = 1; i <= NUMBERS; i++)
+    assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
+  for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+    for (unsigned parts = 1; parts < 4; parts++) {
+      uint64_t keys[ROOM], values[ROOM], cursor = 0, sum = 0;
+      struct cmap_scan_buffer buffer = {.size = sizeof buffer,
+                                        .capacity = capacities[i],
+                                        .keys = parts & 1 ? keys : NULL,
+                                        .values = parts & 2 ? values : NULL};
+      enum cmap_status status;
+
+      for (size_t at = 0; at < ROOM; at++)
+        keys[at] = values[at] = mark;
+      while ((status = cmap_scan(map, &cursor, 0, &buffer, NULL)) == CMAP_OK)
+        for (size_t at = 0; at < buffer.count; at++)
+          sum += parts & 1 ? keys[at] : values[at];
+      assert_status(status, CMAP_NOT_FOUND);
+      assert_int_equal(sum, NUMBERS * (NUMBERS + 1) / 2);
+      for (size_t at = capacities[i]; at < ROOM; at++)
+        assert_true(keys[at] == mark && values[at] == mark);
+    }
+  }
+  cmap_destroy(map);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_kind_of_map),
+      cmocka_unit_test(nothing_is_written_behind_the_buffer),
   };
 
   return cmocka_run_group_tests_name("scan", tests, NULL, NULL);

@@ -68,7 +68,9 @@ struct impl_u64 {
   uint64_t (*mixed)(void *map, const struct trace *trace);  /* hits, see op */
   /* Adds 1, or inserts 1; returns trace->count. */
   uint64_t (*count)(void *map, const struct trace *trace);
-  uint64_t (*get_batch)(void *map, const struct trace *trace); /* as get */
+  /* As get and insert, many keys a call; NULL: by those. */
+  uint64_t (*get_batch)(void *map, const struct trace *trace);
+  uint64_t (*insert_batch)(void *map, const struct trace *trace);
   uint64_t (*iterate)(void *map); /* sum of values, one pass */
   /* Pairs of taking and releasing a guard, with a look at the value: the sum
    * of the values. */
@@ -129,6 +131,7 @@ enum loop {
   LOOP_MIXED,
   LOOP_COUNT,
   LOOP_GET_BATCH,
+  LOOP_INSERT_BATCH,
   LOOP_ITERATE,
   LOOP_READ_GUARD,
   LOOP_WRITE_GUARD,

@@ -58,6 +58,8 @@ static uint64_t run_integers(const struct impl_u64 *map, enum loop loop,
     return map->count(at, trace);
   case LOOP_GET_BATCH:
     return (map->get_batch ? map->get_batch : map->get)(at, trace);
+  case LOOP_INSERT_BATCH:
+    return (map->insert_batch ? map->insert_batch : map->insert)(at, trace);
   case LOOP_ITERATE:
     return map->iterate(at);
   case LOOP_READ_GUARD:

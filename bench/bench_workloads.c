@@ -52,6 +52,11 @@ const struct workload bench_workloads[] = {
      .loop = LOOP_INSERT,
      .pattern = PATTERN_PARTS,
      .from_empty = true},
+    {.name = "grow_batch",
+     .what = "the same by a call for many, if there is one",
+     .loop = LOOP_INSERT_BATCH,
+     .pattern = PATTERN_PARTS,
+     .from_empty = true},
     {.name = "remove",
      .what = "removals of all keys",
      .loop = LOOP_REMOVE,
@@ -148,6 +153,7 @@ static bool has_integer_loop(const struct impl_u64 *map, enum loop loop)
   case LOOP_GET_BATCH:
     return map->get != NULL;
   case LOOP_INSERT:
+  case LOOP_INSERT_BATCH:
     return map->insert != NULL;
   case LOOP_REMOVE:
     return map->remove != NULL;

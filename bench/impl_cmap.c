@@ -134,6 +134,22 @@ static uint64_t get_batch(void *map, const struct trace *trace)
   return sum;
 }
 
+static uint64_t insert_batch(void *map, const struct trace *trace)
+{
+  struct cmap_key keys[PORTION];
+  enum cmap_status statuses[PORTION];
+
+  for (size_t at = 0; at < trace->count; at += PORTION) {
+    size_t n = trace->count - at < PORTION ? trace->count - at : PORTION;
+    for (size_t i = 0; i < n; i++)
+      keys[i] = cmap_key_u64(&trace->keys[at + i]);
+    if (cmap_insert_many(map, keys, NULL, n, &trace->keys[at], statuses,
+                         NULL) != CMAP_OK)
+      abort();
+  }
+  return trace->count;
+}
+
 /* By copies of the values, a buffer full at a time. */
 static uint64_t iterate(void *map)
 {
@@ -266,6 +282,7 @@ static const struct impl_u64 u64 = {
     .len = len,
     .get = get,
     .get_batch = get_batch,
+    .insert_batch = insert_batch,
     .insert = insert,
     .remove = drain,
     .mixed = mixed,

@@ -33,6 +33,7 @@ static const char *const loop_names[] = {
     [LOOP_MIXED] = "mixed",
     [LOOP_COUNT] = "count",
     [LOOP_GET_BATCH] = "get",
+    [LOOP_INSERT_BATCH] = "insert",
     [LOOP_ITERATE] = "iterate",
     [LOOP_READ_GUARD] = "",
     [LOOP_WRITE_GUARD] = "",

@@ -49,6 +49,7 @@ static void right_maps_agree(void **state)
                                       "get_batch",
                                       "mixed",
                                       "grow",
+                                      "grow_batch",
                                       "remove",
                                       "iterate",
                                       "cmb_read_heavy",

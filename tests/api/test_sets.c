@@ -238,12 +238,94 @@ static void no_bytes(void **state)
   cmap_destroy(map);
 }
 
+static bool yes(struct cmap_key key, void *value, void *ctx)
+{
+  (void)key;
+  (void)value;
+  ++*(int *)ctx;
+  return true;
+}
+
+static enum cmap_status renew(struct cmap_key key, const void *old, void *fresh,
+                              void *ctx)
+{
+  (void)key;
+  (void)old;
+  (void)fresh;
+  ++*(int *)ctx;
+  return CMAP_OK;
+}
+
+/* Calls that decide, make or hold a value of no bytes. */
+static void no_bytes_made_or_held(void **state)
+{
+  struct cmap *map = no_values();
+  uint64_t one = 1, two = 2, three = 3;
+  struct cmap_key k1 = cmap_key_u64(&one), k2 = cmap_key_u64(&two);
+  struct cmap_key k3 = cmap_key_u64(&three);
+  enum cmap_event event = CMAP_REMOVED;
+  int calls = 0;
+
+  (void)state;
+  assert_ok(
+      cmap_get_or_insert_with(map, k1, NULL, &event, nothing, &calls, NULL));
+  assert_int_equal(event, CMAP_INSERTED);
+  assert_ok(cmap_get_or_insert_with_unlocked(map, k2, NULL, &event, nothing,
+                                             &calls, NULL));
+  assert_int_equal(event, CMAP_INSERTED);
+  assert_int_equal(calls, 2);
+  /* All values are equal. */
+  assert_ok(cmap_compare_exchange(map, k1, NULL, NULL, NULL));
+  assert_status(cmap_compare_exchange(map, k3, NULL, NULL, NULL),
+                CMAP_NOT_FOUND);
+  assert_ok(cmap_replace_if(map, k1, yes, &calls, NULL, NULL, NULL));
+  assert_int_equal(calls, 3);
+  assert_ok(
+      cmap_add_or_update(map, k1, NULL, &event, nothing, renew, &calls, NULL));
+  assert_int_equal(event, CMAP_UPDATED);
+  assert_ok(
+      cmap_add_or_update(map, k3, NULL, &event, nothing, renew, &calls, NULL));
+  assert_int_equal(event, CMAP_INSERTED);
+  assert_int_equal(calls, 5);
+  assert_ok(cmap_remove_if(map, k3, yes, &calls, NULL, NULL));
+  {
+    CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+    assert_ok(cmap_get_mut(map, k1, &guard, NULL));
+    assert_non_null(guard.value);
+  }
+  {
+    CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+    assert_ok(cmap_get_or_insert_ref(map, k3, NULL, &guard, &event, NULL));
+    assert_int_equal(event, CMAP_INSERTED);
+    assert_non_null(guard.value);
+  }
+  {
+    CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+    assert_ok(cmap_remove(map, k3, NULL, NULL));
+    assert_ok(cmap_entry_begin(map, k3, &entry, NULL));
+    assert_ok(cmap_entry_insert(&entry, NULL, NULL));
+    assert_non_null(entry.value);
+  }
+  {
+    struct cmap_want wants[2] = {{map, k1, CMAP_READ, CMAP_OK},
+                                 {map, k2, CMAP_WRITE, CMAP_OK}};
+    struct cmap_multi held = CMAP_INIT;
+    assert_ok(cmap_lock_many(wants, 2, &held, NULL));
+    assert_non_null(cmap_multi_value(&held, 0));
+    assert_non_null(cmap_multi_value(&held, 1));
+    cmap_multi_release(&held);
+  }
+  assert_int_equal(cmap_len(map), 3);
+  assert_ok(cmap_check(map, NULL, NULL));
+  cmap_destroy(map);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_set),  cmocka_unit_test(walks_and_batches),
       cmocka_unit_test(two_sets), cmocka_unit_test(every_kind),
-      cmocka_unit_test(no_bytes),
+      cmocka_unit_test(no_bytes), cmocka_unit_test(no_bytes_made_or_held),
   };
 
   return cmocka_run_group_tests_name("sets", tests, NULL, NULL);

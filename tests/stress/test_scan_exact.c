@@ -270,6 +270,7 @@ static void play(bool clears, size_t walks)
 
   soak_begin(&soak, TESTS);
   do {
+    struct cmap_stats stats = {.size = sizeof stats};
     struct cmap_options options;
     cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
     options.shard_groups = 8; /* small ones are replaced more often */
@@ -286,6 +287,11 @@ static void play(bool clears, size_t walks)
     printf("%zu walks met %zu entries, %zu writes, %zu to %zu shards\n", walks,
            atomic_load(&stage.met), atomic_load(&stage.writes),
            atomic_load(&stage.fewest), atomic_load(&stage.most));
+    /* What the walks were to bear has happened; with few, they may be over
+     * before. */
+    assert_ok(cmap_get_stats(stage.map, &stats));
+    assert_true(walks < 100 || stats.splits > 0);
+    assert_true(walks < 100 || stats.merges > 0);
     cmap_destroy(stage.map);
   } while (soak_again(&soak));
 }

@@ -8,6 +8,8 @@
 #include "map/map.h"
 #include "threads.h"
 
+#include <string.h>
+
 enum { KEYS = 60, WRITERS = 3, ROUNDS = 30 };
 
 static struct {
@@ -102,10 +104,42 @@ static void sleepers_are_told(void **state)
   print_message("in %u of %u rounds the freezer came first\n", told, ROUNDS);
 }
 
+/* A frozen map's read guards leave the shard's header alone: all of it, lock
+ * and counts. */
+static void guards_write_nothing_shared(void **state)
+{
+  CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+  struct cmap__shard before;
+  const struct cmap__shard *shard;
+  uint64_t key = 7, value, hash;
+
+  (void)state;
+  scene.map = calls_map(KEYS);
+  assert_ok(cmap_hash(scene.map, cmap_key_u64(&key), &hash));
+  assert_ok(cmap_freeze(scene.map, NULL));
+  shard = cmap__directory_shard(&scene.map->table.directory, hash);
+  memcpy(&before, shard, sizeof before);
+  assert_ok(cmap_get_ref(scene.map, cmap_key_u64(&key), &guard, NULL));
+  assert_memory_equal(shard, &before, sizeof before);
+  assert_ok(cmap_get(scene.map, cmap_key_u64(&key), &value, NULL));
+  assert_ok(cmap_contains(scene.map, cmap_key_u64(&key), NULL));
+  assert_memory_equal(shard, &before, sizeof before);
+  cmap_read_guard_release(&guard);
+  assert_memory_equal(shard, &before, sizeof before);
+  assert_ok(cmap_thaw(scene.map));
+  /* And of one that is not frozen they do not. */
+  memcpy(&before, shard, sizeof before);
+  assert_ok(cmap_get_ref(scene.map, cmap_key_u64(&key), &guard, NULL));
+  assert_true(memcmp(shard, &before, sizeof before) != 0);
+  cmap_read_guard_release(&guard);
+  cmap_destroy(scene.map);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sleepers_are_told),
+      cmocka_unit_test(guards_write_nothing_shared),
   };
 
   return cmocka_run_group_tests_name("freeze_internal", tests, NULL, NULL);

@@ -43,20 +43,13 @@ static bool measure(struct row *row, const char *name, unsigned threads,
 
 static void right_maps_agree(void **state)
 {
-  static const char *const names[] = {"get",
-                                      "get_zipf",
-                                      "miss",
-                                      "get_batch",
-                                      "mixed",
-                                      "grow",
-                                      "grow_batch",
-                                      "remove",
-                                      "iterate",
-                                      "cmb_read_heavy",
-                                      "cmb_exchange",
-                                      "count_zipf",
-                                      "count_hot",
-                                      "read_heavy_zipf",
+  static const char *const names[] = {"get",           "get_zipf",
+                                      "miss",          "get_batch",
+                                      "mixed",         "grow",
+                                      "grow_batch",    "remove",
+                                      "iterate",       "cmb_read_heavy",
+                                      "cmb_exchange",  "count_zipf",
+                                      "count_hot",     "read_heavy_zipf",
                                       "cmb_rapid_grow"};
 
   (void)state;

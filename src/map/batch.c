@@ -14,10 +14,11 @@
 #include "map/map.h"
 
 /* Keys between two steps. A processor waits for 10 to 16 lines at a time; it is
- * more because a line may take long (docs/design.md). */
-#define AHEAD 24
+ * more because a line may take long, but the ring, the keys and what is asked
+ * for must fit into the first cache (docs/design.md). */
+#define AHEAD 20
 #define STEPS 3 /* before the call */
-#define RING  128
+#define RING  64
 
 /* The depth of directories from which on running ahead is worth its while:
  * some 300,000 entries of u64 to u64. `get_many` against `get`, one thread:

@@ -17,9 +17,8 @@ enum { DEEP = 10, FILL = 12000, IDS = FILL + FILL / 4, MOST = 1000 };
 
 /* Around once, twice and three times the keys between two steps, and around
  * the ring's size. */
-static const size_t sizes[] = {1,   2,   23,  24,  25,  47,  48, 49,
-                               71,  72,  73,  74,  95,  96,  97, 127,
-                               128, 129, 255, 256, 257, MOST};
+static const size_t sizes[] = {1,  2,  19, 20, 21, 39,  40,  41,  59,
+                               60, 61, 63, 64, 65, 127, 128, 129, MOST};
 
 static struct test_map a, b; /* batches; single calls */
 static uint64_t versions[IDS];

@@ -10,9 +10,9 @@
 
 #define ALL_INTEGERS                                                           \
   "get,get_zipf,miss,get_batch,read_heavy,read_heavy_zipf,mixed,mixed_zipf,"   \
-  "grow,grow_batch,remove,count_zipf,count_hot,iterate,cmb_read_heavy,cmb_"    \
-  "exchange,"                                                                  \
-  "cmb_rapid_grow,read_guard,write_guard,store_hit"
+  "grow,grow_batch,remove,count_zipf,count_hot,iterate,"                       \
+  "cmb_read_heavy,cmb_exchange,cmb_rapid_grow,"                                \
+  "read_guard,write_guard,store_hit"
 
 const struct part bench_quick[] = {
     {.workloads = "get,mixed",

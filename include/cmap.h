@@ -1509,8 +1509,8 @@ cmap_for_each(struct cmap *map, size_t part, size_t parts, cmap_view_fn *view,
  * fast as single calls, whatever the order of the keys.
  *
  *   keys      n keys
- *   hashes    their hashes, from cmap_hash; NULL: computed, as they may be all
- *             the same in maps of integers, where it takes no longer
+ *   hashes    their hashes, from cmap_hash; NULL: computed. Maps of integers
+ *             may compute them in either case, which takes no longer.
  *   statuses  n of them, out: what the single call would have returned. One
  *             key's failure does not stop the others.
  *   how       for each key; CMAP_HASHED is ignored

@@ -151,8 +151,8 @@ static void reader_gives_up(struct cmap__shardlock *lock)
 
 /*
  * How hot the lock is that this thread last did not get at once: grows while it
- * is the same one again and again. Who waits longer before it looks
- * lets the other thread do many operations in a row, with the cache lines at
+ * is the same one again and again. Who waits longer before it looks lets the
+ * other thread do many operations in a row, with the cache lines at
  * hand; where locks are met by chance a short wait is best.
  */
 static _Thread_local struct {

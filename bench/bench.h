@@ -103,6 +103,9 @@ struct sample;
 /* Whose map it is: peers are what libcmap is compared with. */
 enum role { ROLE_PEER, ROLE_CMAP, ROLE_LIMIT };
 
+/* Of impls, which the program may find in a library. */
+#define BENCH_SHOWN __attribute__((visibility("default")))
+
 /* A map under test. */
 struct impl {
   const char *name;

@@ -1,5 +1,7 @@
 /*
- * libcmap under test: through the public header and the shared library.
+ * libcmap under test, through the public header. Compiled twice, if gcc is
+ * there: for a library that has the static library in it, and for the program,
+ * which has the shared one (CMakeLists.txt).
  */
 #include "bench.h"
 
@@ -7,8 +9,21 @@
 
 #include <cmap.h>
 
-extern const struct impl bench_impl_cmap;
-extern const struct impl bench_impl_cmap_fast;
+#if BENCH_WITH_EMBEDDED
+#  define IMPL(name) bench_impl_##name##_shared
+#  define SUFFIX     "_shared"
+#else
+#  define IMPL(name) bench_impl_##name
+#  define SUFFIX     ""
+#endif
+#if BENCH_EMBEDDED
+#  define LINKED "static library, linked with -flto"
+#else
+#  define LINKED "shared library"
+#endif
+
+extern const BENCH_SHOWN struct impl IMPL(cmap);
+extern const BENCH_SHOWN struct impl IMPL(cmap_fast);
 
 static void *create(size_t keys)
 {
@@ -312,18 +327,18 @@ static const struct impl_string string_fast = {
     .check_insert = string_check_insert,
 };
 
-const struct impl bench_impl_cmap = {
-    .name = "cmap",
-    .what = "libcmap, public header, shared library",
+const struct impl IMPL(cmap) = {
+    .name = "cmap" SUFFIX,
+    .what = "libcmap, public header, " LINKED,
     .hash = "keyed mixer; strings SipHash-1-3",
     .u64 = &u64,
     .string = &string,
     .role = ROLE_CMAP,
 };
 
-const struct impl bench_impl_cmap_fast = {
-    .name = "cmap_fast",
-    .what = "libcmap with CMAP_HASH_FAST, for strings",
+const struct impl IMPL(cmap_fast) = {
+    .name = "cmap_fast" SUFFIX,
+    .what = "the same with CMAP_HASH_FAST, for strings",
     .hash = "libcmap's fast hash of strings",
     .string = &string_fast,
     .role = ROLE_CMAP,

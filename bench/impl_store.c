@@ -8,7 +8,7 @@
 
 #include <cmap.h>
 
-extern const struct impl bench_impl_cmap_store;
+extern const BENCH_SHOWN struct impl bench_impl_cmap_store;
 
 /* An object is its key's number; nobody frees it. */
 static void *object_of(uint64_t key)

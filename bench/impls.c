@@ -10,12 +10,20 @@
 extern const struct impl bench_impl_cmap;
 extern const struct impl bench_impl_cmap_fast;
 extern const struct impl bench_impl_cmap_store;
+#if BENCH_WITH_EMBEDDED
+extern const struct impl bench_impl_cmap_shared;
+extern const struct impl bench_impl_cmap_fast_shared;
+#endif
 extern const struct impl bench_impl_raw;
 
 const struct impl *const bench_impls[] = {
     &bench_impl_cmap,
     &bench_impl_cmap_fast,
     &bench_impl_cmap_store,
+#if BENCH_WITH_EMBEDDED
+    &bench_impl_cmap_shared,
+    &bench_impl_cmap_fast_shared,
+#endif
 #ifdef CMAP_BENCH_PEERS
     &bench_impl_boost,
     &bench_impl_dashmap,

@@ -65,7 +65,8 @@ static inline void ask_entry(const struct batch *batch, size_t i,
                              struct ahead *ahead)
 {
   const struct cmap__table *table = &batch->map->table;
-  uintptr_t word = cmap__directory_word(&table->directory);
+  struct cmap__directory_array *array =
+      cmap__directory_current(&table->directory);
   struct cmap_key key = batch->keys[i];
 
   ahead->hashed = true;
@@ -79,7 +80,7 @@ static inline void ask_entry(const struct batch *batch, size_t i,
     ahead->hashed = cmap_hash(batch->map, key, &ahead->hash) == CMAP_OK;
   }
   if (ahead->hashed)
-    cmap__prefetch(cmap__directory_at(word, ahead->hash));
+    cmap__prefetch(cmap__directory_at(array, ahead->hash));
 }
 
 /* Step 2. */
@@ -192,8 +193,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
        cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;
   batch->plain = batch->map->plain_u64 && batch->how == NULL;
-  if (cmap__directory_depth_of(
-          cmap__directory_word(&batch->map->table.directory)) < DEEP)
+  if (cmap__directory_depth(
+          cmap__directory_current(&batch->map->table.directory)) < DEEP)
     return run_small(batch, n, statuses, operation);
   for (size_t i = 0; i < n + STEPS * AHEAD; i++) {
     /* Before the first key these wrap around, beyond n. */

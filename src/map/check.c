@@ -8,14 +8,14 @@
 static const char *directory_broken(const struct cmap__directory *directory,
                                     const struct cmap__shard *shard)
 {
-  uintptr_t word = cmap__directory_word(directory);
-  unsigned depth = cmap__directory_depth_of(word);
+  struct cmap__directory_array *array = cmap__directory_current(directory);
+  unsigned depth = cmap__directory_depth(array);
   unsigned own = cmap__shard_depth(shard);
   const struct cmap__directory_entry *entry;
 
   if (own > depth)
     return "directory: a shard is deeper than it";
-  entry = cmap__directory_at(word, shard->prefix);
+  entry = cmap__directory_at(array, shard->prefix);
   /* Acquire, as everybody; they do not change while the shard is held. */
   for (size_t n = (size_t)1 << (depth - own); n > 0; n--, entry++) {
     if (cmap__load_acquire(&entry->shard) != shard) /* [D2] */

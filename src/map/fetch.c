@@ -207,9 +207,9 @@ fetch(struct cmap *map, struct cmap_key key, enum operation operation,
   return CMAP_OK;
 }
 
-enum cmap_status cmap_fetch_add(struct cmap *map, struct cmap_key key,
-                                uint64_t operand, uint64_t *before,
-                                const struct cmap_how *how)
+CMAP__LTO_INLINE enum cmap_status
+cmap_fetch_add(struct cmap *map, struct cmap_key key, uint64_t operand,
+               uint64_t *before, const struct cmap_how *how)
 {
   return fetch(map, key, ADD, operand, before, how);
 }

@@ -114,9 +114,9 @@ insert_again(struct cmap *map, const void *key, uint64_t hash,
 }
 
 /* On maps with `plain_u64` the value is one word, which one store changes. */
-enum cmap_status cmap_insert(struct cmap *map, struct cmap_key key,
-                             const void *value, void *old,
-                             enum cmap_event *event, const struct cmap_how *how)
+CMAP__LTO_INLINE enum cmap_status
+cmap_insert(struct cmap *map, struct cmap_key key, const void *value, void *old,
+            enum cmap_event *event, const struct cmap_how *how)
 {
   struct cmap__plain plain;
   uint64_t fresh, before;

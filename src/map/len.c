@@ -42,7 +42,7 @@ size_t cmap_shard_index(const struct cmap *map, uint64_t hash)
   if (map == NULL)
     return 0;
   walk = cmap__shard_walk_begin(map);
-  home = cmap__load_acquire(&cmap__directory_at(walk.word, hash)->shard);
+  home = cmap__load_acquire(&cmap__directory_at(walk.array, hash)->shard);
   while (cmap__shard_walk_next(&walk) && walk.shard != home)
     index++;
   return index;

@@ -134,7 +134,8 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
                                          enum cmap__mode mode,
                                          struct cmap__plain *plain)
 {
-  uintptr_t word = cmap__directory_word(&map->table.directory);
+  struct cmap__directory_array *array =
+      cmap__directory_current(&map->table.directory);
   struct cmap__directory_entry *entry;
   struct cmap__shard *shard;
   uintptr_t block;
@@ -142,11 +143,11 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
 
   memcpy(&plain->key, key, sizeof plain->key);
   plain->hash = cmap__hash_u64(&map->table.layout.hash_key, plain->key);
-  entry = cmap__directory_at(word, plain->hash);
+  entry = cmap__directory_at(array, plain->hash);
   block = cmap__load_acquire(&entry->block); /* [D2] */
   shard = cmap__load_acquire(&entry->shard); /* [D2] */
   plain->look = cmap__plain_aim(block, plain->hash);
-  if (cmap__directory_is_large(word)) {
+  if (array->is_large) {
     cmap__prefetch_write(shard);
     cmap__prefetch_preferred(plain->look.slots, CMAP__PLAIN_WORDS, plain->hash);
   }

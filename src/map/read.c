@@ -154,15 +154,16 @@ get_short(struct cmap *map, struct cmap_key key, void *value)
   }
 }
 
-enum cmap_status cmap_get(struct cmap *map, struct cmap_key key, void *value,
-                          const struct cmap_how *how)
+CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,
+                                           struct cmap_key key, void *value,
+                                           const struct cmap_how *how)
 {
   struct cmap__probe probe;
 
+  /* The load in the middle: as in cmap__is_plain_call. */
   if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
-      cmap__unlikely(!map->plain_u64) ||
       cmap__unlikely(key.size != sizeof(uint64_t)) ||
-      cmap__unlikely(key.data == NULL))
+      cmap__unlikely(!map->plain_u64) || cmap__unlikely(key.data == NULL))
     return cmap__is_short_string(map, key, how) ? get_short(map, key, value)
                                                 : get_any(map, key, value, how);
   plain_probe(map, key.data, &probe);

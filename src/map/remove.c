@@ -83,8 +83,9 @@ remove_again(struct cmap *map, const void *key, uint64_t hash, void *old)
   return CMAP_OK;
 }
 
-enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key, void *old,
-                             const struct cmap_how *how)
+CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,
+                                              struct cmap_key key, void *old,
+                                              const struct cmap_how *how)
 {
   struct cmap__plain plain;
   uint64_t value;

@@ -199,7 +199,7 @@ enum cmap_status cmap_shrink_to_fit(struct cmap *map,
   if (map == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   /* From the deepest up: what was merged may be merged again. */
-  depth = cmap__directory_depth_of(cmap__directory_word(&map->table.directory));
+  depth = cmap__directory_depth(cmap__directory_current(&map->table.directory));
   for (; depth > 0 && status == CMAP_OK; depth--)
     status = shrink_pass(map, &patience, depth);
   if (status == CMAP_OK)

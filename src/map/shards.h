@@ -11,8 +11,8 @@
 #include "map/map.h"
 
 struct cmap__shard_walk {
-  uintptr_t word; /* of the directory */
-  size_t next;    /* entry */
+  struct cmap__directory_array *array; /* of the directory */
+  size_t next;                         /* entry */
   size_t end;
   struct cmap__shard *shard;
 };
@@ -22,9 +22,9 @@ cmap__shard_walk_begin(const struct cmap *map)
 {
   struct cmap__shard_walk walk;
 
-  walk.word = cmap__directory_word(&map->table.directory);
+  walk.array = cmap__directory_current(&map->table.directory);
   walk.next = 0;
-  walk.end = (size_t)1 << cmap__directory_depth_of(walk.word);
+  walk.end = (size_t)1 << cmap__directory_depth(walk.array);
   walk.shard = NULL;
   return walk;
 }
@@ -32,7 +32,7 @@ cmap__shard_walk_begin(const struct cmap *map)
 static inline bool cmap__shard_walk_next(struct cmap__shard_walk *walk)
 {
   const struct cmap__directory_entry *entries =
-      cmap__directory_at(walk->word, 0);
+      cmap__directory_at(walk->array, 0);
 
   while (walk->next < walk->end) {
     struct cmap__shard *shard =

@@ -16,19 +16,28 @@
 
 static size_t array_bytes(unsigned depth)
 {
-  size_t bytes = sizeof(struct cmap__directory_entry) << depth;
+  size_t bytes = sizeof(struct cmap__directory_array) +
+                 (sizeof(struct cmap__directory_entry) << depth);
   return cmap__round_up(bytes, CMAP__CACHE_LINE);
 }
 
 /* The array of a depth, allocated if there is none yet. NULL: no memory. */
-static struct cmap__directory_entry *
+static struct cmap__directory_array *
 array_for(struct cmap__directory *directory, const struct cmap__layout *layout,
           unsigned depth)
 {
-  if (directory->arrays[depth] == NULL)
-    directory->arrays[depth] = cmap__alloc(
-        &layout->options.allocator, array_bytes(depth), CMAP__CACHE_LINE);
-  return directory->arrays[depth];
+  struct cmap__directory_array *array = directory->arrays[depth];
+
+  if (array == NULL) {
+    array = cmap__alloc(&layout->options.allocator, array_bytes(depth),
+                        CMAP__CACHE_LINE);
+    if (array == NULL)
+      return NULL;
+    array->shift = 64 - depth;
+    array->is_large = depth >= CMAP__PREFETCH_DEPTH;
+    directory->arrays[depth] = array;
+  }
+  return array;
 }
 
 static void set_entry(struct cmap__directory_entry *entry,
@@ -55,16 +64,16 @@ static void end_change(struct cmap__directory *directory)
 
 /* Makes the array current; release: after it is filled [D1]. */
 static void make_current(struct cmap__directory *directory,
-                         struct cmap__directory_entry *array, unsigned depth)
+                         struct cmap__directory_array *array)
 {
-  cmap__store_release(&directory->word, (uintptr_t)array | (64 - depth));
+  cmap__store_release(&directory->current, array);
 }
 
 enum cmap_status cmap__directory_init(struct cmap__directory *directory,
                                       const struct cmap__layout *layout,
                                       struct cmap__shard *shard)
 {
-  struct cmap__directory_entry *array;
+  struct cmap__directory_array *array;
 
   memset(directory, 0, sizeof *directory);
   if (pthread_mutex_init(&directory->mutex, NULL) != 0)
@@ -74,11 +83,11 @@ enum cmap_status cmap__directory_init(struct cmap__directory *directory,
     pthread_mutex_destroy(&directory->mutex);
     return CMAP_ENOMEM;
   }
-  set_entry(&array[0], shard);
-  set_entry(&array[1], shard);
+  set_entry(&array->entries[0], shard);
+  set_entry(&array->entries[1], shard);
   directory->shards_at[0] = 1;
   cmap__store_relaxed(&directory->shards, 1); /* nobody sees it yet */
-  make_current(directory, array, 1);
+  make_current(directory, array);
   return CMAP_OK;
 }
 
@@ -93,16 +102,17 @@ void cmap__directory_destroy(struct cmap__directory *directory,
 
 /* Fills an array of another depth from the current one; mutex held. */
 static void refill(const struct cmap__directory *directory,
-                   struct cmap__directory_entry *to, unsigned depth)
+                   struct cmap__directory_array *to)
 {
-  /* Relaxed: entries change only under the mutex. */
-  uintptr_t word = cmap__load_relaxed(&directory->word);
-  struct cmap__directory_entry *from = cmap__directory_at(word, 0);
-  unsigned old = cmap__directory_depth_of(word);
+  /* Relaxed: it and its entries change only under the mutex. */
+  const struct cmap__directory_array *from =
+      cmap__load_relaxed(&directory->current);
+  unsigned old = cmap__directory_depth(from);
+  unsigned depth = cmap__directory_depth(to);
 
   for (size_t i = 0; i < (size_t)1 << depth; i++) {
     size_t j = depth >= old ? i >> (depth - old) : i << (old - depth);
-    set_entry(&to[i], cmap__load_relaxed(&from[j].shard));
+    set_entry(&to->entries[i], cmap__load_relaxed(&from->entries[j].shard));
   }
 }
 
@@ -116,14 +126,14 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
   if (depth > CMAP__DEPTH_MAX)
     return CMAP_ENOMEM;
   pthread_mutex_lock(&directory->mutex);
-  now = cmap__directory_depth_of(cmap__load_relaxed(&directory->word));
+  now = cmap__directory_depth(cmap__load_relaxed(&directory->current));
   if (now < depth) {
-    struct cmap__directory_entry *array = array_for(directory, layout, depth);
+    struct cmap__directory_array *array = array_for(directory, layout, depth);
     if (array == NULL) {
       status = CMAP_ENOMEM;
     } else {
-      refill(directory, array, depth);
-      make_current(directory, array, depth);
+      refill(directory, array);
+      make_current(directory, array);
     }
   }
   if (status == CMAP_OK) {
@@ -162,17 +172,17 @@ void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
 void cmap__directory_publish(struct cmap__directory *directory,
                              struct cmap__shard *const *shards, size_t count)
 {
-  uintptr_t word;
+  struct cmap__directory_array *array;
   unsigned depth;
 
   pthread_mutex_lock(&directory->mutex);
-  word = cmap__load_relaxed(&directory->word); /* we hold the mutex */
-  depth = cmap__directory_depth_of(word);
+  array = cmap__load_relaxed(&directory->current); /* we hold the mutex */
+  depth = cmap__directory_depth(array);
   begin_change(directory);
   for (size_t i = 0; i < count; i++) {
     unsigned shallow = depth - cmap__shard_depth(shards[i]);
     struct cmap__directory_entry *entry =
-        cmap__directory_at(word, shards[i]->prefix);
+        cmap__directory_at(array, shards[i]->prefix);
     cmap__assert(cmap__shard_depth(shards[i]) <= depth);
     for (size_t n = (size_t)1 << shallow; n > 0; n--)
       set_entry(entry++, shards[i]);
@@ -197,16 +207,16 @@ void cmap__directory_shrink(struct cmap__directory *directory,
   unsigned now, depth;
 
   pthread_mutex_lock(&directory->mutex);
-  now = cmap__directory_depth_of(cmap__load_relaxed(&directory->word));
+  now = cmap__directory_depth(cmap__load_relaxed(&directory->current));
   depth = now;
   while (depth > 1 && directory->shards_at[depth] == 0)
     depth--;
   if (depth + least <= now) {
-    struct cmap__directory_entry *array = array_for(directory, layout, depth);
+    struct cmap__directory_array *array = array_for(directory, layout, depth);
     /* Without memory for it, the large one does as well. */
     if (array != NULL) {
-      refill(directory, array, depth);
-      make_current(directory, array, depth);
+      refill(directory, array);
+      make_current(directory, array);
     }
   }
   pthread_mutex_unlock(&directory->mutex);

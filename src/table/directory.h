@@ -16,7 +16,7 @@
  *      reader may still index it. It is filled before it becomes current, also
  *      when it is used again.
  *
- * Concurrency: readers load `word` and the entry (acquire); a change of an
+ * Concurrency: readers load `current` and the entry (acquire); a change of an
  * entry ([D2]) or of the array ([D1]) is a release store.
  */
 #ifndef CMAP__TABLE_DIRECTORY_H
@@ -34,21 +34,27 @@ struct cmap__directory_entry {
   struct cmap__shard *_Atomic shard; /* the same */
 };
 
+/* An array of 2^D entries, with what a reader must know of it. */
+struct cmap__directory_array {
+  uint32_t shift; /* const: 64 - D */
+  bool is_large;  /* const: D is CMAP__PREFETCH_DEPTH or more */
+  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
+  struct cmap__directory_entry entries[];
+};
+
 struct cmap__directory {
-  /* Address of the current array | 64 - D. Atomic, under mutex [D1]. */
-  _Atomic uintptr_t word;
-  /* On a line of its own: readers share the word's line. */
+  /* Atomic, written under mutex [D1]. */
+  struct cmap__directory_array *_Atomic current;
+  /* On a line of its own: readers share the pointer's line. */
   CMAP__ALIGNED(CMAP__CACHE_LINE) pthread_mutex_t mutex;
   /* By depth, from 1; under mutex. */
-  struct cmap__directory_entry *arrays[CMAP__DEPTH_MAX + 1];
+  struct cmap__directory_array *arrays[CMAP__DEPTH_MAX + 1];
   /* Live shards of each depth, and those announced; under mutex. */
   size_t shards_at[CMAP__DEPTH_MAX + 1];
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
   /* Atomic, written under mutex: odd while entries are being changed. */
   _Atomic uint64_t changes;
 };
-
-#define CMAP__DIRECTORY_SHIFT ((uintptr_t)(CMAP__CACHE_LINE - 1))
 
 /*
  * Directories of this depth and more have slots beyond a processor's second
@@ -57,46 +63,39 @@ struct cmap__directory {
  */
 #define CMAP__PREFETCH_DEPTH 7
 
-static inline unsigned cmap__directory_depth_of(uintptr_t word)
+static inline unsigned
+cmap__directory_depth(const struct cmap__directory_array *array)
 {
-  return 64 - (unsigned)(word & CMAP__DIRECTORY_SHIFT);
+  return 64 - array->shift;
 }
 
-/* Has a directory the depth of CMAP__PREFETCH_DEPTH, or more? */
-static inline bool cmap__directory_is_large(uintptr_t word)
+/* The entry for a hash. */
+static inline struct cmap__directory_entry *
+cmap__directory_at(struct cmap__directory_array *array, uint64_t hash)
 {
-  return (word & CMAP__DIRECTORY_SHIFT) <= 64 - CMAP__PREFETCH_DEPTH;
+  return array->entries + (size_t)(hash >> array->shift);
 }
 
-/* The entry for a hash in the array of `word`. */
-static inline struct cmap__directory_entry *cmap__directory_at(uintptr_t word,
-                                                               uint64_t hash)
+static inline struct cmap__directory_array *
+cmap__directory_current(const struct cmap__directory *directory)
 {
-  struct cmap__directory_entry *entries =
-      (struct cmap__directory_entry *)(word & ~CMAP__DIRECTORY_SHIFT);
-  return entries + (size_t)(hash >> (word & CMAP__DIRECTORY_SHIFT));
-}
-
-static inline uintptr_t
-cmap__directory_word(const struct cmap__directory *directory)
-{
-  return cmap__load_acquire(&directory->word); /* [D1] */
+  return cmap__load_acquire(&directory->current); /* [D1] */
 }
 
 /* The block that the directory names now for a hash. */
 static inline uintptr_t
 cmap__directory_block(const struct cmap__directory *directory, uint64_t hash)
 {
-  uintptr_t word = cmap__directory_word(directory);
-  return cmap__load_acquire(&cmap__directory_at(word, hash)->block); /* [D2] */
+  struct cmap__directory_array *array = cmap__directory_current(directory);
+  return cmap__load_acquire(&cmap__directory_at(array, hash)->block); /* [D2] */
 }
 
 /* The shard that the directory names now for a hash. */
 static inline struct cmap__shard *
 cmap__directory_shard(const struct cmap__directory *directory, uint64_t hash)
 {
-  uintptr_t word = cmap__directory_word(directory);
-  return cmap__load_acquire(&cmap__directory_at(word, hash)->shard); /* [D2] */
+  struct cmap__directory_array *array = cmap__directory_current(directory);
+  return cmap__load_acquire(&cmap__directory_at(array, hash)->shard); /* [D2] */
 }
 
 /* Makes a directory of depth 1 that names one live shard of depth 0. */

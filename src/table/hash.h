@@ -100,24 +100,32 @@ static inline struct cmap__hash_product cmap__hash_multiply_halves(uint64_t a,
 
 #ifdef __SIZEOF_INT128__
 __extension__ typedef unsigned __int128 cmap__uint128;
+#endif
 
 static inline struct cmap__hash_product cmap__hash_multiply(uint64_t a,
                                                             uint64_t b)
 {
+#if defined(__x86_64__) && defined(__GNUC__)
+  /* The instruction by name: of a 128-bit integer gcc moves the halves about,
+   * five instructions for each hash. */
+  struct cmap__hash_product product;
+
+  __asm__("mulq %3"
+          : "=a"(product.low), "=d"(product.high)
+          : "%0"(a), "r"(b)
+          : "cc");
+  return product;
+#elif defined(__SIZEOF_INT128__)
   cmap__uint128 product = (cmap__uint128)a * b;
 
   return (struct cmap__hash_product){
       .low = (uint64_t)product,
       .high = (uint64_t)(product >> 64),
   };
-}
 #else
-static inline struct cmap__hash_product cmap__hash_multiply(uint64_t a,
-                                                            uint64_t b)
-{
   return cmap__hash_multiply_halves(a, b);
-}
 #endif
+}
 
 /* Both halves of the product in one word: every bit of a and b counts. */
 static inline uint64_t cmap__hash_fold(uint64_t a, uint64_t b)

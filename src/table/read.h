@@ -58,13 +58,14 @@ cmap__read_begin(const struct cmap__table *table,
                  const struct cmap__probe *probe)
 {
   struct cmap__read read = {.table = table, .probe = probe};
-  uintptr_t word = cmap__directory_word(&table->directory);
+  struct cmap__directory_array *array =
+      cmap__directory_current(&table->directory);
 
   read.block = cmap__load_acquire(
-      &cmap__directory_at(word, probe->hash)->block); /* [D2] */
+      &cmap__directory_at(array, probe->hash)->block); /* [D2] */
   read.mask = ((size_t)1 << cmap__block_log2(read.block)) - 1;
   read.at = (size_t)cmap__hash_group(probe->hash) & read.mask;
-  if (cmap__directory_is_large(word))
+  if (array->is_large)
     cmap__prefetch_preferred(cmap__block_slots(read.block) +
                                  read.at * CMAP__GROUP_SLOTS *
                                      shape->slot_words,
@@ -127,9 +128,10 @@ cmap__read_home(const struct cmap__table *table,
                 const struct cmap__read_shape *shape,
                 const struct cmap__probe *probe, bool ahead, uint64_t *value)
 {
-  uintptr_t word = cmap__directory_word(&table->directory);
+  struct cmap__directory_array *array =
+      cmap__directory_current(&table->directory);
   const struct cmap__directory_entry *entry =
-      cmap__directory_at(word, probe->hash);
+      cmap__directory_at(array, probe->hash);
   uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
   size_t at = cmap__block_home(block, probe->hash);
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
@@ -138,14 +140,14 @@ cmap__read_home(const struct cmap__table *table,
   unsigned match;
   uint64_t hi;
 
-  if (ahead && cmap__directory_is_large(word))
+  if (ahead && array->is_large)
     cmap__prefetch_preferred(slot, shape->slot_words, probe->hash);
   hi = cmap__load_acquire(&group->hi); /* [Q1] */
   match = cmap__group_match_shared(group, hi, probe->hash);
   if (match == 0) {
     /* Rule (a): acquire, so that the look at the count comes after them. (b)
      * is the same look, as there is no other group. */
-    if (cmap__unlikely(cmap__directory_word(&table->directory) != word) ||
+    if (cmap__unlikely(cmap__directory_current(&table->directory) != array) ||
         cmap__unlikely(cmap__load_acquire(&entry->block) != block) || /* [D2] */
         cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
         cmap__unlikely(!cmap__seq_is_stable(hi)) ||

@@ -102,10 +102,11 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
                                               unsigned slot_words,
                                               uint64_t hash)
 {
-  uintptr_t word = cmap__directory_word(&table->directory);
+  struct cmap__directory_array *array =
+      cmap__directory_current(&table->directory);
 
-  if (cmap__directory_is_large(word)) {
-    const struct cmap__directory_entry *entry = cmap__directory_at(word, hash);
+  if (array->is_large) {
+    const struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
     uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
     size_t at = cmap__block_home(block, hash);
     cmap__prefetch_write(cmap__load_acquire(&entry->shard)); /* [D2] */

@@ -50,8 +50,8 @@ static void open_both(const struct map_spec *spec)
     assert_ok(cmap_insert(b.map, key_make(spec, id, &key), value.bytes, NULL,
                           NULL, NULL));
   }
-  assert_true(cmap__directory_depth_of(
-                  cmap__directory_word(&a.map->table.directory)) >= DEEP);
+  assert_true(cmap__directory_depth(
+                  cmap__directory_current(&a.map->table.directory)) >= DEEP);
   values = calloc(MOST, spec->value_size + 1);
   assert_non_null(values);
 }

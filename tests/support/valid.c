@@ -110,11 +110,12 @@ bool shard_is_valid(const struct cmap__layout *layout,
 
 /* Entry i of the directory; *first: it is the shard's first one. */
 static bool directory_entry_is_valid(const struct cmap__table *table,
-                                     uintptr_t word, size_t i, bool *first)
+                                     struct cmap__directory_array *array,
+                                     size_t i, bool *first)
 {
-  unsigned depth = cmap__directory_depth_of(word);
+  unsigned depth = cmap__directory_depth(array);
   uint64_t hash = (uint64_t)i << (64 - depth);
-  struct cmap__directory_entry *entry = cmap__directory_at(word, hash);
+  struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
   const struct cmap__shard *shard = cmap__load_relaxed(&entry->shard);
 
   *first = shard->prefix == hash;
@@ -135,22 +136,21 @@ static bool directory_entry_is_valid(const struct cmap__table *table,
 static bool directory_is_valid(const struct cmap__table *table)
 {
   const struct cmap__directory *directory = &table->directory;
-  uintptr_t word = cmap__load_relaxed(&directory->word);
-  unsigned depth = cmap__directory_depth_of(word);
+  struct cmap__directory_array *array = cmap__load_relaxed(&directory->current);
+  unsigned depth = cmap__directory_depth(array);
   size_t at_depth[CMAP__DEPTH_MAX + 1] = {0};
   size_t shards = 0;
 
-  if (depth < 1 || depth > CMAP__DEPTH_MAX ||
-      directory->arrays[depth] != cmap__directory_at(word, 0))
+  if (depth < 1 || depth > CMAP__DEPTH_MAX || directory->arrays[depth] != array)
     return FAULT("the directory's current array");
   if (cmap__load_relaxed(&directory->changes) % 2 != 0)
     return FAULT("the directory is being changed");
   for (size_t i = 0; i < (size_t)1 << depth; i++) {
     const struct cmap__shard *shard =
-        cmap__load_relaxed(&cmap__directory_at(word, 0)[i].shard);
+        cmap__load_relaxed(&cmap__directory_at(array, 0)[i].shard);
     bool first;
 
-    if (!directory_entry_is_valid(table, word, i, &first))
+    if (!directory_entry_is_valid(table, array, i, &first))
       return false;
     if (!first)
       continue;

@@ -194,11 +194,12 @@ static void directories(void **state)
 {
   struct cmap__directory_entry *entry;
   struct cmap__shard *named;
-  uintptr_t block, word;
+  struct cmap__directory_array *array;
+  uintptr_t block;
 
   (void)state;
   begin();
-  entry = cmap__directory_at(cmap__directory_word(&map->table.directory),
+  entry = cmap__directory_at(cmap__directory_current(&map->table.directory),
                              shard->prefix);
   block = cmap__load_relaxed(&entry->block);
   cmap__store_relaxed(&entry->block, block ^ CMAP__CACHE_LINE);
@@ -214,14 +215,14 @@ static void directories(void **state)
   /* Of several entries that name one shard the second. */
   for (uint64_t i = 3000; i < 30000; i++)
     assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
-  word = cmap__directory_word(&map->table.directory);
+  array = cmap__directory_current(&map->table.directory);
   named = cmap__directory_shard(&map->table.directory, UINT64_MAX);
-  entry = cmap__directory_at(word, 0);
+  entry = cmap__directory_at(array, 0);
   while (cmap__load_relaxed(&entry[0].shard) !=
              cmap__load_relaxed(&entry[1].shard) ||
          cmap__load_relaxed(&entry[0].shard) == named) {
     entry++;
-    assert_true(entry + 1 < cmap__directory_at(word, UINT64_MAX));
+    assert_true(entry + 1 < cmap__directory_at(array, UINT64_MAX));
   }
   shard = cmap__load_relaxed(&entry[1].shard);
   cmap__store_relaxed(&entry[1].shard, named);

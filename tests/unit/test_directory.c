@@ -40,7 +40,7 @@ static void end(struct fixture *f)
 
 static unsigned depth_of(const struct fixture *f)
 {
-  return cmap__directory_depth_of(cmap__directory_word(f->directory));
+  return cmap__directory_depth(cmap__directory_current(f->directory));
 }
 
 /* A shard with this range, that nobody names yet and nobody holds. */
@@ -172,7 +172,7 @@ static void shards_are_halved_and_joined(void **state)
 /* One array a depth: shrunk and deepened again, nothing is allocated. */
 static void arrays_are_used_again(void **state)
 {
-  struct cmap__directory_entry *arrays[9];
+  struct cmap__directory_array *arrays[9];
   struct fixture f;
 
   (void)state;
@@ -225,20 +225,20 @@ static void announced_depth_is_kept(void **state)
 
 static void announcements_fail_without_memory(void **state)
 {
-  uintptr_t word;
+  struct cmap__directory_array *array;
   struct fixture f;
 
   (void)state;
   begin(&f);
   halve(&f, 0);
-  word = cmap__directory_word(f.directory);
+  array = cmap__directory_current(f.directory);
   counting_alloc_fail_from(&f.alloc, 1);
   assert_status(cmap__directory_announce(f.directory, f.layout, 3, 1),
                 CMAP_ENOMEM);
   assert_status(
       cmap__directory_announce(f.directory, f.layout, CMAP__DEPTH_MAX + 1, 1),
       CMAP_ENOMEM);
-  assert_int_equal(cmap__directory_word(f.directory), word);
+  assert_ptr_equal(cmap__directory_current(f.directory), array);
   assert_true(table_is_valid(&f.table));
   counting_alloc_fail_none(&f.alloc);
   assert_ok(cmap__directory_announce(f.directory, f.layout, 3, 1));

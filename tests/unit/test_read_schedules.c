@@ -158,8 +158,8 @@ static bool aim_by_schedule(const struct cmap__table *table,
   uintptr_t block;
 
   begin_reading();
-  entry =
-      cmap__directory_at(cmap__directory_word(&table->directory), probe->hash);
+  entry = cmap__directory_at(cmap__directory_current(&table->directory),
+                             probe->hash);
   block = cmap__load_acquire(&entry->block);
   shard = cmap__load_acquire(&entry->shard);
   look = cmap__plain_aim(block, probe->hash);

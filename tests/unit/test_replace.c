@@ -261,15 +261,15 @@ static void directories_stay_small(void **state)
   for (unsigned spread = 0; spread < SPREADS; spread++) {
     struct cmap__directory *directory;
     struct fixture f;
-    uintptr_t word;
+    struct cmap__directory_array *array;
     size_t entries;
 
     begin(&f, CMAP_U64, (enum spread)spread, 1);
     directory = &f.table.directory;
     put_until(&f, 2000);
     check(&f);
-    word = cmap__directory_word(directory);
-    entries = (size_t)1 << cmap__directory_depth_of(word);
+    array = cmap__directory_current(directory);
+    entries = (size_t)1 << cmap__directory_depth(array);
     assert_true(entries <= 8 * cmap__load_relaxed(&directory->shards) + 64);
     if (spread == SPREAD_CONSTANT)
       assert_int_equal(cmap__load_relaxed(&directory->shards), 1);

@@ -113,15 +113,16 @@ struct cmap__plain {
   uint64_t key, hash;
   struct cmap__locked locked;
   struct cmap__plain_look look;
+  uintptr_t block; /* if no slot has the key's tag: of the shard */
 };
 
 /*
  * The shortest way to a key that is in its home group, behind the first tag of
  * its own: locks the shard, if that is free, and says where the key is:
  * plain->locked, and of plain->look group, slot and index. False: nothing is
- * held, and the caller tries cmap__plain_lock. No address of `plain` may leave
- * the caller: then all of it is registers, where copies through memory cost up
- * to 10 ns.
+ * held, and the caller tries cmap__plain_lock, or, if look.match is 0,
+ * cmap__plain_lock_gap. No address of `plain` may leave the caller: then all of
+ * it is registers, where copies through memory cost up to 10 ns.
  *
  * What can be known before the lock is known before it: where the key's slot
  * is, if the tags are right. Behind the lock there are few instructions, and
@@ -151,8 +152,11 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
     cmap__prefetch_write(shard);
     cmap__prefetch_preferred(plain->look.slots, CMAP__PLAIN_WORDS, plain->hash);
   }
-  if (cmap__unlikely(plain->look.match == 0))
+  if (cmap__unlikely(plain->look.match == 0)) {
+    plain->locked.shard = shard;
+    plain->block = block;
     return false;
+  }
   plain->look.index = (unsigned)__builtin_ctz(plain->look.match);
   plain->look.slot = plain->look.slots + plain->look.index * CMAP__PLAIN_WORDS;
   if (cmap__unlikely(mode == CMAP__WRITE

@@ -64,6 +64,34 @@ cmap__plain_aim_holds(const struct cmap__plain_look *look,
          cmap__likely(cmap__seq_is_stable(look->hi));
 }
 
+/*
+ * Locks the shard that an aim without the lock found to write, if it is free
+ * and the key is absent indeed: the shard is the key's, and its group neither
+ * has the key's tag nor has sent such a key on to another group. False:
+ * nothing is held.
+ */
+CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
+                                              uintptr_t block, uint64_t hash,
+                                              struct cmap__plain_look *look)
+{
+  if (cmap__unlikely(!cmap__shardlock_try_write(&shard->lock)))
+    return false;
+  /* Relaxed: we hold the lock. */
+  look->hi = cmap__load_relaxed(&look->group->hi);
+  look->match = cmap__group_match_hash(cmap__load_relaxed(&look->group->lo),
+                                       look->hi, hash);
+  look->found = false;
+  look->decided = true;
+  if (cmap__likely(shard->block == block) &&
+      cmap__likely(cmap__shard_covers(shard, hash)) &&
+      cmap__likely(look->match == 0) &&
+      cmap__likely(!cmap__group_overflowed(look->hi,
+                                           cmap__hash_overflow_bit(hash))))
+    return true;
+  cmap__shardlock_write_unlock(&shard->lock);
+  return false;
+}
+
 /* The second half: compares the keys. */
 CMAP__ALWAYS_INLINE void cmap__plain_compare(struct cmap__plain_look *look,
                                              uint64_t hash, uint64_t key)

@@ -78,8 +78,7 @@ CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
     return false;
   /* Relaxed: we hold the lock. */
   look->hi = cmap__load_relaxed(&look->group->hi);
-  look->match = cmap__group_match_hash(cmap__load_relaxed(&look->group->lo),
-                                       look->hi, hash);
+  look->match = cmap__group_match_shared(look->group, look->hi, hash);
   look->found = false;
   look->decided = true;
   if (cmap__likely(shard->block == block) &&
@@ -171,7 +170,7 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
   struct cmap__group *group = look->group;
   /* Relaxed, here and below: we hold the lock. */
   uint64_t lo = cmap__load_relaxed(&group->lo), hi = look->hi + CMAP__SEQ_ONE;
-  unsigned empty = cmap__group_empty(lo, hi);
+  unsigned empty = cmap__group_empty_held(group);
   uint32_t inserted = cmap__load_relaxed(&shard->inserted);
   _Atomic uint64_t *slot;
   unsigned index;

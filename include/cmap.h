@@ -555,7 +555,8 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_get_or_insert_with_unlocked(
 /*
  * Removes the entry and moves its value to *old.
  *   CMAP_NOT_FOUND  the key is absent
- * Lock: write.
+ * Lock: write; none if the key is absent and cmap_get would take none: that is
+ * a read, without the barrier of a call that writes.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_remove(struct cmap *map, struct cmap_key key, void *old,

@@ -179,6 +179,27 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
 }
 
 /*
+ * After cmap__plain_hit with look.match == 0: is the key absent, as a reader
+ * would find (table/read.h)? False: it takes the lock to know, or to tell a
+ * thread with a hold of its own that it would wait for itself.
+ */
+CMAP__ALWAYS_INLINE bool cmap__plain_is_absent(struct cmap *map,
+                                               const struct cmap__plain *plain)
+{
+  uint64_t hi = plain->look.hi;
+
+  /* Rule (a), and (b), as in cmap__read_home: the second look at the count
+   * comes after the acquire loads of the directory. */
+  return cmap__likely(!cmap__hold_any()) &&
+         cmap__likely(cmap__directory_block(&map->table.directory,
+                                            plain->hash) == plain->block) &&
+         cmap__likely(cmap__load_relaxed(&plain->look.group->hi) == hi) &&
+         cmap__likely(cmap__seq_is_stable(hi)) &&
+         cmap__likely(
+             !cmap__group_overflowed(hi, cmap__hash_overflow_bit(plain->hash)));
+}
+
+/*
  * Locks the shard of plain->key with its hash if it is free, and looks for the
  * key in its home group, whether it is there or not. False: nothing is held;
  * begin anew with a call.

@@ -92,8 +92,11 @@ CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,
 
   if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
     return remove_when(map, key, &always, old, how);
-  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
+  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)) {
+    if (plain.look.match == 0 && cmap__plain_is_absent(map, &plain))
+      return CMAP_NOT_FOUND;
     return remove_again(map, key.data, plain.hash, old);
+  }
   value = cmap__plain_take(plain.locked.shard, &plain.look);
   cmap__unlock_after_removal(&map->table, plain.locked.shard);
   if (old != NULL)

@@ -84,8 +84,8 @@ CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
   if (cmap__likely(shard->block == block) &&
       cmap__likely(cmap__shard_covers(shard, hash)) &&
       cmap__likely(look->match == 0) &&
-      cmap__likely(!cmap__group_overflowed(look->hi,
-                                           cmap__hash_overflow_bit(hash))))
+      cmap__likely(
+          !cmap__group_overflowed(look->hi, cmap__hash_overflow_bit(hash))))
     return true;
   cmap__shardlock_write_unlock(&shard->lock);
   return false;

@@ -121,8 +121,9 @@ struct cmap__plain {
  * its own: locks the shard, if that is free, and says where the key is:
  * plain->locked, and of plain->look group, slot and index. False: nothing is
  * held, and the caller tries cmap__plain_lock, or, if look.match is 0,
- * cmap__plain_lock_gap. No address of `plain` may leave the caller: then all of
- * it is registers, where copies through memory cost up to 10 ns.
+ * cmap__plain_lock_gap or cmap__plain_is_absent. No address of `plain` may
+ * leave the caller: then all of it is registers, where copies through memory
+ * cost up to 10 ns.
  *
  * What can be known before the lock is known before it: where the key's slot
  * is, if the tags are right. Behind the lock there are few instructions, and
@@ -176,27 +177,6 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
   }
   cmap__table_unlock(&plain->locked);
   return false;
-}
-
-/*
- * After cmap__plain_hit with look.match == 0: is the key absent, as a reader
- * would find (table/read.h)? False: it takes the lock to know, or to tell a
- * thread with a hold of its own that it would wait for itself.
- */
-CMAP__ALWAYS_INLINE bool cmap__plain_is_absent(struct cmap *map,
-                                               const struct cmap__plain *plain)
-{
-  uint64_t hi = plain->look.hi;
-
-  /* Rule (a), and (b), as in cmap__read_home: the second look at the count
-   * comes after the acquire loads of the directory. */
-  return cmap__likely(!cmap__hold_any()) &&
-         cmap__likely(cmap__directory_block(&map->table.directory,
-                                            plain->hash) == plain->block) &&
-         cmap__likely(cmap__load_relaxed(&plain->look.group->hi) == hi) &&
-         cmap__likely(cmap__seq_is_stable(hi)) &&
-         cmap__likely(
-             !cmap__group_overflowed(hi, cmap__hash_overflow_bit(plain->hash)));
 }
 
 /*

@@ -91,6 +91,25 @@ CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
   return false;
 }
 
+/*
+ * After an aim whose match is 0, at a block that the directory named: is the
+ * key absent, as a reader would find (table/read.h)? False: it takes the lock
+ * to know.
+ */
+CMAP__ALWAYS_INLINE bool
+cmap__plain_is_absent(const struct cmap__table *table, uintptr_t block,
+                      uint64_t hash, const struct cmap__plain_look *look)
+{
+  /* Rule (a): the second look at the count comes after the acquire loads of the
+   * directory. (b) is the same look, as there is no other group. */
+  return cmap__likely(cmap__directory_block(&table->directory, hash) ==
+                      block) &&
+         cmap__likely(cmap__load_relaxed(&look->group->hi) == look->hi) &&
+         cmap__likely(cmap__seq_is_stable(look->hi)) &&
+         cmap__likely(
+             !cmap__group_overflowed(look->hi, cmap__hash_overflow_bit(hash)));
+}
+
 /* The second half: compares the keys. */
 CMAP__ALWAYS_INLINE void cmap__plain_compare(struct cmap__plain_look *look,
                                              uint64_t hash, uint64_t key)

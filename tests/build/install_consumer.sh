@@ -66,3 +66,17 @@ if needs_shared "$scratch/static"; then
   fail "pkg-config --static loads the shared library"
 fi
 says_ok "$scratch/static"
+
+# With -flto the calls are inlined: no function of that name is left.
+if grep -q 'gnu\.lto' "$libdir/libcmap.a"; then
+  echo "== -flto"
+  "$cc" -std=c11 -O2 -flto=auto "${cflags[@]}" "$program/main.c" \
+    -o "$scratch/lto" "${libs[@]}" || fail "pkg-config --static --libs, -flto"
+  says_ok "$scratch/lto"
+  nm "$scratch/static" >"$scratch/called"
+  nm "$scratch/lto" >"$scratch/inlined"
+  grep -q ' libcmap_get$' "$scratch/called" || fail "nm shows no functions"
+  if grep -q ' libcmap_get$' "$scratch/inlined"; then
+    fail "cmap_get is not inlined by -flto"
+  fi
+fi

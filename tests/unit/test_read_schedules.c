@@ -146,23 +146,31 @@ static bool peek_by_schedule(const struct cmap__table *table,
   return found;
 }
 
-/* Where a writer's shortest way expects the key, before it locks the shard that
- * the directory named then: true if it still holds, and in no other shard. */
+/* Where a writer's shortest way expects the key, before it locks. */
+static struct cmap__plain_look aim(const struct cmap__table *table,
+                                   uint64_t hash, struct cmap__shard **shard,
+                                   uintptr_t *block)
+{
+  struct cmap__directory_entry *entry =
+      cmap__directory_at(cmap__directory_current(&table->directory), hash);
+
+  *block = cmap__load_acquire(&entry->block);
+  *shard = cmap__load_acquire(&entry->shard);
+  return cmap__plain_aim(*block, hash);
+}
+
+/* It locks the shard that the directory named then: what it has seen is true if
+ * it still holds, and in no other shard. */
 static bool aim_by_schedule(const struct cmap__table *table,
                             const struct cmap__probe *probe, uint64_t *value)
 {
   const struct cmap__layout *layout = &table->layout;
-  struct cmap__directory_entry *entry;
   struct cmap__plain_look look;
   struct cmap__shard *shard;
   uintptr_t block;
 
   begin_reading();
-  entry = cmap__directory_at(cmap__directory_current(&table->directory),
-                             probe->hash);
-  block = cmap__load_acquire(&entry->block);
-  shard = cmap__load_acquire(&entry->shard);
-  look = cmap__plain_aim(block, probe->hash);
+  look = aim(table, probe->hash, &shard, &block);
   now.reading = false;
   CHECK(cmap__shardlock_try_write(&shard->lock));
   if (cmap__plain_aim_holds(&look, shard, block)) {
@@ -185,11 +193,50 @@ static bool aim_by_schedule(const struct cmap__table *table,
   return read_by_schedule(table, probe, value);
 }
 
+/* It found no tag, and locks where it looked: then the key is absent. */
+static bool gap_by_schedule(const struct cmap__table *table,
+                            const struct cmap__probe *probe, uint64_t *value)
+{
+  struct cmap__plain_look look;
+  struct cmap__shard *shard;
+  struct cmap__place place;
+  uintptr_t block;
+
+  begin_reading();
+  look = aim(table, probe->hash, &shard, &block);
+  now.reading = false;
+  if (look.match == 0 &&
+      cmap__plain_lock_gap(shard, block, probe->hash, &look)) {
+    CHECK(cmap__directory_shard(&table->directory, probe->hash) == shard);
+    CHECK(!cmap__shard_find(&table->layout, shard, probe, &place));
+    cmap__shardlock_write_unlock(&shard->lock);
+  }
+  return read_by_schedule(table, probe, value);
+}
+
+/* It found no tag, and says without the lock that the key is absent. */
+static bool absent_by_schedule(const struct cmap__table *table,
+                               const struct cmap__probe *probe, uint64_t *value)
+{
+  struct cmap__plain_look look;
+  struct cmap__shard *shard;
+  uintptr_t block;
+
+  begin_reading();
+  look = aim(table, probe->hash, &shard, &block);
+  if (look.match != 0 ||
+      !cmap__plain_is_absent(table, block, probe->hash, &look))
+    return read_rounds(table, probe, value);
+  now.reading = false;
+  return false;
+}
+
 /* One schedule from one state of the scene, for both keys. */
 static void try_schedule(unsigned period, unsigned phase)
 {
   static scene_read *const reads[] = {read_by_schedule, read_home_by_schedule,
-                                      peek_by_schedule, aim_by_schedule};
+                                      peek_by_schedule, aim_by_schedule,
+                                      gap_by_schedule,  absent_by_schedule};
 
   if (now.stride > 1 && now.schedules++ % now.stride != 0)
     return;

@@ -296,12 +296,14 @@ CMAP__ALWAYS_INLINE size_t copy_block(uintptr_t block, char *keys, char *values,
       CMAP__UNROLL
       for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++) {
         /* Relaxed: we hold the lock. */
-        key = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS);
-        value = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS + 1);
-        if (keys != NULL)
+        if (keys != NULL) {
+          key = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS);
           memcpy(keys + count * sizeof key, &key, sizeof key);
-        if (values != NULL)
+        }
+        if (values != NULL) {
+          value = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS + 1);
           memcpy(values + count * sizeof value, &value, sizeof value);
+        }
         count += (entries.full >> i) & 1;
       }
       continue;

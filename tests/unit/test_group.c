@@ -164,6 +164,7 @@ static void random_groups_agree(void **state)
 
 static void empty_and_full_slots_are_told_apart(void **state)
 {
+  CMAP__ALIGNED(sizeof(struct cmap__group)) struct cmap__group group;
   struct random random;
 
   (void)state;
@@ -183,6 +184,9 @@ static void empty_and_full_slots_are_told_apart(void **state)
     hi = word_of(bytes.at + HI_BYTES);
     assert_int_equal(cmap__group_full(lo, hi), set);
     assert_int_equal(cmap__group_empty(lo, hi), set ^ CMAP__GROUP_MASK);
+    cmap__store_relaxed(&group.lo, lo);
+    cmap__store_relaxed(&group.hi, hi);
+    assert_int_equal(cmap__group_empty_held(&group), set ^ CMAP__GROUP_MASK);
   }
   assert_int_equal(cmap__group_empty(0, UINT64_MAX << 24), CMAP__GROUP_MASK);
 }

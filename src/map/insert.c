@@ -114,8 +114,8 @@ insert_again(struct cmap *map, const void *key, uint64_t hash,
 }
 
 /* No slot of the home group has the key's tag. Only addresses are handed over:
- * the group's word would go by way of the stack, and the lock wait for it as for
- * all stores before it (docs/design.md). */
+ * the group's word would go by way of the stack, and the lock wait for it as
+ * for all stores before it (docs/design.md). */
 static CMAP__NOINLINE enum cmap_status
 insert_absent(struct cmap__shard *shard, uintptr_t block,
               struct cmap__group *group, _Atomic uint64_t *slots, uint64_t hash,

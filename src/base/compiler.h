@@ -22,10 +22,15 @@
 #define cmap__unlikely(x) __builtin_expect(!!(x), 0)
 
 #define CMAP__ALWAYS_INLINE static inline __attribute__((always_inline))
-/* Of a public function: worth inlining into programs linked with -flto. */
-#define CMAP__LTO_INLINE    inline __attribute__((always_inline))
-#define CMAP__NOINLINE      __attribute__((noinline))
-#define CMAP__COLD          __attribute__((cold, noinline))
+/* Of a public function: worth inlining into programs linked with -flto, which
+ * takes gcc (CMakeLists.txt); clang would warn of static functions in it. */
+#ifdef __clang__
+#  define CMAP__LTO_INLINE
+#else
+#  define CMAP__LTO_INLINE inline __attribute__((always_inline))
+#endif
+#define CMAP__NOINLINE __attribute__((noinline))
+#define CMAP__COLD     __attribute__((cold, noinline))
 /* Before a loop of a constant number of turns, at most 16: without a branch. */
 #ifdef __clang__
 #  define CMAP__UNROLL _Pragma("unroll")

@@ -123,7 +123,7 @@ static void insert_one(struct raw_table *table, uint64_t key)
 {
   uint64_t hash = cmap__hash_u64(&table->hash_key, key);
   struct raw_shard *shard = &table->directory[hash >> table->shift];
-  size_t at = (size_t)cmap__hash_group(hash) & shard->mask;
+  size_t at = (size_t)(hash >> 16) & shard->mask;
 
   for (size_t step = 1;; at = (at + step++) & shard->mask) {
     struct raw_group *group = &shard->groups[at];
@@ -157,7 +157,7 @@ static inline bool find(const struct raw_table *table, uint64_t key,
 {
   uint64_t hash = cmap__hash_u64(&table->hash_key, key);
   const struct raw_shard *shard = &table->directory[hash >> table->shift];
-  size_t at = (size_t)cmap__hash_group(hash) & shard->mask;
+  size_t at = (size_t)(hash >> 16) & shard->mask;
 
   for (size_t step = 1;; at = (at + step++) & shard->mask) {
     const struct raw_group *group = &shard->groups[at];
@@ -173,8 +173,7 @@ static inline bool find(const struct raw_table *table, uint64_t key,
         return true;
       }
     }
-    if (!cmap__group_overflowed(group->hi, cmap__hash_overflow_bit(hash)) ||
-        step > shard->mask)
+    if (!cmap__group_overflowed(group->hi, hash) || step > shard->mask)
       return false;
   }
 }

@@ -42,7 +42,6 @@ struct batch {
 struct ahead {
   uint64_t hash;
   uintptr_t block;
-  size_t at;   /* the group */
   bool hashed; /* else the key is not valid */
 };
 
@@ -92,9 +91,7 @@ static inline void ask_group(const struct batch *batch, struct ahead *ahead,
   if (!ahead->hashed)
     return;
   ahead->block = cmap__directory_block(directory, ahead->hash);
-  ahead->at = (size_t)cmap__hash_group(ahead->hash) &
-              (((size_t)1 << cmap__block_log2(ahead->block)) - 1);
-  cmap__prefetch(cmap__block_groups(ahead->block) + ahead->at);
+  cmap__prefetch(cmap__block_home_group(ahead->block, ahead->hash));
   if (writes)
     cmap__prefetch_write(cmap__directory_shard(directory, ahead->hash));
 }
@@ -103,20 +100,20 @@ static inline void ask_group(const struct batch *batch, struct ahead *ahead,
 static inline void ask_slot(const struct batch *batch,
                             const struct ahead *ahead)
 {
+  size_t slot_words = batch->map->table.layout.slot_words;
   const struct cmap__group *group;
   unsigned match, slot;
 
   if (!ahead->hashed)
     return;
-  group = cmap__block_groups(ahead->block) + ahead->at;
+  group = cmap__block_home_group(ahead->block, ahead->hash);
   match = cmap__group_match(cmap__load_relaxed(&group->lo), /* a hint */
                             cmap__load_relaxed(&group->hi),
                             cmap__hash_tag(ahead->hash));
   slot = match != 0 ? (unsigned)__builtin_ctz(match)
                     : cmap__preferred_slot(ahead->hash);
-  cmap__prefetch(cmap__block_slots(ahead->block) +
-                 (ahead->at * CMAP__GROUP_SLOTS + slot) *
-                     batch->map->table.layout.slot_words);
+  cmap__prefetch(cmap__block_home_slots(ahead->block, ahead->hash, slot_words) +
+                 slot * slot_words);
 }
 
 /* Step 4. */

@@ -33,7 +33,7 @@ array_for(struct cmap__directory *directory, const struct cmap__layout *layout,
                         CMAP__CACHE_LINE);
     if (array == NULL)
       return NULL;
-    array->shift = 64 - depth;
+    array->shift = 64 - CMAP__ENTRY_LOG2 - depth;
     array->is_large = depth >= CMAP__PREFETCH_DEPTH;
     directory->arrays[depth] = array;
   }

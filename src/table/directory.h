@@ -34,9 +34,14 @@ struct cmap__directory_entry {
   struct cmap__shard *_Atomic shard; /* the same */
 };
 
+/* log2 of an entry's size. */
+#define CMAP__ENTRY_LOG2 (sizeof(void *) == 8 ? 4u : 3u)
+_Static_assert(sizeof(struct cmap__directory_entry) == 1u << CMAP__ENTRY_LOG2,
+               "two words");
+
 /* An array of 2^D entries, with what a reader must know of it. */
 struct cmap__directory_array {
-  uint32_t shift; /* const: 64 - D */
+  uint32_t shift; /* const: a hash to bytes of entries; see at() */
   bool is_large;  /* const: D is CMAP__PREFETCH_DEPTH or more */
   CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
   struct cmap__directory_entry entries[];
@@ -66,14 +71,16 @@ struct cmap__directory {
 static inline unsigned
 cmap__directory_depth(const struct cmap__directory_array *array)
 {
-  return 64 - array->shift;
+  return 64 - CMAP__ENTRY_LOG2 - array->shift;
 }
 
-/* The entry for a hash. */
+/* The entry for a hash: its top D bits, in bytes. */
 static inline struct cmap__directory_entry *
 cmap__directory_at(struct cmap__directory_array *array, uint64_t hash)
 {
-  return array->entries + (size_t)(hash >> array->shift);
+  size_t offset = (size_t)(hash >> array->shift) &
+                  ~(sizeof(struct cmap__directory_entry) - 1);
+  return (void *)((char *)array->entries + offset);
 }
 
 static inline struct cmap__directory_array *

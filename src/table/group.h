@@ -156,10 +156,13 @@ static inline uint64_t cmap__group_with_tag(uint64_t word, unsigned slot,
   return (word & ~(UINT64_C(0xff) << shift)) | ((uint64_t)tag << shift);
 }
 
-/* Did a key with this overflow bit go on to the next group? */
-static inline bool cmap__group_overflowed(uint64_t hi, uint8_t bit)
+/* Did a key with this hash's overflow bit go on to the next group? The bit of
+ * the lower half of `hi` has a number of five bits, of which two are set. */
+static inline bool cmap__group_overflowed(uint64_t hi, uint64_t hash)
 {
-  return ((hi >> CMAP__OVERFLOW_SHIFT) & bit) != 0;
+  unsigned bit = ((unsigned)(hash >> 8) | CMAP__OVERFLOW_SHIFT) & 31;
+
+  return (((uint32_t)hi >> bit) & 1) != 0;
 }
 
 #endif

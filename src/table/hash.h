@@ -3,22 +3,24 @@
  *
  * Every hash is 64 bits, and every part of the table reads its own bits:
  *
- *   63       64-D                   16+g-1   16 15    11 10   8 7        0
- *  +-----------+ - - - - - - - - - - +---------+--------+------+----------+
- *  | directory |        unread       |  group  |position| over |   tag    |
- *  +-----------+ - - - - - - - - - - +---------+--------+------+----------+
- *    D <= 40 bits, from the top down   g bits,   5 bits  3 bits   8 bits
- *                                      bit 16 up
+ *   63       64-D        31      32-g        15    11 10   8 7        0
+ *  +-----------+ - - - - -+---------+ - - - -+--------+------+----------+
+ *  | directory |  unread  |  group  | unread |position| over |   tag    |
+ *  +-----------+ - - - - -+---------+ - - - -+--------+------+----------+
+ *    D <= 40 bits,          g <= 28 bits,      5 bits  3 bits   8 bits
+ *    from the top down      from bit 31 down
  *
  *   directory  h >> (64 - D): the entry of a directory of 2^D entries, which
  *              names the shard
- *   group      the home group in a shard of 2^g groups
+ *   group      the home group in a shard of 2^g groups: the top of the lower
+ *              half, so that one shift makes it
  *   position   the preferred slot in its group
  *   over       which bit of a group's overflow byte a passing key sets
  *   tag        the byte by which a group is searched; 0 is an empty slot
  *
- * 1. The fields are disjoint while g + D <= 48. Beyond that the group repeats
- *    bits that all keys of the shard share: slower, and still correct.
+ * 1. The fields are disjoint while D <= 32 and g <= 16. Beyond that the group
+ *    repeats bits that all keys of the shard share, or those of the position:
+ *    slower, and still correct.
  * 2. A hash depends only on the key, the data and this version of the library,
  *    not on the processor: words are read as little-endian everywhere.
  * 3. Nothing here has state. The key is const after the map is created.
@@ -213,10 +215,10 @@ static inline unsigned cmap__hash_position(uint64_t hash)
   return (unsigned)((hash >> 11) & 31);
 }
 
-/* The home group; the caller masks it with the number of groups less one. */
-static inline uint64_t cmap__hash_group(uint64_t hash)
+/* The home group of 2^g. */
+static inline size_t cmap__hash_group(uint64_t hash, unsigned g)
 {
-  return hash >> 16;
+  return (size_t)((hash & UINT32_MAX) >> (32 - g));
 }
 
 #endif

@@ -38,11 +38,9 @@ struct cmap__plain_look {
 CMAP__ALWAYS_INLINE struct cmap__plain_look cmap__plain_aim(uintptr_t block,
                                                             uint64_t hash)
 {
-  size_t at = cmap__block_home(block, hash);
   struct cmap__plain_look look = {
       .group = cmap__block_home_group(block, hash),
-      .slots =
-          cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
+      .slots = cmap__block_home_slots(block, hash, CMAP__PLAIN_WORDS),
   };
 
   look.hi = cmap__load_acquire(&look.group->hi); /* [Q1] */
@@ -84,8 +82,7 @@ CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
   if (cmap__likely(shard->block == block) &&
       cmap__likely(cmap__shard_covers(shard, hash)) &&
       cmap__likely(look->match == 0) &&
-      cmap__likely(
-          !cmap__group_overflowed(look->hi, cmap__hash_overflow_bit(hash))))
+      cmap__likely(!cmap__group_overflowed(look->hi, hash)))
     return true;
   cmap__shardlock_write_unlock(&shard->lock);
   return false;
@@ -106,8 +103,7 @@ cmap__plain_is_absent(const struct cmap__table *table, uintptr_t block,
                       block) &&
          cmap__likely(cmap__load_relaxed(&look->group->hi) == look->hi) &&
          cmap__likely(cmap__seq_is_stable(look->hi)) &&
-         cmap__likely(
-             !cmap__group_overflowed(look->hi, cmap__hash_overflow_bit(hash)));
+         cmap__likely(!cmap__group_overflowed(look->hi, hash));
 }
 
 /* The second half: compares the keys. */
@@ -123,8 +119,7 @@ CMAP__ALWAYS_INLINE void cmap__plain_compare(struct cmap__plain_look *look,
       break;
     }
   }
-  look->decided = look->found || !cmap__group_overflowed(
-                                     look->hi, cmap__hash_overflow_bit(hash));
+  look->decided = look->found || !cmap__group_overflowed(look->hi, hash);
 }
 
 CMAP__ALWAYS_INLINE struct cmap__plain_look
@@ -232,14 +227,13 @@ cmap__plain_take(struct cmap__shard *shard, const struct cmap__plain_look *look)
 static inline void cmap__plain_fill(uintptr_t block, uint64_t hash,
                                     uint64_t key, uint64_t value)
 {
-  struct cmap__group *groups = cmap__block_groups(block);
-  size_t mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t mask = cmap__block_mask(block);
+  size_t at = cmap__block_home(block, hash);
   uint64_t overflow = (uint64_t)cmap__hash_overflow_bit(hash)
                       << CMAP__OVERFLOW_SHIFT;
 
   for (size_t step = 1; step <= mask + 1; step++) {
-    struct cmap__group *group = &groups[at];
+    struct cmap__group *group = cmap__block_group(block, at);
     uint64_t lo = cmap__load_relaxed(&group->lo);
     uint64_t hi = cmap__load_relaxed(&group->hi);
     unsigned empty = cmap__group_empty(lo, hi);
@@ -271,7 +265,7 @@ struct cmap__plain_group {
 static inline struct cmap__plain_group cmap__plain_group(uintptr_t block,
                                                          size_t at)
 {
-  const struct cmap__group *group = cmap__block_groups(block) + at;
+  const struct cmap__group *group = cmap__block_group(block, at);
   struct cmap__plain_group entries = {
       cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS,
       cmap__group_full(cmap__load_relaxed(&group->lo),

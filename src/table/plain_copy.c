@@ -1,12 +1,13 @@
 /*
  * Moving plain entries.
  *
- * A group's entries nearly all go to few groups of the new blocks: those with
- * the same low bits of their number, and nobody else's entries do. So an entry
- * keeps its place in the group, no free one is looked for, and the new group's
- * tags are the old ones under a mask. What does not belong to the group by its
- * hash (it was full when that came) is put by itself when all others have their
- * places; the overflow bits begin anew.
+ * A group's entries nearly all go to few groups of the new blocks, and nobody
+ * else's entries do: in a block with more groups, those whose numbers begin
+ * with the bits of its own. So an entry keeps its place in the group, no free
+ * one is looked for, and the new group's tags are the old ones under a mask.
+ * What does not belong to the group by its hash (it was full when that came) is
+ * put by itself when all others have their places; the overflow bits begin
+ * anew.
  */
 #include "table/plain_copy.h"
 
@@ -20,12 +21,13 @@
 /* Where the entries of a block go; the new blocks are empty. */
 struct scatter {
   const struct cmap__halving *halving; /* NULL: to one block */
-  unsigned log2;                       /* of the old block's groups */
   unsigned ways;
   uintptr_t to[2];
-  /* By way: the group of the new blocks that is group 0 of the old one. */
+  /* By way: that group of the new blocks that is for group 0 of the old one,
+   * and its slots. */
   struct cmap__group *groups[WAYS];
   _Atomic uint64_t *slots[WAYS];
+  size_t stride; /* from there, to those for the next group of the old one */
 };
 
 CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
@@ -33,26 +35,27 @@ CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
 {
   if (scatter->halving != NULL)
     return cmap__half_of(scatter->halving, hash);
-  return (unsigned)(cmap__hash_group(hash) >> scatter->log2) &
-         (scatter->ways - 1);
+  return (unsigned)cmap__block_home(scatter->to[0], hash) & (scatter->ways - 1);
 }
 
 /* False: the entries are to be moved one by one. Of a block that has no slots
  * nothing is written, not even what it has already. */
 static bool scatter_begin(struct scatter *scatter, uintptr_t from)
 {
+  bool halves = scatter->halving != NULL;
+
   if (cmap__block_is_empty(scatter->to[0]) ||
-      (scatter->halving != NULL && cmap__block_is_empty(scatter->to[1])))
+      (halves && cmap__block_is_empty(scatter->to[1])))
     return false;
-  scatter->log2 = cmap__block_log2(from);
+  scatter->stride = halves ? 1 : scatter->ways;
   for (unsigned way = 0; way < scatter->ways; way++) {
-    uintptr_t to = scatter->to[scatter->halving != NULL ? way : 0];
-    size_t first = scatter->halving != NULL ? 0 : (size_t)way << scatter->log2;
-    scatter->groups[way] = cmap__block_groups(to) + first;
+    uintptr_t to = scatter->to[halves ? way : 0];
+    size_t first = halves ? 0 : way;
+    scatter->groups[way] = cmap__block_group(to, first);
     scatter->slots[way] =
         cmap__block_slots(to) + first * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
   }
-  return (size_t)1 << scatter->log2 <= GROUPS_MAX;
+  return cmap__block_mask(from) < GROUPS_MAX;
 }
 
 /* 8 bits as 8 bytes of 0 or 0xff. */
@@ -70,9 +73,9 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
                                            uintptr_t from, size_t at,
                                            uint32_t counts[WAYS])
 {
-  const struct cmap__group *group = cmap__block_groups(from) + at;
+  const struct cmap__group *group = cmap__block_group(from, at);
   size_t first = at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  size_t mask = ((size_t)1 << scatter->log2) - 1;
+  size_t to_first = first * scatter->stride;
   /* Relaxed: both blocks are held. */
   uint64_t lo = cmap__load_relaxed(&group->lo);
   uint64_t hi = cmap__load_relaxed(&group->hi);
@@ -82,20 +85,22 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
 
   for (unsigned left = full; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
-    size_t word = first + index * CMAP__PLAIN_WORDS;
-    uint64_t key = cmap__load_relaxed(cmap__block_slots(from) + word);
-    uint64_t value = cmap__load_relaxed(cmap__block_slots(from) + word + 1);
+    size_t word = index * CMAP__PLAIN_WORDS;
+    const _Atomic uint64_t *slot = cmap__block_slots(from) + first + word;
+    uint64_t key = cmap__load_relaxed(slot);
+    uint64_t value = cmap__load_relaxed(slot + 1);
     uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
     unsigned way = way_of(scatter, hash);
-    uint64_t home = ((size_t)cmap__hash_group(hash) & mask) == at;
+    _Atomic uint64_t *to = scatter->slots[way] + to_first + word;
+    uint64_t home = cmap__block_home(from, hash) == at;
 
     /* A stray's place stays unused, as it gets no tag. */
-    cmap__payload_store(scatter->slots[way] + word, key);
-    cmap__payload_store(scatter->slots[way] + word + 1, value);
+    cmap__payload_store(to, key);
+    cmap__payload_store(to + 1, value);
     masks |= home << (16 * way + index);
   }
   for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
-    struct cmap__group *to = scatter->groups[way] + at;
+    struct cmap__group *to = scatter->groups[way] - at * scatter->stride;
     unsigned bits = (unsigned)masks & 0xffff;
     uint64_t count = cmap__load_relaxed(&to->hi);
 

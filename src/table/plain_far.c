@@ -5,7 +5,7 @@
 
 static struct cmap__plain_look look_at(uintptr_t block, size_t at)
 {
-  struct cmap__plain_look look = {.group = cmap__block_groups(block) + at};
+  struct cmap__plain_look look = {.group = cmap__block_group(block, at)};
 
   look.hi = cmap__load_relaxed(&look.group->hi); /* we hold the lock */
   look.slots =
@@ -16,8 +16,8 @@ static struct cmap__plain_look look_at(uintptr_t block, size_t at)
 unsigned cmap__plain_seek(const struct cmap__shard *shard, uint64_t hash,
                           uint64_t key, struct cmap__plain_look *look)
 {
-  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t mask = cmap__block_mask(shard->block);
+  size_t at = cmap__block_home(shard->block, hash);
   size_t step = 0;
 
   for (;;) {
@@ -36,8 +36,8 @@ unsigned cmap__plain_seek(const struct cmap__shard *shard, uint64_t hash,
 bool cmap__plain_make_way(struct cmap__shard *shard, uint64_t hash,
                           struct cmap__plain_look *look)
 {
-  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t mask = cmap__block_mask(shard->block);
+  size_t at = cmap__block_home(shard->block, hash);
   uint64_t overflow = (uint64_t)cmap__hash_overflow_bit(hash)
                       << CMAP__OVERFLOW_SHIFT;
 

@@ -164,14 +164,15 @@ static struct cmap__shard *cut_shard(struct cmap__pool *pool,
   memset(shard, 0, sizeof *shard);
   shard->mask = CMAP__DEAD_MASK;
   shard->prefix = CMAP__DEAD_PREFIX;
-  shard->block = (uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS);
+  shard->block =
+      cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
   if (g != CMAP__NO_BLOCK) {
     size_t meta = cmap__layout_meta_bytes((unsigned)g);
     void *block = region_cut(&pool->blocks,
                              cmap__layout_block_bytes(layout, (unsigned)g));
     /* Counts of 0 are busy; nobody has seen this memory as groups before. */
     memset(block, 0, meta);
-    shard->block = ((uintptr_t)block + meta) | (unsigned)g;
+    shard->block = cmap__block_word((uintptr_t)block + meta, (unsigned)g);
   }
   return shard;
 }

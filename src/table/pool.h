@@ -20,8 +20,8 @@
 
 #include "table/shard.h"
 
-/* Sizes of block: none, and 2^0 ... 2^40 groups. */
-#define CMAP__POOL_SIZES 42
+/* Sizes of block: none, and 2^0 and up. */
+#define CMAP__POOL_SIZES (CMAP__BLOCK_LOG2_MAX + 2)
 
 /* Memory from the allocator or the system; const once it is in a list. */
 struct cmap__pool_chunk {

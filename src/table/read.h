@@ -63,8 +63,8 @@ cmap__read_begin(const struct cmap__table *table,
 
   read.block = cmap__load_acquire(
       &cmap__directory_at(array, probe->hash)->block); /* [D2] */
-  read.mask = ((size_t)1 << cmap__block_log2(read.block)) - 1;
-  read.at = (size_t)cmap__hash_group(probe->hash) & read.mask;
+  read.mask = cmap__block_mask(read.block);
+  read.at = cmap__block_home(read.block, probe->hash);
   if (array->is_large)
     cmap__prefetch_preferred(cmap__block_slots(read.block) +
                                  read.at * CMAP__GROUP_SLOTS *
@@ -83,7 +83,7 @@ cmap__read_group(const struct cmap__read *read,
                  uint64_t *hi)
 {
   const struct cmap__probe *probe = read->probe;
-  struct cmap__group *group = cmap__block_groups(read->block) + read->at;
+  struct cmap__group *group = cmap__block_group(read->block, read->at);
   uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
   uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
   unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
@@ -133,10 +133,9 @@ cmap__read_home(const struct cmap__table *table,
   const struct cmap__directory_entry *entry =
       cmap__directory_at(array, probe->hash);
   uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
-  size_t at = cmap__block_home(block, probe->hash);
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   const _Atomic uint64_t *slot =
-      cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * shape->slot_words;
+      cmap__block_home_slots(block, probe->hash, shape->slot_words);
   unsigned match;
   uint64_t hi;
 
@@ -151,8 +150,7 @@ cmap__read_home(const struct cmap__table *table,
         cmap__unlikely(cmap__load_acquire(&entry->block) != block) || /* [D2] */
         cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
         cmap__unlikely(!cmap__seq_is_stable(hi)) ||
-        cmap__unlikely(
-            cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash))))
+        cmap__unlikely(cmap__group_overflowed(hi, probe->hash)))
       return CMAP__READ_AGAIN;
     return CMAP__READ_MISS;
   }
@@ -175,8 +173,7 @@ cmap__read_round(const struct cmap__table *table,
                  const struct cmap__probe *probe, uint64_t *value)
 {
   struct cmap__read read = cmap__read_begin(table, shape, probe);
-  struct cmap__group *home = cmap__block_groups(read.block) + read.at;
-  uint8_t overflow = cmap__hash_overflow_bit(probe->hash);
+  struct cmap__group *home = cmap__block_group(read.block, read.at);
   uint64_t home_hi = 0;
   size_t step = 0;
 
@@ -187,7 +184,7 @@ cmap__read_round(const struct cmap__table *table,
       return result;
     if (step == 0)
       home_hi = hi;
-    if (!cmap__group_overflowed(hi, overflow) || step == read.mask)
+    if (!cmap__group_overflowed(hi, probe->hash) || step == read.mask)
       break;
     step++;
     read.at = (read.at + step) & read.mask;
@@ -222,7 +219,7 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
                                          .slot_words = slot_words};
   struct cmap__read read = cmap__read_begin(table, &shape, probe);
   struct cmap__peek peek = {.block = read.block};
-  struct cmap__group *group = cmap__block_groups(read.block) + read.at;
+  struct cmap__group *group = cmap__block_group(read.block, read.at);
   uint64_t lo;
   unsigned match;
 
@@ -246,8 +243,7 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
   peek.decided =
       cmap__seq_is_stable(peek.hi) &&
       (peek.found || (kind != CMAP_CUSTOM && !probe->boxed &&
-                      !cmap__group_overflowed(
-                          peek.hi, cmap__hash_overflow_bit(probe->hash))));
+                      !cmap__group_overflowed(peek.hi, probe->hash)));
   return peek;
 }
 

@@ -13,8 +13,7 @@ struct cmap__group cmap__empty_groups[CMAP__EMPTY_GROUPS] CMAP__ALIGNED(
 
 /* The probe sequence: triangular steps visit each of 2^g groups once. */
 struct probe_walk {
-  struct cmap__group *groups;
-  _Atomic uint64_t *slots;
+  uintptr_t block;
   size_t mask;
   size_t at;
   size_t step;
@@ -24,10 +23,9 @@ static inline struct probe_walk walk_begin(uintptr_t block, uint64_t hash)
 {
   struct probe_walk walk;
 
-  walk.groups = cmap__block_groups(block);
-  walk.slots = cmap__block_slots(block);
-  walk.mask = ((size_t)1 << cmap__block_log2(block)) - 1;
-  walk.at = (size_t)cmap__hash_group(hash) & walk.mask;
+  walk.block = block;
+  walk.mask = cmap__block_mask(block);
+  walk.at = cmap__block_home(block, hash);
   walk.step = 0;
   return walk;
 }
@@ -44,7 +42,7 @@ static inline _Atomic uint64_t *walk_slot(const struct cmap__layout *layout,
                                           const struct probe_walk *walk,
                                           unsigned index)
 {
-  return walk->slots +
+  return cmap__block_slots(walk->block) +
          (walk->at * CMAP__GROUP_SLOTS + index) * layout->slot_words;
 }
 
@@ -57,7 +55,7 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
   unsigned tag = cmap__hash_tag(probe->hash);
 
   do {
-    struct cmap__group *group = &walk.groups[walk.at];
+    struct cmap__group *group = cmap__block_group(walk.block, walk.at);
     uint64_t lo = cmap__load_relaxed(&group->lo);
     uint64_t hi = cmap__load_relaxed(&group->hi);
     unsigned match = cmap__group_match(lo, hi, tag);
@@ -74,7 +72,7 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
         return true;
       }
     }
-    if (!cmap__group_overflowed(hi, cmap__hash_overflow_bit(probe->hash)))
+    if (!cmap__group_overflowed(hi, probe->hash))
       break;
   } while (walk_next(&walk));
   place->probes = (unsigned)walk.step;
@@ -135,7 +133,7 @@ static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
   if (cmap__block_is_empty(block))
     return false;
   do {
-    struct cmap__group *group = &walk.groups[walk.at];
+    struct cmap__group *group = cmap__block_group(walk.block, walk.at);
     uint64_t lo = cmap__load_relaxed(&group->lo);
     uint64_t hi = cmap__load_relaxed(&group->hi);
     unsigned empty = cmap__group_empty(lo, hi);
@@ -289,7 +287,7 @@ static void cursor_place(const struct cmap__layout *layout,
                          const struct cmap__cursor *cursor,
                          struct cmap__place *place)
 {
-  struct cmap__group *group = cmap__block_groups(cursor->block) + cursor->group;
+  struct cmap__group *group = cmap__block_group(cursor->block, cursor->group);
 
   place->group = group;
   place->index = (unsigned)__builtin_ctz(cursor->left);
@@ -314,7 +312,7 @@ bool cmap__cursor_next(const struct cmap__layout *layout,
       struct cmap__group *group;
       if (++cursor->group >= n)
         return false;
-      group = cmap__block_groups(cursor->block) + cursor->group;
+      group = cmap__block_group(cursor->block, cursor->group);
       cursor->left = cmap__group_full(cmap__load_relaxed(&group->lo),
                                       cmap__load_relaxed(&group->hi));
     }

@@ -7,15 +7,15 @@
 size_t cmap__shard_probe(const struct cmap__shard *shard, uint64_t hash,
                          const struct cmap__group *group)
 {
-  struct cmap__group *groups = cmap__block_groups(shard->block);
-  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t mask = cmap__block_mask(shard->block);
+  size_t at = cmap__block_home(shard->block, hash);
 
   for (size_t step = 0; step <= mask; at = (at + ++step) & mask) {
-    uint64_t hi = cmap__load_relaxed(&groups[at].hi); /* the lock is held */
-    if (&groups[at] == group)
+    const struct cmap__group *here = cmap__block_group(shard->block, at);
+    uint64_t hi = cmap__load_relaxed(&here->hi); /* the lock is held */
+    if (here == group)
       return step + 1;
-    if (!cmap__group_overflowed(hi, cmap__hash_overflow_bit(hash)))
+    if (!cmap__group_overflowed(hi, hash))
       return 0;
   }
   return 0;

@@ -47,14 +47,13 @@ cmap__short_find(const struct cmap__layout *layout,
                  const struct cmap__probe *probe)
 {
   uintptr_t block = shard->block;
-  size_t at = cmap__block_home(block, probe->hash);
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   /* Relaxed: we hold the lock. */
   uint64_t hi = cmap__load_relaxed(&group->hi);
   uint64_t lo = cmap__load_relaxed(&group->lo);
   unsigned match = cmap__group_match_hash(lo, hi, probe->hash);
-  _Atomic uint64_t *slots = cmap__block_slots(block) +
-                            at * CMAP__GROUP_SLOTS * CMAP__SHORT_SLOT_WORDS;
+  _Atomic uint64_t *slots =
+      cmap__block_home_slots(block, probe->hash, CMAP__SHORT_SLOT_WORDS);
 
   for (; match != 0; match &= match - 1) {
     _Atomic uint64_t *slot =

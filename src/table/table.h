@@ -107,12 +107,10 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
 
   if (array->is_large) {
     const struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
-    uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
-    size_t at = cmap__block_home(block, hash);
+    uintptr_t block = cmap__load_acquire(&entry->block);     /* [D2] */
     cmap__prefetch_write(cmap__load_acquire(&entry->shard)); /* [D2] */
     cmap__prefetch(cmap__block_home_group(block, hash));
-    cmap__prefetch_preferred(cmap__block_slots(block) +
-                                 at * CMAP__GROUP_SLOTS * slot_words,
+    cmap__prefetch_preferred(cmap__block_home_slots(block, hash, slot_words),
                              slot_words, hash);
   }
 }

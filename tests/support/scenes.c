@@ -5,13 +5,14 @@
 #include "table/value.h"
 
 /*
- * A key is its own hash. K0 and K1 have the same low bits, so that they meet
+ * A key is its own hash. K0 and K1 have the same lower half, so that they meet
  * in all but the directory; fillers keep both halves of a split from being
  * empty, or fill the home group.
  */
 #define TOP_BIT    (UINT64_C(1) << 63)
-#define LOW_BITS   UINT64_C(0x10005) /* home group 1, overflow bit 0, tag 5 */
-#define FILLER_TAG UINT64_C(0x10)    /* of the first filler */
+#define LOW_BITS   UINT64_C(0x80000005) /* home group 1, overflow bit 0, tag 5 \
+                                         */
+#define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
 
 static uint64_t own_hash(struct cmap_key key, void *ctx)
 {

@@ -20,15 +20,14 @@ bool block_is_busy(uintptr_t block)
 static bool path_is_marked(const struct cmap__shard *shard,
                            const struct cmap__group *group, uint64_t hash)
 {
-  const struct cmap__group *groups = cmap__block_groups(shard->block);
-  size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
-  size_t at = (size_t)cmap__hash_group(hash) & mask;
+  size_t mask = cmap__block_mask(shard->block);
+  size_t at = cmap__block_home(shard->block, hash);
 
   for (size_t step = 0; step <= mask; at = (at + ++step) & mask) {
-    if (&groups[at] == group)
+    const struct cmap__group *here = cmap__block_group(shard->block, at);
+    if (here == group)
       return true;
-    if (!cmap__group_overflowed(cmap__load_relaxed(&groups[at].hi),
-                                cmap__hash_overflow_bit(hash)))
+    if (!cmap__group_overflowed(cmap__load_relaxed(&here->hi), hash))
       return false;
   }
   return false;

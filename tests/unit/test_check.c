@@ -327,9 +327,7 @@ static void searches(void **state)
     cursor = cmap__cursor_begin(shard->block);
     while (!done && cmap__cursor_next(layout, &cursor, &place)) {
       uint64_t own = cmap__slot_hash(layout, place.slot);
-      size_t mask = ((size_t)1 << cmap__block_log2(shard->block)) - 1;
-      struct cmap__group *home = cmap__block_groups(shard->block) +
-                                 ((size_t)cmap__hash_group(own) & mask);
+      struct cmap__group *home = cmap__block_home_group(shard->block, own);
       if (home != place.group) {
         uint64_t hi = cmap__load_relaxed(&home->hi);
         cmap__store_relaxed(&home->hi,

@@ -44,16 +44,16 @@ struct field {
 static const struct field fields[] = {
     {"directory, 8 bits", 56, 8, 0, 0, LIMIT_8_BITS},
     {"directory, 10 bits", 54, 10, 0, 0, LIMIT_10_BITS},
-    {"group, 6 bits", 16, 6, 0, 0, LIMIT_6_BITS},
-    {"group, 10 bits", 16, 10, 0, 0, LIMIT_10_BITS},
+    {"group, 6 bits", 26, 6, 0, 0, LIMIT_6_BITS},
+    {"group, 10 bits", 22, 10, 0, 0, LIMIT_10_BITS},
     {"position", 11, 5, 0, 0, LIMIT_5_BITS},
     {"overflow bit", 8, 3, 0, 0, LIMIT_3_BITS},
     {"tag", 0, 8, 0, 0, LIMIT_8_BITS},
-    {"directory and group", 60, 4, 16, 6, LIMIT_10_BITS},
+    {"directory and group", 60, 4, 26, 6, LIMIT_10_BITS},
     {"directory and tag", 60, 4, 0, 8, LIMIT_12_BITS},
-    {"group and tag", 16, 4, 0, 8, LIMIT_12_BITS},
-    {"group and position", 16, 5, 11, 5, LIMIT_10_BITS},
-    {"group and overflow bit", 16, 5, 8, 3, LIMIT_8_BITS},
+    {"group and tag", 28, 4, 0, 8, LIMIT_12_BITS},
+    {"group and position", 27, 5, 11, 5, LIMIT_10_BITS},
+    {"group and overflow bit", 27, 5, 8, 3, LIMIT_8_BITS},
     {"tag and position", 0, 5, 11, 5, LIMIT_10_BITS},
 };
 

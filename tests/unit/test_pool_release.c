@@ -41,14 +41,14 @@ static void give(struct fixture *f, size_t i)
 static uint32_t count_of(const struct cmap__shard *shard, size_t group)
 {
   return (uint32_t)(cmap__load_relaxed(
-                        &cmap__block_groups(shard->block)[group].hi) >>
+                        &cmap__block_group(shard->block, group)->hi) >>
                     32);
 }
 
 /* Lets a group live through some sections. */
 static void age(struct cmap__shard *shard, size_t group, uint32_t count)
 {
-  _Atomic uint64_t *hi = &cmap__block_groups(shard->block)[group].hi;
+  _Atomic uint64_t *hi = &cmap__block_group(shard->block, group)->hi;
 
   cmap__store_relaxed(hi, (uint64_t)count << 32);
 }

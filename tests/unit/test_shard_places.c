@@ -3,59 +3,63 @@
  */
 #include "one_shard.h"
 
-/* A hash with these fields. */
-static uint64_t hash_of(uint64_t group, unsigned position, unsigned over,
-                        unsigned tag)
+/* A hash with these fields, in a shard of 2^g groups. */
+static uint64_t hash_of(unsigned g, uint64_t group, unsigned position,
+                        unsigned over, unsigned tag)
 {
-  return group << 16 | (uint64_t)position << 11 | (uint64_t)over << 8 | tag;
+  return group << (32 - g) | (uint64_t)position << 11 | (uint64_t)over << 8 |
+         tag;
+}
+
+static struct cmap__group *group_of(const struct one_shard *f, size_t at)
+{
+  return cmap__block_group(f->shard->block, at);
 }
 
 /* A full group sends keys on and remembers their overflow bit, no other. */
 static void full_groups_set_overflow_bits(void **state)
 {
-  struct cmap__group *groups;
   struct cmap__place place;
   struct one_shard f;
 
   (void)state;
   one_shard_begin(&f, CMAP_U64, SPREAD_GOOD, 2);
-  groups = cmap__block_groups(f.shard->block);
-  groups[1].lo = UINT64_MAX;
-  groups[1].hi |= 0xffffff;
+  group_of(&f, 1)->lo = UINT64_MAX;
+  group_of(&f, 1)->hi |= 0xffffff;
   for (unsigned over = 0; over < 8; over += 3) {
-    uint64_t hi = groups[1].hi;
+    uint64_t hi = group_of(&f, 1)->hi;
 
-    assert_false(cmap__group_overflowed(hi, (uint8_t)(1u << over)));
-    assert_true(cmap__shard_vacancy(&f.layout, f.shard, hash_of(1, 0, over, 9),
-                                    &place));
-    assert_ptr_equal(place.group, &groups[2]);
+    assert_false(cmap__group_overflowed(hi, hash_of(2, 1, 0, over, 9)));
+    assert_true(cmap__shard_vacancy(&f.layout, f.shard,
+                                    hash_of(2, 1, 0, over, 9), &place));
+    assert_ptr_equal(place.group, group_of(&f, 2));
     assert_int_equal(place.probes, 1);
-    assert_int_equal(groups[1].hi, hi | UINT64_C(1) << (24 + over));
+    assert_int_equal(group_of(&f, 1)->hi, hi | UINT64_C(1) << (24 + over));
     /* A group with room passes nothing on. */
-    assert_int_equal(groups[2].hi, CMAP__SEQ_ONE);
+    assert_int_equal(group_of(&f, 2)->hi, CMAP__SEQ_ONE);
   }
   /* Triangular steps from group 1 of 4: 1, 2, 0, 3. */
-  groups[2].lo = groups[0].lo = UINT64_MAX;
-  groups[2].hi |= 0xffffff;
-  groups[0].hi |= 0xffffff;
+  group_of(&f, 2)->lo = group_of(&f, 0)->lo = UINT64_MAX;
+  group_of(&f, 2)->hi |= 0xffffff;
+  group_of(&f, 0)->hi |= 0xffffff;
   assert_true(
-      cmap__shard_vacancy(&f.layout, f.shard, hash_of(1, 0, 7, 9), &place));
-  assert_ptr_equal(place.group, &groups[3]);
+      cmap__shard_vacancy(&f.layout, f.shard, hash_of(2, 1, 0, 7, 9), &place));
+  assert_ptr_equal(place.group, group_of(&f, 3));
   assert_int_equal(place.probes, 3);
-  groups[3].lo = UINT64_MAX;
-  groups[3].hi |= 0xffffff;
+  group_of(&f, 3)->lo = UINT64_MAX;
+  group_of(&f, 3)->hi |= 0xffffff;
   assert_false(
-      cmap__shard_vacancy(&f.layout, f.shard, hash_of(1, 0, 7, 9), &place));
+      cmap__shard_vacancy(&f.layout, f.shard, hash_of(2, 1, 0, 7, 9), &place));
   one_shard_end(&f);
 }
 
 /* A miss walks only as far as overflow bits lead it. */
 static void misses_follow_overflow_bits(void **state)
 {
-  struct cmap__group *groups;
   struct cmap__place place;
   struct cmap__probe probe;
   struct tables_key key;
+  struct cmap__group *home;
   struct one_shard f;
   uint64_t hash;
 
@@ -63,15 +67,13 @@ static void misses_follow_overflow_bits(void **state)
   one_shard_begin(&f, CMAP_U64, SPREAD_CONSTANT, 2);
   one_shard_probe(&f, 1, &key, &probe);
   hash = probe.hash;
-  groups = cmap__block_groups(f.shard->block);
   assert_false(cmap__shard_find(&f.layout, f.shard, &probe, &place));
   assert_int_equal(place.probes, 0);
-  groups[cmap__hash_group(hash) & 3].hi |=
-      (uint64_t)cmap__hash_overflow_bit(hash) << CMAP__OVERFLOW_SHIFT;
+  home = cmap__block_home_group(f.shard->block, hash);
+  home->hi |= (uint64_t)cmap__hash_overflow_bit(hash) << CMAP__OVERFLOW_SHIFT;
   assert_false(cmap__shard_find(&f.layout, f.shard, &probe, &place));
   assert_int_equal(place.probes, 1);
-  groups[cmap__hash_group(hash) & 3].hi ^= UINT64_C(0xff)
-                                           << CMAP__OVERFLOW_SHIFT;
+  home->hi ^= UINT64_C(0xff) << CMAP__OVERFLOW_SHIFT;
   assert_false(cmap__shard_find(&f.layout, f.shard, &probe, &place));
   assert_int_equal(place.probes, 0);
   one_shard_end(&f);
@@ -94,7 +96,7 @@ static void preferred_lines_are_chosen(void **state)
     struct one_shard f;
 
     one_shard_begin(&f, kind, SPREAD_GOOD, 1);
-    group = cmap__block_groups(f.shard->block) + 1;
+    group = group_of(&f, 1);
     slots = cmap__block_slots(f.shard->block) +
             (size_t)CMAP__GROUP_SLOTS * f.layout.slot_words;
     for (unsigned empty = 1; empty <= CMAP__GROUP_MASK; empty++) {
@@ -107,7 +109,7 @@ static void preferred_lines_are_chosen(void **state)
           group->hi |= UINT64_C(1) << (8 * (i - 8));
       }
       for (unsigned position = 0; position < 32; position++) {
-        uint64_t hash = hash_of(1, position, 0, 0);
+        uint64_t hash = hash_of(1, 1, position, 0, 0);
         unsigned want = cmap__preferred_slot(hash);
         size_t line = line_of(slots + want * f.layout.slot_words);
         bool room = false;
@@ -138,7 +140,7 @@ static void every_slot_is_preferred_by_some_hash(void **state)
 
   (void)state;
   for (unsigned position = 0; position < 32; position++)
-    met |= 1u << cmap__preferred_slot(hash_of(0, position, 0, 0));
+    met |= 1u << cmap__preferred_slot(hash_of(1, 0, position, 0, 0));
   assert_int_equal(met, CMAP__GROUP_MASK);
 }
 

@@ -10,8 +10,7 @@
  * empty, or fill the home group.
  */
 #define TOP_BIT    (UINT64_C(1) << 63)
-#define LOW_BITS   UINT64_C(0x80000005) /* home group 1, overflow bit 0, tag 5 \
-                                         */
+#define LOW_BITS   UINT64_C(0x80000005) /* group 1, overflow bit 0, tag 5 */
 #define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
 
 static uint64_t own_hash(struct cmap_key key, void *ctx)

@@ -113,24 +113,22 @@ insert_again(struct cmap *map, const void *key, uint64_t hash,
   return CMAP_OK;
 }
 
-/* No slot of the home group has the key's tag. Only addresses are handed over:
- * the group's word would go by way of the stack, and the lock wait for it as
- * for all stores before it (docs/design.md). */
-static CMAP__NOINLINE enum cmap_status
-insert_absent(struct cmap__shard *shard, uintptr_t block,
-              struct cmap__group *group, _Atomic uint64_t *slots, uint64_t hash,
-              const void *key, struct cmap *map, const void *value, void *old,
-              enum cmap_event *event)
+/* No slot of the home group has the key's tag. */
+CMAP__ALWAYS_INLINE enum cmap_status
+insert_absent(struct cmap *map, struct cmap__plain *plain, const void *key,
+              const void *value, void *old, enum cmap_event *event)
 {
-  struct cmap__plain_look look = {.group = group, .slots = slots};
+  struct cmap__shard *shard = plain->locked.shard;
   uint64_t word, fresh;
 
-  if (cmap__unlikely(!cmap__plain_lock_gap(shard, block, hash, &look)))
-    return insert_again(map, key, hash, value, old, event);
+  if (cmap__unlikely(!cmap__plain_lock_gap(shard, plain->block, plain->hash,
+                                           &plain->look)))
+    return insert_again(map, key, plain->hash, value, old, event);
   memcpy(&word, key, sizeof word);
   memcpy(&fresh, value, sizeof fresh);
-  if (cmap__unlikely(!cmap__plain_put(shard, &look, hash, word, fresh)))
-    return insert_far(map, hash, shard, word, fresh, old, event);
+  if (cmap__unlikely(
+          !cmap__plain_put(shard, &plain->look, plain->hash, word, fresh)))
+    return insert_far(map, plain->hash, shard, word, fresh, old, event);
   cmap__shardlock_write_unlock(&shard->lock);
   cmap__set_event(event, CMAP_INSERTED);
   return CMAP_OK;
@@ -149,9 +147,7 @@ cmap_insert(struct cmap *map, struct cmap_key key, const void *value, void *old,
     return insert_any(map, key, value, old, event, how);
   if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
     return plain.look.match == 0
-               ? insert_absent(plain.locked.shard, plain.block,
-                               plain.look.group, plain.look.slots, plain.hash,
-                               key.data, map, value, old, event)
+               ? insert_absent(map, &plain, key.data, value, old, event)
                : insert_again(map, key.data, plain.hash, value, old, event);
   memcpy(&fresh, value, sizeof fresh);
   before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */

@@ -26,15 +26,16 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "sync/seqcount.h"
 #include "table/hash.h"
 
 #define CMAP__GROUP_SLOTS    11
 #define CMAP__GROUP_MASK     0x7ffu /* one bit per slot */
 #define CMAP__OVERFLOW_SHIFT 24
 
-/* Are the words of a group that others may be writing loaded one by one? Where
- * there is no other way, for ThreadSanitizer, and for tests that count loads.
- */
+/* Are the words of a group that others may be reading or writing accessed one
+ * by one? Where there is no other way, for ThreadSanitizer, and for tests that
+ * count loads. */
 #ifndef CMAP__GROUP_BY_WORDS
 #  if defined(__SSE2__) && !CMAP__TSAN
 #    define CMAP__GROUP_BY_WORDS 0
@@ -154,6 +155,60 @@ static inline uint64_t cmap__group_with_tag(uint64_t word, unsigned slot,
 {
   unsigned shift = 8 * (slot & 7);
   return (word & ~(UINT64_C(0xff) << shift)) | ((uint64_t)tag << shift);
+}
+
+/*
+ * A change of one slot of a group that the caller holds: opened, the slot's
+ * words stored (cmap__payload_store), and closed with the slot's new tag, 0 if
+ * it is free now. `hi` is the word as it was before.
+ *
+ * On x86 the count and the tag are stored as what they are, 4 bytes and one,
+ * where whole words would first have to be put together, of which two
+ * instructions in three are saved. Its stores become visible in their order,
+ * and readers look at the count before and after all else, so that they need
+ * not know. (Whoever loads a word that he has just stored a byte of waits; a
+ * lock lies between.)
+ */
+CMAP__ALWAYS_INLINE void cmap__group_open(struct cmap__group *group,
+                                          uint64_t hi)
+{
+#if !CMAP__GROUP_BY_WORDS
+  uint32_t *count = (uint32_t *)(void *)group + 3;
+  __asm__ volatile("movl %1, %0"
+                   : "=m"(*count)
+                   : "r"((uint32_t)(hi >> 32) + 1)
+                   : "memory");
+#else
+  cmap__store_relaxed(&group->hi, hi + CMAP__SEQ_ONE); /* [Q2] follows */
+#endif
+}
+
+CMAP__ALWAYS_INLINE void cmap__group_close(struct cmap__group *group,
+                                           uint64_t hi, unsigned index,
+                                           unsigned tag)
+{
+#if !CMAP__GROUP_BY_WORDS
+  unsigned char *tags = (unsigned char *)group;
+  uint32_t *count = (uint32_t *)(void *)group + 3;
+
+  __asm__ volatile("movb %b1, %0"
+                   : "=m"(tags[index])
+                   : "q"(tag)
+                   : "memory"); /* [Q2] */
+  __asm__ volatile("movl %1, %0"
+                   : "=m"(*count)
+                   : "r"((uint32_t)(hi >> 32) + 2)
+                   : "memory"); /* [Q1] */
+#else
+  hi += CMAP__SEQ_ONE;
+  if (index < 8)
+    cmap__payload_store(
+        &group->lo,
+        cmap__group_with_tag(cmap__load_relaxed(&group->lo), index, tag));
+  else
+    hi = cmap__group_with_tag(hi, index, tag);
+  cmap__seq_close(&group->hi, hi);
+#endif
 }
 
 /* Did a key with this hash's overflow bit go on to the next group? The bit of

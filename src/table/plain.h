@@ -63,26 +63,22 @@ cmap__plain_aim_holds(const struct cmap__plain_look *look,
 }
 
 /*
- * Locks the shard that an aim without the lock found to write, if it is free
- * and the key is absent indeed: the shard is the key's, and its group neither
- * has the key's tag nor has sent such a key on to another group. False:
- * nothing is held.
+ * After an aim without the lock whose match is 0: locks the shard to write, if
+ * it is free and the key is absent indeed: the shard is the key's, and its
+ * group is as it was seen, and has not sent such a key on to another group.
+ * False: nothing is held.
  */
 CMAP__ALWAYS_INLINE bool cmap__plain_lock_gap(struct cmap__shard *shard,
                                               uintptr_t block, uint64_t hash,
                                               struct cmap__plain_look *look)
 {
-  if (cmap__unlikely(!cmap__shardlock_try_write(&shard->lock)))
+  if (cmap__unlikely(cmap__group_overflowed(look->hi, hash)) ||
+      cmap__unlikely(!cmap__shardlock_try_write(&shard->lock)))
     return false;
-  /* Relaxed: we hold the lock. */
-  look->hi = cmap__load_relaxed(&look->group->hi);
-  look->match = cmap__group_match_shared(look->group, look->hi, hash);
   look->found = false;
   look->decided = true;
-  if (cmap__likely(shard->block == block) &&
-      cmap__likely(cmap__shard_covers(shard, hash)) &&
-      cmap__likely(look->match == 0) &&
-      cmap__likely(!cmap__group_overflowed(look->hi, hash)))
+  if (cmap__plain_aim_holds(look, shard, block) &&
+      cmap__likely(cmap__shard_covers(shard, hash)))
     return true;
   cmap__shardlock_write_unlock(&shard->lock);
   return false;
@@ -148,28 +144,16 @@ static inline unsigned cmap__plain_choose(const _Atomic uint64_t *slots,
   return (unsigned)__builtin_ctz(near != 0 ? near : empty);
 }
 
-/* A byte's worth of bits in the tag of a slot: in `lo`, or in `hi`, the other
- * one is 0. Without a branch, which would be guessed wrong for every fourth
- * entry. */
-static inline void cmap__plain_tag_words(unsigned index, uint64_t byte,
-                                         uint64_t *lo, uint64_t *hi)
-{
-  uint64_t bits = byte << (8 * (index & 7));
-  uint64_t high = (uint64_t)0 - (index >> 3); /* 0, or all ones */
-
-  *lo = bits & ~high;
-  *hi = bits & high;
-}
-
-/* The tag words of a group with the slot's tag set; the slot's was 0. */
+/* The tag words of a group with the slot's tag set; the slot's was 0. Without a
+ * branch, which would be guessed wrong for every fourth entry. */
 static inline void cmap__plain_set_tag(uint64_t *lo, uint64_t *hi,
                                        unsigned index, unsigned tag)
 {
-  uint64_t in_lo, in_hi;
+  uint64_t bits = (uint64_t)tag << (8 * (index & 7));
+  uint64_t high = (uint64_t)0 - (index >> 3); /* 0, or all ones */
 
-  cmap__plain_tag_words(index, tag, &in_lo, &in_hi);
-  *lo |= in_lo;
-  *hi |= in_hi;
+  *lo |= bits & ~high;
+  *hi |= bits & high;
 }
 
 /*
@@ -182,9 +166,8 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
                                          uint64_t value)
 {
   struct cmap__group *group = look->group;
-  /* Relaxed, here and below: we hold the lock. */
-  uint64_t lo = cmap__load_relaxed(&group->lo), hi = look->hi + CMAP__SEQ_ONE;
   unsigned empty = cmap__group_empty_held(group);
+  /* Relaxed, here and below: we hold the lock. */
   uint32_t inserted = cmap__load_relaxed(&shard->inserted);
   _Atomic uint64_t *slot;
   unsigned index;
@@ -196,13 +179,11 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
   cmap__assert(!cmap__block_is_empty(shard->block)); /* its limit is 0 */
   index = cmap__plain_choose(look->slots, empty, hash);
   slot = look->slots + index * CMAP__PLAIN_WORDS;
-  cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
+  cmap__group_open(group, look->hi);
   cmap__store_relaxed(&shard->inserted, inserted + 1);
   cmap__payload_store(slot, key);
   cmap__payload_store(slot + 1, value);
-  cmap__plain_set_tag(&lo, &hi, index, cmap__hash_tag(hash));
-  cmap__payload_store(&group->lo, lo);
-  cmap__seq_close(&group->hi, hi);
+  cmap__group_close(group, look->hi, index, cmap__hash_tag(hash));
   return true;
 }
 
@@ -210,15 +191,11 @@ CMAP__ALWAYS_INLINE bool cmap__plain_put(struct cmap__shard *shard,
 CMAP__ALWAYS_INLINE uint64_t
 cmap__plain_take(struct cmap__shard *shard, const struct cmap__plain_look *look)
 {
-  struct cmap__group *group = look->group;
-  uint64_t hi = look->hi + CMAP__SEQ_ONE;
-  uint64_t value, in_lo, in_hi;
+  /* Relaxed, here and below: we hold the lock. */
+  uint64_t value = cmap__load_relaxed(look->slot + 1);
 
-  cmap__plain_tag_words(look->index, 0xff, &in_lo, &in_hi);
-  cmap__store_relaxed(&group->hi, hi); /* busy: as cmap__seq_open */
-  value = cmap__load_relaxed(look->slot + 1);
-  cmap__payload_store(&group->lo, cmap__load_relaxed(&group->lo) & ~in_lo);
-  cmap__seq_close(&group->hi, hi & ~in_hi);
+  cmap__group_open(look->group, look->hi);
+  cmap__group_close(look->group, look->hi, look->index, 0);
   cmap__store_relaxed(&shard->removed, cmap__load_relaxed(&shard->removed) + 1);
   return value;
 }

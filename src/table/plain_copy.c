@@ -20,42 +20,39 @@
 
 /* Where the entries of a block go; the new blocks are empty. */
 struct scatter {
-  const struct cmap__halving *halving; /* NULL: to one block */
+  bool halves; /* to two blocks of the same size; else to one of `ways` times */
   unsigned ways;
   uintptr_t to[2];
-  /* By way: that group of the new blocks that is for group 0 of the old one,
-   * and its slots. */
-  struct cmap__group *groups[WAYS];
-  _Atomic uint64_t *slots[WAYS];
-  size_t stride; /* from there, to those for the next group of the old one */
+  struct cmap__halving halving; /* if it halves */
 };
 
 CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
                                     uint64_t hash)
 {
-  if (scatter->halving != NULL)
-    return cmap__half_of(scatter->halving, hash);
+  if (scatter->halves)
+    return cmap__half_of(&scatter->halving, hash);
   return (unsigned)cmap__block_home(scatter->to[0], hash) & (scatter->ways - 1);
 }
 
-/* False: the entries are to be moved one by one. Of a block that has no slots
- * nothing is written, not even what it has already. */
-static bool scatter_begin(struct scatter *scatter, uintptr_t from)
+/* The block of a way, and in it the group for one of the old block. */
+CMAP__ALWAYS_INLINE uintptr_t block_of(const struct scatter *scatter,
+                                       unsigned way)
 {
-  bool halves = scatter->halving != NULL;
+  return scatter->to[scatter->halves ? way : 0];
+}
 
-  if (cmap__block_is_empty(scatter->to[0]) ||
-      (halves && cmap__block_is_empty(scatter->to[1])))
-    return false;
-  scatter->stride = halves ? 1 : scatter->ways;
-  for (unsigned way = 0; way < scatter->ways; way++) {
-    uintptr_t to = scatter->to[halves ? way : 0];
-    size_t first = halves ? 0 : way;
-    scatter->groups[way] = cmap__block_group(to, first);
-    scatter->slots[way] =
-        cmap__block_slots(to) + first * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  }
-  return cmap__block_mask(from) < GROUPS_MAX;
+CMAP__ALWAYS_INLINE size_t group_of(const struct scatter *scatter, unsigned way,
+                                    size_t at)
+{
+  return scatter->halves ? at : at * scatter->ways + way;
+}
+
+/* The first slot of that group. */
+CMAP__ALWAYS_INLINE _Atomic uint64_t *slots_of(const struct scatter *scatter,
+                                               unsigned way, size_t at)
+{
+  return cmap__block_slots(block_of(scatter, way)) +
+         group_of(scatter, way, at) * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
 }
 
 /* 8 bits as 8 bytes of 0 or 0xff. */
@@ -68,14 +65,16 @@ static inline uint64_t spread(unsigned bits)
 }
 
 /* Moves the entries of one group that belong to it; returns the others. */
-CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
+CMAP__ALWAYS_INLINE unsigned scatter_group(struct cmap__hash_key hash_key,
                                            const struct scatter *scatter,
                                            uintptr_t from, size_t at,
                                            uint32_t counts[WAYS])
 {
   const struct cmap__group *group = cmap__block_group(from, at);
-  size_t first = at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
-  size_t to_first = first * scatter->stride;
+  const _Atomic uint64_t *slots =
+      cmap__block_slots(from) + at * CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS;
+  _Atomic uint64_t *const halves[2] = {slots_of(scatter, 0, at),
+                                       slots_of(scatter, 1, at)};
   /* Relaxed: both blocks are held. */
   uint64_t lo = cmap__load_relaxed(&group->lo);
   uint64_t hi = cmap__load_relaxed(&group->hi);
@@ -86,12 +85,12 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
   for (unsigned left = full; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
     size_t word = index * CMAP__PLAIN_WORDS;
-    const _Atomic uint64_t *slot = cmap__block_slots(from) + first + word;
-    uint64_t key = cmap__load_relaxed(slot);
-    uint64_t value = cmap__load_relaxed(slot + 1);
-    uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
+    uint64_t key = cmap__load_relaxed(slots + word);
+    uint64_t value = cmap__load_relaxed(slots + word + 1);
+    uint64_t hash = cmap__hash_u64(&hash_key, key);
     unsigned way = way_of(scatter, hash);
-    _Atomic uint64_t *to = scatter->slots[way] + to_first + word;
+    _Atomic uint64_t *to =
+        word + (scatter->halves ? halves[way] : slots_of(scatter, way, at));
     uint64_t home = cmap__block_home(from, hash) == at;
 
     /* A stray's place stays unused, as it gets no tag. */
@@ -100,7 +99,8 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(const struct cmap__layout *layout,
     masks |= home << (16 * way + index);
   }
   for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
-    struct cmap__group *to = scatter->groups[way] - at * scatter->stride;
+    struct cmap__group *to =
+        cmap__block_group(block_of(scatter, way), group_of(scatter, way, at));
     unsigned bits = (unsigned)masks & 0xffff;
     uint64_t count = cmap__load_relaxed(&to->hi);
 
@@ -125,34 +125,32 @@ static void put_strays(const struct cmap__layout *layout,
   while (cmap__plain_next(&entries, &key, &value)) {
     uint64_t hash = cmap__hash_u64(&layout->hash_key, key);
     unsigned way = way_of(scatter, hash);
-    cmap__plain_fill(scatter->to[scatter->halving != NULL ? way : 0], hash, key,
-                     value);
+    cmap__plain_fill(block_of(scatter, way), hash, key, value);
     counts[way]++;
   }
 }
 
-/* Moves all; false if it cannot. */
-CMAP__ALWAYS_INLINE bool scatter_all(const struct cmap__layout *layout,
-                                     struct scatter *scatter, uintptr_t from,
-                                     uint32_t counts[WAYS])
+/* Moves all. `halves` is the scatter's, as a constant. */
+CMAP__ALWAYS_INLINE void scatter_all(const struct cmap__layout *layout,
+                                     const struct scatter *given, bool halves,
+                                     uintptr_t from, uint32_t counts[WAYS])
 {
   uint16_t strays[GROUPS_MAX]; /* of the groups that have any */
   uint64_t has[GROUPS_MAX / 64] = {0};
   size_t n = (size_t)1 << cmap__block_log2(from);
+  struct scatter scatter = *given; /* nothing that a store could change */
 
-  if (!scatter_begin(scatter, from))
-    return false;
+  scatter.halves = halves;
   for (size_t at = 0; at < n; at++) {
-    unsigned left = scatter_group(layout, scatter, from, at, counts);
+    unsigned left = scatter_group(layout->hash_key, &scatter, from, at, counts);
     strays[at] = (uint16_t)left;
     has[at / 64] |= (uint64_t)(left != 0) << (at % 64);
   }
   for (size_t i = 0; i * 64 < n; i++)
     for (; has[i] != 0; has[i] &= has[i] - 1) {
       size_t at = i * 64 + (size_t)__builtin_ctzll(has[i]);
-      put_strays(layout, scatter, from, at, strays[at], counts);
+      put_strays(layout, given, from, at, strays[at], counts);
     }
-  return true;
 }
 
 void cmap__plain_merge(const struct cmap__layout *layout, uintptr_t from,
@@ -172,29 +170,35 @@ void cmap__plain_copy(const struct cmap__layout *layout, uintptr_t from,
                       uintptr_t to)
 {
   size_t ways = ((size_t)1 << cmap__block_log2(to)) >> cmap__block_log2(from);
-  struct scatter scatter = {.ways = (unsigned)ways, .to = {to}};
+  const struct scatter scatter = {.ways = (unsigned)ways, .to = {to, to}};
   uint32_t counts[WAYS] = {0};
 
-  if (ways < 1 || ways > WAYS || !scatter_all(layout, &scatter, from, counts))
+  /* Of a block without slots nothing is written, not even what it has. */
+  if (ways < 1 || ways > WAYS || cmap__block_mask(from) >= GROUPS_MAX ||
+      cmap__block_is_empty(to))
     cmap__plain_merge(layout, from, to);
+  else
+    scatter_all(layout, &scatter, false, from, counts);
 }
 
 void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
                        const uintptr_t to[2],
                        const struct cmap__halving *halving, uint32_t counts[2])
 {
-  struct scatter scatter = {
-      .halving = halving, .ways = 2, .to = {to[0], to[1]}};
+  const struct scatter scatter = {
+      .halves = true, .ways = 2, .to = {to[0], to[1]}, .halving = *halving};
   size_t n = (size_t)1 << cmap__block_log2(from);
   uint32_t both[WAYS] = {0};
 
-  if (cmap__block_log2(to[0]) != cmap__block_log2(from) ||
-      cmap__block_log2(to[1]) != cmap__block_log2(from) ||
-      !scatter_all(layout, &scatter, from, both)) {
+  if (cmap__block_log2(to[0]) == cmap__block_log2(from) &&
+      cmap__block_log2(to[1]) == cmap__block_log2(from) &&
+      cmap__block_mask(from) < GROUPS_MAX && !cmap__block_is_empty(to[0]) &&
+      !cmap__block_is_empty(to[1]))
+    scatter_all(layout, &scatter, true, from, both);
+  else
     for (size_t at = 0; at < n; at++)
       put_strays(layout, &scatter, from, at, cmap__plain_group(from, at).full,
                  both);
-  }
   counts[0] = both[0];
   counts[1] = both[1];
 }

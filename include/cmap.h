@@ -682,7 +682,7 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
  * changed stays, whatever status it returns.
  *   CMAP_NOT_FOUND  the key is absent; alter was not called
  * Lock: write, while alter runs; lock-free readers of a few other keys wait
- * with it.
+ * with it. None if the key is absent, as with cmap_remove.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_alter(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,

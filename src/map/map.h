@@ -180,6 +180,20 @@ CMAP__ALWAYS_INLINE bool cmap__plain_hit(struct cmap *map, const void *key,
 }
 
 /*
+ * After a cmap__plain_hit that was none: is the key absent, for a call that has
+ * nothing to do then? False: the lock tells; and it tells a thread with a hold
+ * that it waits for itself.
+ */
+CMAP__ALWAYS_INLINE bool
+cmap__plain_is_surely_absent(const struct cmap *map,
+                             const struct cmap__plain *plain)
+{
+  return plain->look.match == 0 && cmap__likely(!cmap__hold_any()) &&
+         cmap__plain_is_absent(&map->table, plain->block, plain->hash,
+                               &plain->look);
+}
+
+/*
  * Locks the shard of plain->key with its hash if it is free, and looks for the
  * key in its home group, whether it is there or not. False: nothing is held;
  * begin anew with a call.

@@ -93,12 +93,9 @@ CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,
   if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
     return remove_when(map, key, &always, old, how);
   if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)) {
-    /* A thread with a hold is told by the lock that it waits for itself. */
-    if (plain.look.match == 0 && cmap__likely(!cmap__hold_any()) &&
-        cmap__plain_is_absent(&map->table, plain.block, plain.hash,
-                              &plain.look))
-      return CMAP_NOT_FOUND;
-    return remove_again(map, key.data, plain.hash, old);
+    return cmap__plain_is_surely_absent(map, &plain)
+               ? CMAP_NOT_FOUND
+               : remove_again(map, key.data, plain.hash, old);
   }
   value = cmap__plain_take(plain.locked.shard, &plain.look);
   cmap__unlock_after_removal(&map->table, plain.locked.shard);

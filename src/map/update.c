@@ -132,9 +132,12 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
   uint64_t *slot;
 
   if (cmap__unlikely(alter == NULL) ||
-      cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
-      cmap__unlikely(!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)))
+      cmap__unlikely(!cmap__is_plain_call(map, key, how)))
     return alter_any(map, key, alter, ctx, how);
+  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
+    return cmap__plain_is_surely_absent(map, &plain)
+               ? CMAP_NOT_FOUND
+               : alter_any(map, key, alter, ctx, how);
   slot = cmap__payload_plain(plain.look.slot);
   (void)cmap__seq_open_for_user(&plain.look.group->hi);
   cmap__locked_hold_begin(&map->table, &plain.locked, &hold);

@@ -5,9 +5,12 @@
  *   1. A waiter "announces" itself: it sets its waiting bit in a word that
  *      keeps it out, and parks only on a word with that bit set and that still
  *      keeps it out. So parking needs no other memory than the word.
- *   2. While a writer holds the lock, its unlock or downgrade sees the bits.
+ *   2. While a writer holds the lock, its unlock or downgrade sees the bits. A
+ *      write unlock that has seen some clears what is still there, and wakes
+ *      for it, unless another writer has come: that one's unlock does it.
  *   3. While readers hold it, READERS_WAIT implies WRITERS_WAIT, and the last
- *      reader sees that bit and wakes a writer.
+ *      reader sees that bit and wakes a writer; or the second step of a write
+ *      unlock is still to come (2).
  *   4. While it is free with WRITERS_WAIT and without READERS_NEXT, an
  *      announced writer is awake or being woken. Writers may enter, so that
  *      it will not park again before one of them had the lock (2).
@@ -20,8 +23,12 @@
  *   Readers need no such heir: they are always woken all together.
  *
  * And why nothing stale stays: READERS_WAIT in a word without WRITER implies
- * WRITERS_WAIT, and what lifts either obstacle clears READERS_WAIT as well.
- * So a reader that set it cannot take the lock before it was cleared.
+ * WRITERS_WAIT, and what lifts either obstacle clears READERS_WAIT as well,
+ * but for the write unlock between its steps; a reader that set it, and takes
+ * the lock just then, clears it and wakes the others. So the unlock does not
+ * find it when all who set it are gone. WRITERS_WAIT may be nobody's then; the
+ * unlock clears it whoever holds the lock, and a writer that it wakes for that
+ * sets it again.
  */
 #include "sync/shardlock.h"
 
@@ -278,6 +285,17 @@ static enum cmap__lock_result give_up(struct cmap__shardlock *lock,
   return result;
 }
 
+/* The word with which a thread takes the lock that has announced itself. */
+static inline uint32_t with_claims(const struct mode *mode, uint32_t next)
+{
+  next = (next & ~mode->take_turn) | mode->inherit;
+  /* Before the second step of a write unlock, which is not to make it the
+   * readers' turn when they have been. */
+  if (mode == &read_mode && (next & WRITERS_WAIT) == 0)
+    next &= ~READERS_WAIT;
+  return next;
+}
+
 static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
                                                const struct mode *mode,
                                                struct cmap__lock_wait *wait)
@@ -300,8 +318,10 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
       uint32_t next = word + mode->add;
 
       if (announced)
-        next = (next & ~mode->take_turn) | mode->inherit;
+        next = with_claims(mode, next);
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
+        if ((word & ~next & READERS_WAIT) != 0)
+          wake_readers(lock);
         if (wait->waited && mode == &write_mode && degree >= HOT)
           make_notice();
         return CMAP__LOCK_OK;
@@ -360,16 +380,20 @@ void cmap__shardlock_abandon(struct cmap__shardlock *lock)
   cmap__park_wake(&lock->word, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
 }
 
-CMAP__NOINLINE void
-cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock)
+CMAP__NOINLINE void cmap__shardlock_grant(struct cmap__shardlock *lock)
 {
+  /* Relaxed: waiting bits guard no data. */
   uint32_t word = cmap__load_relaxed(&lock->word);
   uint32_t next;
 
-  /* Ends: only a waiter's announcement or repair can make it fail. */
+  /* Ends: a failure means that another thread got on. */
   do {
-    next = (word & READERS_WAIT) != 0 ? READERS_NEXT : 0;
-  } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */
+    if ((word & WRITER) != 0)
+      return;
+    next = word & ~(WRITERS_WAIT | READERS_WAIT);
+    if ((word & READERS_WAIT) != 0 && (word & READERS) == 0)
+      next |= READERS_NEXT;
+  } while (!cmap__cas_weak_relaxed(&lock->word, &word, next));
   wake_both(lock, word);
 }
 

@@ -38,7 +38,9 @@
  *
  *   READERS_WAIT   Readers are parked. Set by a reader before it parks;
  *                  cleared by the write unlock, by the downgrade and by a
- *                  waiter that gives up, which then wakes all readers.
+ *                  waiter that gives up, which then wakes all readers; and by
+ *                  a reader that has parked and comes before the unlock's
+ *                  second step, which wakes them too.
  *                  Illegal to be set when no reader that set it still waits:
  *                  READERS_NEXT would be granted to nobody and writers would
  *                  hang. Illegal without WRITER or WRITERS_WAIT: nobody would
@@ -59,6 +61,11 @@
  *                  it; readers do if WRITER is set too, and else pay no heed
  *                  to the waiting writers.
  *
+ *   A write unlock has two steps: it takes WRITER away, which is all if no
+ *   other bit was set; else it grants what it found to those who waited. In
+ *   between the bits lie in a word without WRITER, maybe for nobody, and others
+ *   may take the lock. docs/model/lock_word.pml goes through all cases.
+ *
  *   READERS        The number of read holds, from bit 5. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There
  *                  can be fewer threads than that; only nested holds get here.
@@ -67,7 +74,8 @@
  *   Writers are not starved: once one is parked, new readers park too, also
  *   those that only try; the last reader wakes a writer.
  *   Readers are not starved: a write unlock that finds parked readers lets
- *   them in, and keeps writers out until one of them has come.
+ *   them in, and keeps writers out until one of them has come. (A writer that
+ *   comes between its two steps is before them; that one's unlock does it.)
  *   Among writers, and among readers, nobody has a claim to be next.
  *   A reader that holds the lock in read mode already (`already_reads`)
  *   passes waiting writers: they cannot have the lock before it lets go.
@@ -156,8 +164,8 @@ enum cmap__lock_result cmap__shardlock_write_slow(struct cmap__shardlock *lock,
 enum cmap__lock_result cmap__shardlock_read_slow(struct cmap__shardlock *lock,
                                                  struct cmap__lock_wait *wait);
 
-/* The rest of unlock and downgrade when the word shows waiters. */
-void cmap__shardlock_write_unlock_slow(struct cmap__shardlock *lock);
+/* The rest of unlock and downgrade when the word showed waiters. */
+void cmap__shardlock_grant(struct cmap__shardlock *lock);
 void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock);
 void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock);
 
@@ -194,17 +202,18 @@ cmap__shardlock_write(struct cmap__shardlock *lock,
 }
 
 /*
- * Ends a write hold; a full barrier for the caller. One compare-and-swap and
- * not a subtraction, so that the lock is given up and its waiting bits are
- * cleared in one step; nobody ever sees a free lock with stale bits.
+ * Ends a write hold; a full barrier for the caller. A subtraction, and what it
+ * leaves to be cleared is cleared in a second step: a compare-and-swap that
+ * does both at once takes three times as many micro-operations on x86, and
+ * made writes 3 to 15 % slower (docs/design.md).
  */
 static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
 {
-  uint32_t word = CMAP__LOCK_WRITER;
+  uint32_t before =
+      cmap__sub_acq_rel(&lock->word, CMAP__LOCK_WRITER); /* [L1] */
 
-  if (cmap__unlikely(
-          !cmap__cas_strong_acq_rel(&lock->word, &word, 0))) /* [L1] */
-    cmap__shardlock_write_unlock_slow(lock);
+  if (cmap__unlikely(before != CMAP__LOCK_WRITER))
+    cmap__shardlock_grant(lock);
   cmap__fence_after_rmw();
 }
 

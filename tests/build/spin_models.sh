@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# spin finds no error in the models of docs/model, and finds one in each of
-# them when it is broken by one of the flags that its head lists as
+# spin finds no error in the models of docs/model, nor in the cases of them that
+# their heads list as
+#   *   case -DNAME  text
+# and finds one when a model is broken by a flag, some of them in a case:
 #   *   -DNAME  text
+#   *   -DNAME -DCASE  text
 . "$(dirname "$0")/common.sh"
 
 have spin || skip "spin is not installed"
@@ -9,7 +12,7 @@ have spin || skip "spin is not installed"
 # Enough for the models as they are; a search that needs more has failed.
 limits=(-DMEMLIM=1500 -DSAFETY)
 
-# errors <model> [flag]: searches all states, prints the number of errors.
+# errors <model> [flag ...]: searches all states, prints the number of errors.
 errors() {
   local dir=$scratch/run
   rm -rf "$dir"
@@ -33,21 +36,26 @@ for model in "$source_dir"/docs/model/*.pml; do
   [ -e "$model" ] || continue
   models=$((models + 1))
   name=${model##*/}
-  found=$(errors "$model")
-  if [ "$found" != 0 ]; then
-    cat "$scratch/log"
-    fail "$name has errors"
-  fi
-  states=$(sed -n 's/ *\([0-9e+.]*\) states, stored.*/\1/p' "$scratch/log")
-  printf '%s: no errors in %s states\n' "$name" "$states"
+  mapfile -t cases < <(sed -n 's/^ \*   case \(-D[A-Z_]*\) .*/\1/p' "$model")
+  for case in "" "${cases[@]}"; do
+    found=$(errors "$model" ${case:+"$case"})
+    if [ "$found" != 0 ]; then
+      cat "$scratch/log"
+      fail "$name $case has errors"
+    fi
+    states=$(sed -n 's/ *\([0-9e+.]*\) states, stored.*/\1/p' "$scratch/log")
+    printf '%s %s: no errors in %s states\n' "$name" "$case" "$states"
+  done
 
-  flags=$(sed -n 's/^ \*   \(-D[A-Z_]*\) .*/\1/p' "$model")
-  [ -n "$flags" ] || fail "$name names no flags"
-  for flag in $flags; do
-    found=$(errors "$model" "$flag")
+  mapfile -t broken < <(
+    sed -n 's/^ \*   \(-D[A-Z_]*\( -D[A-Z_]*\)\{0,1\}\) .*/\1/p' "$model")
+  [ "${#broken[@]}" -gt 0 ] || fail "$name names no flags"
+  for line in "${broken[@]}"; do
+    read -ra flags <<<"$line"
+    found=$(errors "$model" "${flags[@]}")
     [[ "$found" =~ ^[1-9][0-9]*$ ]] ||
-      fail "$name is as good with $flag as without"
-    printf '%s %s: found\n' "$name" "$flag"
+      fail "$name is as good with $line as without"
+    printf '%s %s: found\n' "$name" "$line"
   done
 done
 [ "$models" -gt 0 ] || fail "no models"

@@ -226,6 +226,80 @@ static void test_already_reads(void **state)
   assert_free();
 }
 
+/* The first step of a write unlock that finds waiters; the second one is
+ * cmap__shardlock_grant. */
+static void first_step(void)
+{
+  (void)cmap__sub_acq_rel(&lock.word, CMAP__LOCK_WRITER);
+}
+
+/* A reader comes between the steps; the one that is parked comes in all the
+ * same, though the lock is not free any more when it is its turn. */
+static void test_reader_between_the_steps(void **state)
+{
+  struct helper parked;
+
+  (void)state;
+  cmap__shardlock_write(&lock, NULL);
+  helper_start(&parked, false, CMAP__NO_DEADLINE);
+  until_set(CMAP__LOCK_READERS_WAIT);
+  first_step();
+  assert_int_equal(try_to(false), CMAP__LOCK_OK);
+  cmap__shardlock_grant(&lock);
+  helper_until_entered(&parked);
+  assert_int_equal(word_now(), 2 * CMAP__LOCK_ONE_READER);
+  cmap__shardlock_read_unlock(&lock);
+  assert_int_equal(helper_join(&parked), CMAP__LOCK_OK);
+  assert_free();
+}
+
+/* A writer comes between the steps: its own unlock is for those who wait. */
+static void test_writer_between_the_steps(void **state)
+{
+  struct helper reader, writer;
+
+  (void)state;
+  cmap__shardlock_write(&lock, NULL);
+  helper_start(&reader, false, CMAP__NO_DEADLINE);
+  helper_start(&writer, true, CMAP__NO_DEADLINE);
+  until_set(CMAP__LOCK_READERS_WAIT | CMAP__LOCK_WRITERS_WAIT);
+  first_step();
+  assert_int_equal(try_to(true), CMAP__LOCK_OK);
+  cmap__shardlock_grant(&lock);
+  assert_int_equal(word_now(), CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT |
+                                   CMAP__LOCK_READERS_WAIT);
+  cmap__shardlock_write_unlock(&lock);
+  assert_int_equal(helper_join(&reader), CMAP__LOCK_OK);
+  assert_int_equal(helper_join(&writer), CMAP__LOCK_OK);
+  assert_free();
+}
+
+/* A bit that a writer set for nobody does not outlive the second step, whoever
+ * has the lock then. */
+static void test_nobodys_bit_between_the_steps(void **state)
+{
+  struct cmap__lock_wait again = {.deadline_ns = CMAP__NO_DEADLINE,
+                                  .already_reads = true};
+  struct cmap__lock_wait soon;
+
+  (void)state;
+  for (int readers = 0; readers < 2; readers++) {
+    cmap__shardlock_write(&lock, NULL);
+    soon = within(MILLISECOND);
+    assert_int_equal(cmap__shardlock_write(&lock, &soon), CMAP__LOCK_TIMEDOUT);
+    assert_int_equal(word_now(), CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT);
+    first_step();
+    assert_int_equal(try_to(false), CMAP__LOCK_BUSY);
+    if (readers > 0)
+      assert_int_equal(cmap__shardlock_read(&lock, &again), CMAP__LOCK_OK);
+    cmap__shardlock_grant(&lock);
+    assert_int_equal(try_to(false), CMAP__LOCK_OK);
+    for (int i = 0; i <= readers; i++)
+      cmap__shardlock_read_unlock(&lock);
+    assert_free();
+  }
+}
+
 /* Under a reader: a writer gives up, and the reader behind it comes in. */
 static void test_writer_gives_up(void **state)
 {
@@ -322,6 +396,9 @@ int main(void)
       cmocka_unit_test(test_try_and_deadline),
       cmocka_unit_test(test_downgrade),
       cmocka_unit_test(test_already_reads),
+      cmocka_unit_test(test_reader_between_the_steps),
+      cmocka_unit_test(test_writer_between_the_steps),
+      cmocka_unit_test(test_nobodys_bit_between_the_steps),
       cmocka_unit_test(test_writer_gives_up),
       cmocka_unit_test(test_reader_gives_up),
       cmocka_unit_test(test_turns),

@@ -1,0 +1,316 @@
+/*
+ * The word of a shard's lock, and who sleeps: src/sync/shardlock.c.
+ *
+ * Writers and readers take the lock again and again, some give up while they
+ * wait, and once the deadlock detector makes it the readers' turn. A thread
+ * parks only if the word is still the one that it announced itself in, as a
+ * futex does, and wakes when it is woken.
+ *
+ * Claims: a writer is alone, and readers are without a writer; nobody sleeps
+ * for ever (no end state with a thread in it); in the end the word is zero.
+ *
+ * Each statement or atomic block is one atomic step: what in the code is a
+ * compare-and-swap in a loop, or a subtraction. The steps between are where
+ * other threads come in; above all, between the subtraction that ends a write
+ * hold and the step that grants to those who waited.
+ *
+ * Other cases, of which each is a search of its own:
+ *   case -DMANY_WRITERS  three writers, of which one gives up, and a reader
+ *   case -DDETECTOR      the detector comes as well
+ *
+ * With one of these the model is broken, and the checker finds the fault:
+ *   -DNO_GRANT        the write unlock does not look after those who waited
+ *   -DNO_LOOK         a thread parks without looking at the word again
+ *   -DNOBODY_WOKEN    the grant changes the word and wakes nobody
+ *   -DKEPT_UNDER_READERS -DDETECTOR  a grant that finds readers leaves the
+ *                     writers' bit to them: it may be nobody's, and they would
+ *                     leave it behind
+ *   -DNO_LAST_READER  the last reader wakes no writer
+ *   -DNO_HEIR -DMANY_WRITERS  a writer that was woken does not speak for the
+ *                     others
+ *   -DSILENT_WRITER   a writer gives up and leaves its bit
+ *   -DSILENT_READER   a reader gives up and leaves its bits
+ *   -DLEFT_BEHIND     a reader that has waited takes the lock before the grant,
+ *                     and leaves the readers' bit behind
+ */
+#define WRITERS 3
+#define READERS 2
+
+/* The word. */
+bit writer;
+bit writers_wait;
+bit readers_wait;
+bit readers_next;
+byte readers;
+
+/* Who is parked: writers first. */
+bit asleep[WRITERS + READERS];
+
+#ifdef DETECTOR
+#  define THREADS 5
+#else
+#  define THREADS 4
+#endif
+byte finished; /* threads */
+
+#define IS_ZERO                                                               \
+  (!writer && !writers_wait && !readers_wait && !readers_next && readers == 0)
+#define WORD                                                                  \
+  (writer + 2 * writers_wait + 4 * readers_wait + 8 * readers_next + 16 * readers)
+#define WRITER_MAY (!writer && readers == 0 && !readers_next)
+#define READER_MAY (!writer && (readers_next || !writers_wait))
+
+inline wake_readers()
+{
+  d_step {
+    asleep[WRITERS] = 0;
+    asleep[WRITERS + 1] = 0
+  }
+}
+
+/* Any one of them. */
+inline wake_writer()
+{
+  atomic {
+    if
+    :: asleep[0] -> asleep[0] = 0
+    :: asleep[1] -> asleep[1] = 0
+    :: asleep[2] -> asleep[2] = 0
+    :: !asleep[0] && !asleep[1] && !asleep[2]
+    fi
+  }
+}
+
+inline wake_both(r, w)
+{
+#ifndef NOBODY_WOKEN
+  if
+  :: r -> atomic { r = 0; wake_readers() }
+  :: else
+  fi;
+  if
+  :: w -> atomic { w = 0; wake_writer() }
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
+/* A thread that has announced itself parks, if the word is what it was. */
+inline park(me, announced_in)
+{
+#ifdef NO_LOOK
+  asleep[me] = 1;
+#else
+  atomic {
+    if
+    :: WORD == announced_in -> asleep[me] = 1
+    :: else
+    fi
+  };
+#endif
+  !asleep[me]
+}
+
+/* The write hold has ended, and the word showed waiters: cmap__shardlock_grant.
+ */
+inline grant(r, w)
+{
+#ifndef NO_GRANT
+  atomic {
+    if
+    :: writer /* the next one's unlock sees to it */
+    :: !writer ->
+      r = readers_wait;
+      w = writers_wait;
+#ifdef KEPT_UNDER_READERS
+      w = w && readers == 0;
+      writers_wait = writers_wait && !w;
+#else
+      writers_wait = 0;
+#endif
+      readers_next = readers_next || (readers_wait && readers == 0);
+      readers_wait = 0
+    fi
+  };
+  wake_both(r, w)
+#else
+  skip
+#endif
+}
+
+proctype writing(byte me; byte rounds; bit may_give_up)
+{
+  byte announced_in;
+  bit announced, r, w;
+
+  do
+  :: rounds == 0 -> break
+  :: rounds > 0 ->
+again:
+    atomic {
+      if
+      :: WRITER_MAY ->
+        assert(readers == 0);
+        writer = 1;
+#ifndef NO_HEIR
+        writers_wait = writers_wait || announced;
+#endif
+        announced = 0;
+        rounds--;
+        goto got
+      :: !WRITER_MAY ->
+        writers_wait = 1;
+        announced = 1;
+        announced_in = WORD
+      fi
+    };
+    if
+    :: may_give_up -> goto give_up
+    :: park(me, announced_in)
+    fi;
+    goto again;
+got:
+    atomic {
+      r = writers_wait || readers_wait;
+      writer = 0;
+      if
+      :: !r -> goto next
+      :: else -> r = 0
+      fi
+    };
+    grant(r, w);
+    goto next;
+give_up:
+    rounds = 0;
+#ifndef SILENT_WRITER
+    atomic {
+      if
+      :: writer -> writers_wait = 1
+      :: else ->
+        r = readers_wait;
+        w = 1;
+        writers_wait = 0;
+        readers_wait = 0
+      fi
+    };
+    wake_both(r, w);
+#endif
+next:
+    skip
+  od;
+  finished++
+}
+
+proctype reading(byte me; byte rounds; bit may_give_up)
+{
+  byte announced_in;
+  bit announced, r, w;
+
+  do
+  :: rounds == 0 -> break
+  :: rounds > 0 ->
+again:
+    atomic {
+      if
+      :: READER_MAY ->
+        assert(!writer);
+        readers++;
+        rounds--;
+        if
+        :: announced ->
+          announced = 0;
+          readers_next = 0;
+#ifndef LEFT_BEHIND
+          r = readers_wait && !writers_wait;
+          readers_wait = readers_wait && writers_wait
+#endif
+        :: else
+        fi;
+        goto got
+      :: else ->
+        readers_wait = 1;
+        announced = 1;
+        announced_in = WORD
+      fi
+    };
+    if
+    :: may_give_up -> goto give_up
+    :: park(me, announced_in)
+    fi;
+    goto again;
+got:
+    wake_both(r, w);
+    atomic {
+      w = readers == 1 && writers_wait;
+      readers--
+    };
+#ifndef NO_LAST_READER
+    wake_both(r, w);
+#else
+    w = 0;
+#endif
+    goto next;
+give_up:
+    rounds = 0;
+#ifndef SILENT_READER
+    atomic {
+      r = readers_wait;
+      w = readers_next && writers_wait;
+      readers_wait = 0;
+      readers_next = 0
+    };
+    wake_both(r, w);
+#endif
+next:
+    skip
+  od;
+  finished++
+}
+
+/* The deadlock detector, once: cmap__shardlock_admit_readers. */
+proctype admit()
+{
+  bit r, w;
+
+  atomic {
+    if
+    :: !writer && readers_wait ->
+      readers_wait = 0;
+      readers_next = 1;
+      r = 1
+    :: else
+    fi
+  };
+  wake_both(r, w);
+  finished++
+}
+
+proctype judge()
+{
+  finished == THREADS -> assert(IS_ZERO)
+}
+
+init
+{
+  atomic {
+#ifdef MANY_WRITERS
+    run writing(0, 1, 0);
+    run writing(1, 1, 0);
+    run writing(2, 1, 1);
+    run reading(3, 2, 0);
+#else
+#  ifdef DETECTOR
+    run admit();
+    run writing(0, 1, 0);
+#  else
+    run writing(0, 2, 0);
+#  endif
+    run writing(1, 1, 1);
+    run reading(3, 1, 0);
+    run reading(4, 1, 1);
+#endif
+    run judge()
+  }
+}

@@ -555,8 +555,8 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_get_or_insert_with_unlocked(
 /*
  * Removes the entry and moves its value to *old.
  *   CMAP_NOT_FOUND  the key is absent
- * Lock: write; none if the key is absent and cmap_get would take none: that is
- * a read, without the barrier of a call that writes.
+ * Lock: write; maybe none if the key is absent and cmap_get would take none:
+ * that is a read, without the barrier of a call that writes.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_remove(struct cmap *map, struct cmap_key key, void *old,
@@ -682,7 +682,7 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_add_or_update_unlocked(
  * changed stays, whatever status it returns.
  *   CMAP_NOT_FOUND  the key is absent; alter was not called
  * Lock: write, while alter runs; lock-free readers of a few other keys wait
- * with it. None if the key is absent, as with cmap_remove.
+ * with it. An absent key maybe without, as with cmap_remove.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_alter(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
@@ -777,8 +777,9 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   of get_or_insert. Elsewhere get, contains and the hit of
  *   get_or_insert_with_unlocked are as view, and the other hits as all that
  *   writes. "May wait": for the key that is held, and for those whose search
- *   passes by the same group of 11 entries. So may remove of an absent key
- *   where another thread holds: it need not wait to find it absent.
+ *   passes by the same group of 11 entries. So may remove and alter of an
+ *   absent key where another thread holds: they need not wait to find it
+ * absent.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in

@@ -90,8 +90,8 @@ insert_far(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
   return CMAP_OK;
 }
 
-/* What the shortest way does not do: a key that is absent, or not found at
- * once. */
+/* What the shortest ways do not do: a lock that is taken, a key that is not
+ * decided at once. */
 static CMAP__NOINLINE enum cmap_status
 insert_again(struct cmap *map, const void *key, uint64_t hash,
              const void *value, void *old, enum cmap_event *event)

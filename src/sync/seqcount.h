@@ -14,8 +14,9 @@
  *      What is left: 2^31 sections during one read.
  *   2. Only the holder of the shard's exclusive lock, or the one thread that
  *      fills an unpublished block, writes a count or what it protects.
- *   3. Everything a lock-free reader may touch is accessed as atomic words; a
- *      group's two are loaded at once where that can be (table/group.h).
+ *   3. Everything a lock-free reader may touch is accessed as atomic words; of
+ *      a group, the two are loaded at once, and a tag and the count stored as
+ *      the bytes that they are, where that can be (table/group.h).
  *
  * The protocol (no fences, so that ThreadSanitizer and C11 both follow it)
  *

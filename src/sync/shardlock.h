@@ -64,7 +64,7 @@
  *   A write unlock has two steps: it takes WRITER away, which is all if no
  *   other bit was set; else it grants what it found to those who waited. In
  *   between the bits lie in a word without WRITER, maybe for nobody, and others
- *   may take the lock. docs/model/lock_word.pml goes through all cases.
+ *   may take the lock. docs/model/lock_word.pml goes through the cases.
  *
  *   READERS        The number of read holds, from bit 5. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There

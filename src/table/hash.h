@@ -215,10 +215,4 @@ static inline unsigned cmap__hash_position(uint64_t hash)
   return (unsigned)((hash >> 11) & 31);
 }
 
-/* The home group of 2^g. */
-static inline size_t cmap__hash_group(uint64_t hash, unsigned g)
-{
-  return (size_t)((hash & UINT32_MAX) >> (32 - g));
-}
-
 #endif

@@ -39,7 +39,7 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   _Atomic uint16_t waits[2];
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
-  uintptr_t block;           /* const: address of the slots | g */
+  uintptr_t block;           /* const: a block word, see below */
   _Atomic uint32_t inserted; /* atomic, written under write lock; wraps */
   _Atomic uint32_t removed;  /* the same; inserted - removed is the count */
   uint32_t limit;            /* under lock: entries before it makes room */

@@ -79,4 +79,13 @@ if grep -q 'gnu\.lto' "$libdir/libcmap.a"; then
   if grep -q ' libcmap_get$' "$scratch/inlined"; then
     fail "cmap_get is not inlined by -flto"
   fi
+  # gcc drops prefetches whose function does nothing else.
+  if [ "$(uname -m)" = x86_64 ]; then
+    for name in get insert remove fetch_add; do
+      objdump -d --disassemble="libcmap_$name" "$libdir/libcmap.so" \
+        >"$scratch/code"
+      grep -q 'prefetch' "$scratch/code" ||
+        fail "cmap_$name does not prefetch"
+    done
+  fi
 fi

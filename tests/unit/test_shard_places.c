@@ -16,6 +16,36 @@ static struct cmap__group *group_of(const struct one_shard *f, size_t at)
   return cmap__block_group(f->shard->block, at);
 }
 
+/* The home group is the top of a hash's lower half; groups lie downwards from
+ * the slots, and these in the order of the groups. */
+static void home_groups_read_their_own_bits(void **state)
+{
+  static struct cmap__group groups[(1 << 10) + 4] CMAP__ALIGNED(64);
+  uintptr_t slots = (uintptr_t)(groups + (1 << 10));
+
+  (void)state;
+  for (unsigned g = 0; g <= 10; g++) {
+    uintptr_t block = cmap__block_word(slots, g);
+
+    assert_int_equal(cmap__block_log2(block), g);
+    assert_int_equal(cmap__block_mask(block), (1u << g) - 1);
+    for (unsigned bit = 0; bit < 64; bit++) {
+      uint64_t hash = UINT64_C(1) << bit;
+      size_t at = bit < 32 && bit >= 32 - g ? (size_t)1 << (bit - (32 - g)) : 0;
+
+      assert_int_equal(cmap__block_home(block, hash), at);
+      assert_int_equal(cmap__block_home(block, ~hash),
+                       cmap__block_mask(block) - at);
+      assert_ptr_equal(cmap__block_home_group(block, hash),
+                       groups + (1 << 10) - 1 - at);
+      for (size_t words = 2; words < 6; words++)
+        assert_int_equal((uintptr_t)cmap__block_home_slots(block, hash, words) -
+                             slots,
+                         at * CMAP__GROUP_SLOTS * words * sizeof(uint64_t));
+    }
+  }
+}
+
 /* A full group sends keys on and remembers their overflow bit, no other. */
 static void full_groups_set_overflow_bits(void **state)
 {
@@ -147,6 +177,7 @@ static void every_slot_is_preferred_by_some_hash(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(home_groups_read_their_own_bits),
       cmocka_unit_test(full_groups_set_overflow_bits),
       cmocka_unit_test(misses_follow_overflow_bits),
       cmocka_unit_test(preferred_lines_are_chosen),

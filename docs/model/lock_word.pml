@@ -296,7 +296,7 @@ init
     run writing(0, 1, 0);
     run writing(1, 1, 0);
     run writing(2, 1, 1);
-    run reading(3, 2, 0);
+    run reading(3, 1, 0);
 #else
     run writing(0, 1, 0);
     run writing(1, 1, 1);

@@ -777,9 +777,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   of get_or_insert. Elsewhere get, contains and the hit of
  *   get_or_insert_with_unlocked are as view, and the other hits as all that
  *   writes. "May wait": for the key that is held, and for those whose search
- *   passes by the same group of 11 entries. So may remove and alter of an
- *   absent key where another thread holds: they need not wait to find it
- * absent.
+ *   passes by the same group of 11 entries. So may remove and alter where
+ *   another thread holds: they need not wait to find a key absent.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in

@@ -203,9 +203,8 @@ cmap__shardlock_write(struct cmap__shardlock *lock,
 
 /*
  * Ends a write hold; a full barrier for the caller. A subtraction, and what it
- * leaves to be cleared is cleared in a second step: a compare-and-swap that
- * does both at once takes three times as many micro-operations on x86, and
- * made writes 3 to 15 % slower (docs/design.md).
+ * leaves to be cleared is cleared in a second step: with a compare-and-swap
+ * that did both at once writes were 3 to 15 % slower (docs/design.md).
  */
 static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
 {

@@ -14,9 +14,10 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "random.h"
+#include "settings.h"
 #include "sync/shardlock.h"
 
 /* Far beyond any run, ThreadSanitizer on a busy machine included. */
@@ -32,21 +33,12 @@ static struct {
 
 static _Atomic uint64_t failures;
 static _Atomic int stop;
-static uint64_t seed;
+static _Atomic uint64_t streams; /* of random numbers, one a thread */
 
 static void expect(bool ok)
 {
   if (!ok)
     cmap__add_relaxed(&failures, 1); /* read after joining */
-}
-
-static uint64_t random_next(uint64_t *state)
-{
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
 }
 
 static struct cmap__lock_wait within(uint64_t ns)
@@ -62,12 +54,10 @@ static void assert_free(void)
 
 /* A crowd of threads that take the lock again and again. */
 struct crowd {
-  uint64_t operations; /* of each thread */
+  uint64_t operations; /* of each thread, at the usual scale */
   unsigned writes;     /* in a hundred */
   bool timed;          /* mix in tries, deadlines, downgrades, nested reads */
   bool yields;         /* within the sections, so that others must park */
-  uint64_t seed;
-  _Atomic uint64_t started; /* threads; numbers them */
   _Atomic uint64_t written; /* write sections, counted outside of the lock */
 };
 
@@ -111,8 +101,9 @@ static void crowd_read(struct crowd *crowd, uint64_t dice)
 static void *crowd_main(void *argument)
 {
   struct crowd *crowd = argument;
-  uint64_t random = crowd->seed + cmap__add_relaxed(&crowd->started, 1);
+  struct random random;
 
+  random_begin(&random, cmap__add_relaxed(&streams, 1));
   for (uint64_t i = 0; i < crowd->operations; i++) {
     uint64_t dice = random_next(&random);
     bool write = dice % 100 < crowd->writes;
@@ -141,7 +132,7 @@ static void crowd_run(struct crowd crowd, int threads)
 {
   pthread_t thread[64];
 
-  crowd.seed = random_next(&seed);
+  crowd.operations = test_scale(crowd.operations);
   guarded.first = guarded.second = 0;
   for (int i = 0; i < threads; i++)
     assert_int_equal(pthread_create(&thread[i], NULL, crowd_main, &crowd), 0);
@@ -225,9 +216,10 @@ static void round_call(uint64_t dice)
 
 static void *round_main(void *number)
 {
-  uint64_t random = seed + *(uint32_t *)number;
+  struct random random;
 
-  for (uint32_t i = 1; i <= ROUNDS; i++) {
+  random_begin(&random, cmap__add_relaxed(&streams, 1));
+  for (uint32_t i = 1; i <= test_scale(ROUNDS); i++) {
     if (*(uint32_t *)number == 0) {
       while (round_finished != (i - 1) * ROUND_THREADS)
         sched_yield();
@@ -326,10 +318,8 @@ int main(void)
       cmocka_unit_test(test_writer_not_starved),
       cmocka_unit_test(test_reader_not_starved),
   };
-  const char *given = getenv("CMAP_TEST_SEED");
 
-  seed = given != NULL ? strtoull(given, NULL, 0) : cmap__now_ns();
-  print_message("CMAP_TEST_SEED=%llu\n", (unsigned long long)seed);
+  (void)test_seed();
   alarm(HANG_SECONDS);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

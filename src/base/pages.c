@@ -71,7 +71,19 @@ bool cmap__pages_release(void *memory, size_t size)
 #  define ADVICE_HUGE (-1)
 #endif
 
-void cmap__pages_huge(void *memory, size_t size)
+void *cmap__pages_map_huge(size_t size)
 {
-  (void)madvise(memory, size, ADVICE_HUGE);
+  size_t more = size + CMAP__HUGE_PAGE; /* less than size if it wraps around */
+  char *memory = size > 0 && more > size ? cmap__pages_map(more) : NULL;
+  size_t before, after;
+
+  if (memory == NULL)
+    return NULL;
+  before = (size_t)(-(uintptr_t)memory & (CMAP__HUGE_PAGE - 1));
+  after = CMAP__HUGE_PAGE - before;
+  cmap__pages_unmap(memory + before + size, after);
+  if (before > 0)
+    cmap__pages_unmap(memory, before);
+  (void)madvise(memory + before, size, ADVICE_HUGE);
+  return memory + before;
 }

@@ -21,7 +21,17 @@ size_t cmap__page_size(void);
  */
 void *cmap__pages_map(size_t size);
 
-/* Unmaps all of what cmap__pages_map(size) returned. NULL is ignored. */
+/* The size of a huge page where pages are of 4 KiB. */
+#define CMAP__HUGE_PAGE ((size_t)2 << 20)
+
+/*
+ * The same as cmap__pages_map, of a multiple of CMAP__HUGE_PAGE; begins at such
+ * a multiple, and asks for huge pages. Only a wish: nothing tells whether it is
+ * granted, when the memory is first touched.
+ */
+void *cmap__pages_map_huge(size_t size);
+
+/* Unmaps all of what one of these returned for `size`. NULL is ignored. */
 void cmap__pages_unmap(void *memory, size_t size);
 
 /*
@@ -31,12 +41,6 @@ void cmap__pages_unmap(void *memory, size_t size);
  * (locked memory, for example) and their contents are as before.
  */
 bool cmap__pages_release(void *memory, size_t size);
-
-/*
- * Asks for huge pages where whole ones fit between memory, which begins at a
- * page, and memory + size. Only a wish: nothing tells whether it is granted.
- */
-void cmap__pages_huge(void *memory, size_t size);
 
 /*
  * A seam for tests: if not NULL, cmap__pages_map asks it first and fails when

@@ -75,7 +75,7 @@ static size_t chunk_header(bool pages)
  * Whole pages come from the default allocator too, not from the system: it has
  * memory at hand that maps before this one used, where fresh pages cost a
  * growing insert a third of its time. Huge pages are asked for in a mapping of
- * our own, because the wish would outlive the chunk.
+ * our own, because the wish would outlive the chunk, and for whole ones.
  */
 static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
                                             const struct cmap__layout *layout,
@@ -89,9 +89,8 @@ static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
   if (pages)
     size = cmap__round_up(size, cmap__page_size());
   if (mapped) {
-    chunk = cmap__pages_map(size);
-    if (chunk != NULL)
-      cmap__pages_huge(chunk, size);
+    size = cmap__round_up(size, CMAP__HUGE_PAGE);
+    chunk = cmap__pages_map_huge(size);
   } else {
     chunk = cmap__alloc(&layout->options.allocator, size, chunk_align(pages));
   }

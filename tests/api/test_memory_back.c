@@ -1,6 +1,7 @@
 /*
- * Memory that maps give back to the system, and memory that they have got in
- * advance: shrink_to_fit, CMAP_AUTO_SHRINK, reserve.
+ * Memory that maps give back to the system, memory that they have got in
+ * advance, and memory in huge pages: shrink_to_fit, CMAP_AUTO_SHRINK, reserve,
+ * CMAP_HUGE_PAGES.
  */
 #include "checks.h"
 #include "counting_alloc.h"
@@ -9,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* AddressSanitizer keeps what is freed. */
@@ -298,6 +300,61 @@ static void reserve_keeps_its_promise(void **state)
   }
 }
 
+/* -------------------------------------------------------------------------
+ * Huge pages
+ * ------------------------------------------------------------------------- */
+
+/* Bytes of this process in huge pages. */
+static size_t in_huge_pages(void)
+{
+  FILE *file = fopen("/proc/self/smaps_rollup", "r");
+  char line[200];
+  size_t kib = 0;
+
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, "AnonHugePages: %zu", &kib) == 1)
+      break;
+  if (file != NULL)
+    assert_int_equal(fclose(file), 0);
+  return kib * 1024;
+}
+
+/* Does the system give huge pages to whoever asks for them, just now? */
+static bool huge_pages_are_to_be_had(void)
+{
+  const size_t size = (size_t)64 << 20;
+  size_t before = in_huge_pages(), after;
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  assert_true(memory != MAP_FAILED);
+  (void)madvise(memory, size, MADV_HUGEPAGE);
+  memset(memory, 1, size);
+  after = in_huge_pages();
+  assert_int_equal(munmap(memory, size), 0);
+  return after >= before + size / 8 * 7;
+}
+
+/* Of a map that asks for huge pages most is in them. */
+static void huge_pages_are_used(void **state)
+{
+  size_t before, start, grown;
+  struct cmap *map;
+
+  (void)state;
+  if (!rss_tells() || !huge_pages_are_to_be_had())
+    skip();
+  before = in_huge_pages();
+  start = rss();
+  map = make(CMAP_U64, CMAP_HUGE_PAGES);
+  fill(map, CMAP_U64, 1000000);
+  grown = rss() - start;
+  printf("%zu KiB, %zu in huge pages\n", grown / 1024,
+         (in_huge_pages() - before) / 1024);
+  assert_true(in_huge_pages() - before > grown / 2);
+  cmap_destroy(map);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -308,6 +365,7 @@ int main(void)
       cmocka_unit_test(guards_keep_shards),
       cmocka_unit_test(readers_outlive_pages),
       cmocka_unit_test(reserve_keeps_its_promise),
+      cmocka_unit_test(huge_pages_are_used),
   };
 
   return cmocka_run_group_tests_name("memory_back", tests, NULL, NULL);

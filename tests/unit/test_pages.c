@@ -1,9 +1,11 @@
 /*
  * pages.h: mapping, giving back, and being refused.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -56,6 +58,9 @@ static void impossible_sizes_are_refused(void **state)
   assert_null(cmap__pages_map(0));
   assert_null(cmap__pages_map(SIZE_MAX));
   assert_null(cmap__pages_map(SIZE_MAX / 2));
+  assert_null(cmap__pages_map_huge(0));
+  assert_null(cmap__pages_map_huge(SIZE_MAX / 2 + 1));
+  assert_null(cmap__pages_map_huge(SIZE_MAX - CMAP__HUGE_PAGE + 1));
 }
 
 static void unmapped_memory_is_gone(void **state)
@@ -148,21 +153,53 @@ static void refused_release_keeps_the_contents(void **state)
   cmap__pages_unmap(memory, page);
 }
 
-static void huge_pages_change_no_contents(void **state)
+static void huge_mappings_begin_at_huge_pages(void **state)
 {
-  const size_t size = (size_t)8 << 20;
-  unsigned char *memory = cmap__pages_map(size);
+  const size_t size = 4 * CMAP__HUGE_PAGE;
+
+  (void)state;
+  for (unsigned i = 0; i < 10; i++) {
+    unsigned char *memory = cmap__pages_map_huge(size);
+    void *between = cmap__pages_map((i + 1) * cmap__page_size());
+
+    assert_non_null(memory);
+    assert_non_null(between);
+    assert_int_equal((uintptr_t)memory % CMAP__HUGE_PAGE, 0);
+    assert_true(is_filled(memory, size, 0));
+    memset(memory, 0xaa, size);
+    assert_true(cmap__pages_release(memory, size));
+    assert_true(is_filled(memory, size, 0));
+    cmap__pages_unmap(memory, size);
+    cmap__pages_unmap(between, (i + 1) * cmap__page_size());
+  }
+}
+
+/* Bytes of address space that are mapped. */
+static size_t mapped_bytes(void)
+{
+  char text[100] = "";
+  int file = open("/proc/self/statm", O_RDONLY);
+
+  assert_true(file >= 0);
+  assert_true(read(file, text, sizeof text - 1) > 0);
+  assert_int_equal(close(file), 0);
+  return strtoul(text, NULL, 10) * cmap__page_size();
+}
+
+/* What was mapped more, to find the beginning of a huge page, is unmapped; a
+ * sanitizer may have mapped something of its own. */
+static void huge_mappings_are_no_larger(void **state)
+{
+  const size_t size = 2 * CMAP__HUGE_PAGE;
+  size_t before = mapped_bytes();
+  unsigned char *memory = cmap__pages_map_huge(size);
+  size_t between = mapped_bytes();
 
   (void)state;
   assert_non_null(memory);
-  memory[0] = 1;
-  cmap__pages_huge(memory, size);
-  memory[size - 1] = 2;
-  assert_int_equal(memory[0], 1);
-  assert_true(is_filled(memory + 1, size - 2, 0));
-  assert_true(cmap__pages_release(memory, size));
-  assert_true(is_filled(memory, size, 0));
   cmap__pages_unmap(memory, size);
+  assert_in_range(between - before, size, size + CMAP__HUGE_PAGE / 2);
+  assert_true(mapped_bytes() < before + CMAP__HUGE_PAGE / 2);
 }
 
 static unsigned refusals_left;
@@ -183,7 +220,7 @@ static void hook_refuses_memory(void **state)
   refusals_left = 2;
   cmap__store_relaxed(&cmap__pages_fail_hook, refuse_some);
   void *first = cmap__pages_map(page);
-  void *second = cmap__pages_map(page);
+  void *second = cmap__pages_map_huge(CMAP__HUGE_PAGE);
   void *third = cmap__pages_map(page);
 
   cmap__store_relaxed(&cmap__pages_fail_hook, NULL);
@@ -203,7 +240,8 @@ int main(void)
       cmocka_unit_test(whole_pages_are_given_back),
       cmocka_unit_test(parts_of_pages_are_left_alone),
       cmocka_unit_test(refused_release_keeps_the_contents),
-      cmocka_unit_test(huge_pages_change_no_contents),
+      cmocka_unit_test(huge_mappings_begin_at_huge_pages),
+      cmocka_unit_test(huge_mappings_are_no_larger),
       cmocka_unit_test(hook_refuses_memory),
   };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/pages.h"
 #include "step.h"
 #include "tables.h"
 #include "threads.h"
@@ -228,23 +229,33 @@ static void reserved_parts_need_no_memory(void **state)
   }
 }
 
-/* The pool maps its own large chunks unless the user gave an allocator. */
-static void large_chunks_are_mapped(void **state)
+/* With huge pages, chunks that are whole pages are whole huge ones. */
+static void large_chunks_are_huge_pages(void **state)
 {
   struct tables_setting setting = {CMAP_U64, SPREAD_GOOD, NULL};
   struct cmap_options options = tables_options(&setting, 64);
   struct cmap__layout layout;
   struct cmap__pool pool;
-  struct cmap__shard *shard;
+  unsigned mapped = 0;
 
   (void)state;
   options.flags |= CMAP_HUGE_PAGES;
   assert_ok(cmap__layout_init(&layout, &options));
   assert_ok(cmap__pool_init(&pool, &layout));
-  shard = cmap__pool_take(&pool, &layout, 16);
-  assert_non_null(shard);
-  assert_true(block_is_busy(shard->block));
+  while (pool.bytes < (size_t)20 << 20)
+    assert_non_null(cmap__pool_take(&pool, &layout, 6));
+  assert_non_null(cmap__pool_take(&pool, &layout, 16));
   assert_true(pool.bytes > cmap__layout_block_bytes(&layout, 16));
+  for (struct cmap__pool_chunk *chunk = pool.blocks.chunks; chunk != NULL;
+       chunk = chunk->next) {
+    assert_int_equal(chunk->mapped, chunk->pages);
+    if (!chunk->mapped)
+      continue;
+    mapped++;
+    assert_int_equal((uintptr_t)chunk % CMAP__HUGE_PAGE, 0);
+    assert_int_equal(chunk->size % CMAP__HUGE_PAGE, 0);
+  }
+  assert_true(mapped > 5);
   cmap__pool_destroy(&pool, &layout);
 }
 
@@ -348,7 +359,7 @@ int main(void)
       cmocka_unit_test(sizes_are_kept_apart),
       cmocka_unit_test(memory_may_be_refused_at_any_time),
       cmocka_unit_test(reserved_parts_need_no_memory),
-      cmocka_unit_test(large_chunks_are_mapped),
+      cmocka_unit_test(large_chunks_are_huge_pages),
       cmocka_unit_test(late_lockers_are_waited_for),
       cmocka_unit_test(threads_take_and_give),
   };

@@ -25,6 +25,9 @@ const struct operation operations[] = {
     {"clone", op_clone, 1},
     {"merge", op_merge, 2},
     {"len_exact", op_len_exact, 1},
+    {"get_many and contains_many", op_get_many, 3},
+    {"insert_many", op_insert_many, 4},
+    {"remove_many", op_remove_many, 3},
 };
 const size_t operations_count = sizeof operations / sizeof *operations;
 

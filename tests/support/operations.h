@@ -81,5 +81,6 @@ op_fn op_compare_exchange, op_replace_if, op_swap, op_compute, op_alter;
 op_fn op_fetch_add;
 op_fn op_view_all, op_alter_all, op_retain, op_clear, op_reserve, op_shrink;
 op_fn op_clone, op_merge, op_len_exact;
+op_fn op_get_many, op_insert_many, op_remove_many;
 
 #endif

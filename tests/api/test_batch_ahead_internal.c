@@ -12,16 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* src/map/batch.c runs ahead from this depth of the directory on. */
-enum { DEEP = 10, FILL = 12000, IDS = FILL + FILL / 4, MOST = 1000 };
+/*
+ * src/map/batch.c runs ahead from CMAP__PREFETCH_DEPTH on, in two steps, and in
+ * three from DEEP on.
+ */
+enum { DEEP = 10, FILL_MAX = 12000, MOST = 1000 };
 
 /* Around once, twice and three times the keys between two steps, and around
  * the ring's size. */
-static const size_t sizes[] = {1,  2,  19, 20, 21, 39,  40,  41,  59,
-                               60, 61, 63, 64, 65, 127, 128, 129, MOST};
+static const size_t sizes[] = {1,  2,  11, 12, 13,  19,  20,  21,
+                               23, 24, 25, 39, 40,  41,  59,  60,
+                               61, 63, 64, 65, 127, 128, 129, MOST};
 
 static struct test_map a, b; /* batches; single calls */
-static uint64_t versions[IDS];
+static uint64_t fill;        /* ids below it are there at first */
+static uint64_t versions[FILL_MAX + FILL_MAX / 4];
 static struct key_room rooms[MOST];
 static struct cmap_key keys[MOST];
 static uint64_t ids[MOST], hashes[MOST];
@@ -33,7 +38,14 @@ static void *value_at(size_t i)
   return values + i * a.spec.value_size;
 }
 
-static void open_both(const struct map_spec *spec)
+static unsigned depth_of_a(void)
+{
+  return cmap__directory_depth(
+      cmap__directory_current(&a.map->table.directory));
+}
+
+/* Filled until the directory is as deep. */
+static void open_both(const struct map_spec *spec, unsigned depth)
 {
   struct key_room key;
   struct value_room value;
@@ -41,7 +53,9 @@ static void open_both(const struct map_spec *spec)
   checks_about(map_spec_name(spec));
   test_map_open(&a, spec);
   test_map_open_sibling(&b, &a);
-  for (uint64_t id = 0; id < FILL; id++) {
+  fill = 0;
+  while (depth_of_a() < depth && fill < FILL_MAX) {
+    uint64_t id = fill++;
     versions[id] = 1;
     value_make(&a, id, 1, value.bytes);
     assert_ok(cmap_insert(a.map, key_make(spec, id, &key), value.bytes, NULL,
@@ -50,8 +64,7 @@ static void open_both(const struct map_spec *spec)
     assert_ok(cmap_insert(b.map, key_make(spec, id, &key), value.bytes, NULL,
                           NULL, NULL));
   }
-  assert_true(cmap__directory_depth(
-                  cmap__directory_current(&a.map->table.directory)) >= DEEP);
+  assert_true(depth_of_a() >= depth);
   values = calloc(MOST, spec->value_size + 1);
   assert_non_null(values);
 }
@@ -67,7 +80,7 @@ static void close_both(void)
 static void choose_keys(struct random *random, size_t n)
 {
   for (size_t i = 0; i < n; i++) {
-    ids[i] = random_below(random, IDS);
+    ids[i] = random_below(random, fill + fill / 4);
     keys[i] = key_make(&a.spec, ids[i], &rooms[i]);
     assert_ok(cmap_hash(a.map, keys[i], &hashes[i]));
   }
@@ -135,12 +148,12 @@ static void try_remove(size_t n, const uint64_t *given)
   }
 }
 
-static void compare(const struct map_spec *spec)
+static void compare(const struct map_spec *spec, unsigned depth)
 {
   struct random random;
   uint64_t version = 2;
 
-  open_both(spec);
+  open_both(spec, depth);
   random_begin(&random, spec->keys);
   for (size_t round = 0; round < 2 * sizeof sizes / sizeof *sizes; round++) {
     const uint64_t *given = round % 2 == 0 ? NULL : hashes;
@@ -170,10 +183,12 @@ static void as_single_calls(void **state)
     struct map_spec spec = {.keys = (enum key_shape)shape, .shard_groups = 1};
 
     spec.value_size = 8;
-    compare(&spec);
+    compare(&spec, CMAP__PREFETCH_DEPTH);
+    compare(&spec, DEEP);
     spec.value_size = 24;
     spec.care = VALUES_OWNED;
-    compare(&spec);
+    compare(&spec, CMAP__PREFETCH_DEPTH);
+    compare(&spec, DEEP);
   }
 }
 
@@ -189,7 +204,7 @@ static void values_that_fail(void **state)
   struct random random;
 
   (void)state;
-  open_both(&spec);
+  open_both(&spec, DEEP);
   random_begin(&random, 1);
   choose_keys(&random, MOST);
   memset(values, 0x5a, MOST * spec.value_size);
@@ -199,7 +214,7 @@ static void values_that_fail(void **state)
   for (size_t i = 0; i < MOST; i++) {
     const unsigned char *bytes = value_at(i);
 
-    assert_status(statuses[i], ids[i] < FILL ? failure : CMAP_NOT_FOUND);
+    assert_status(statuses[i], ids[i] < fill ? failure : CMAP_NOT_FOUND);
     for (size_t byte = 0; byte < spec.value_size; byte++)
       assert_int_equal(bytes[byte], 0x5a);
   }
@@ -214,7 +229,7 @@ static void keys_that_are_not_valid(void **state)
   struct random random;
 
   (void)state;
-  open_both(&spec);
+  open_both(&spec, DEEP);
   random_begin(&random, 2);
   for (unsigned round = 0; round < 2; round++) {
     const uint64_t *given = round == 0 ? NULL : hashes;
@@ -229,12 +244,12 @@ static void keys_that_are_not_valid(void **state)
     (void)!cmap_get_many(a.map, keys, given, MOST, values, statuses, NULL);
     for (size_t i = 0; i < MOST; i++)
       assert_status(statuses[i], i % 7 == 3 || i % 7 == 5 ? CMAP_EINVAL
-                                 : ids[i] < FILL          ? CMAP_OK
+                                 : ids[i] < fill          ? CMAP_OK
                                                           : CMAP_NOT_FOUND);
     (void)!cmap_contains_many(a.map, keys, given, MOST, statuses, NULL);
     for (size_t i = 0; i < MOST; i++)
       assert_status(statuses[i], i % 7 == 3 || i % 7 == 5 ? CMAP_EINVAL
-                                 : ids[i] < FILL          ? CMAP_OK
+                                 : ids[i] < fill          ? CMAP_OK
                                                           : CMAP_NOT_FOUND);
   }
   close_both();

@@ -17,7 +17,7 @@
 /* Keys between two steps. A processor waits for 10 to 16 lines at a time; it is
  * more because a line may take long, but the ring, the keys and what is asked
  * for must fit into the first cache (docs/design.md). */
-#define NEAR  12 /* in a table of medium size */
+#define NEAR  16 /* in a table of medium size */
 #define FAR   20
 #define STEPS 3 /* before the call */
 #define RING  64
@@ -128,10 +128,6 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
   struct cmap *map = batch->map;
   bool plain = is_plain(batch, key);
 
-  if (plain && operation == GET)
-    return cmap__get_plain(map, key.data, ahead->hash, value_at(batch, i));
-  if (plain && operation == CONTAINS)
-    return cmap__get_plain(map, key.data, ahead->hash, NULL);
   /* Writing fast paths hash in less time than handing the hash over takes. */
   if (!plain && ahead->hashed) {
     hashed.hash = ahead->hash;
@@ -175,6 +171,117 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
   return first;
 }
 
+/* -------------------------------------------------------------------------
+ * Reads of maps with `plain_u64`
+ *
+ * Of a hit the two looks at the group's count may lie as far apart as one likes
+ * (table/read.h): the third step has the first look, and the call, which loads
+ * key and value, the second. So each group is searched once.
+ * ------------------------------------------------------------------------- */
+
+struct look {
+  uint64_t hash;
+  const struct cmap__group *group;
+  const _Atomic uint64_t *slot; /* the group's first; then the key's, or NULL */
+  uint64_t hi;                  /* at the first look */
+};
+
+static inline bool is_integer(struct cmap_key key)
+{
+  return cmap__likely(key.data != NULL) &&
+         cmap__likely(key.size == sizeof(uint64_t));
+}
+
+/* Step 1. What is no key is taken for 0 until the call. */
+static inline void look_for_entry(const struct batch *batch, size_t i,
+                                  struct look *look, bool asks)
+{
+  const struct cmap__table *table = &batch->map->table;
+  uint64_t key = 0;
+
+  if (is_integer(batch->keys[i]))
+    memcpy(&key, batch->keys[i].data, sizeof key);
+  look->hash = cmap__hash_u64(&table->layout.hash_key, key);
+  if (asks)
+    cmap__prefetch(cmap__directory_at(
+        cmap__directory_current(&table->directory), look->hash));
+}
+
+/* Step 2. */
+static inline void look_for_group(const struct batch *batch, struct look *look)
+{
+  uintptr_t block =
+      cmap__directory_block(&batch->map->table.directory, look->hash);
+
+  look->group = cmap__block_home_group(block, look->hash);
+  look->slot = cmap__block_home_slots(block, look->hash, CMAP__PLAIN_WORDS);
+  cmap__prefetch(look->group);
+}
+
+/* Step 3. */
+static inline void look_for_slot(struct look *look)
+{
+  unsigned match;
+
+  look->hi = cmap__load_acquire(&look->group->hi); /* [Q1] */
+  match = cmap__group_match_shared(look->group, look->hi, look->hash);
+  if (match == 0 || !cmap__seq_is_stable(look->hi)) {
+    look->slot = NULL;
+    return;
+  }
+  look->slot += (unsigned)__builtin_ctz(match) * CMAP__PLAIN_WORDS;
+  cmap__prefetch(look->slot);
+}
+
+/* Step 4. */
+static inline enum cmap_status look_done(const struct batch *batch, size_t i,
+                                         const struct look *look)
+{
+  uint64_t key, value;
+
+  if (!is_integer(batch->keys[i]))
+    return CMAP_EINVAL;
+  memcpy(&key, batch->keys[i].data, sizeof key);
+  if (cmap__likely(look->slot != NULL) &&
+      cmap__likely(cmap__payload_load(look->slot) == key)) {
+    cmap__payload_copy_out(&value, look->slot + 1, 1);
+    /* Relaxed: the loads above are acquire loads and come first. */
+    if (cmap__likely(cmap__load_relaxed(&look->group->hi) == look->hi)) {
+      if (batch->values != NULL)
+        memcpy(batch->values + i * sizeof value, &value, sizeof value);
+      return CMAP_OK;
+    }
+  }
+  return cmap__get_plain(batch->map, &key, look->hash, value_at(batch, i));
+}
+
+static enum cmap_status run_plain_reads(const struct batch *batch, size_t n,
+                                        enum cmap_status *statuses,
+                                        size_t entries, size_t step)
+{
+  enum cmap_status first = CMAP_OK;
+  struct look ring[RING];
+
+  for (size_t i = 0; i < n + entries + 2 * step; i++) {
+    /* Before the first key these wrap around, beyond n. */
+    size_t second = i - entries, third = second - step, last = third - step;
+    if (i < n)
+      look_for_entry(batch, i, &ring[i % RING], entries > 0);
+    if (second < n)
+      look_for_group(batch, &ring[second % RING]);
+    if (third < n)
+      look_for_slot(&ring[third % RING]);
+    if (last < n) {
+      statuses[last] = look_done(batch, last, &ring[last % RING]);
+      if (first == CMAP_OK)
+        first = statuses[last];
+    }
+  }
+  return first;
+}
+
+/* ------------------------------------------------------------------------- */
+
 CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
                                          enum cmap_status *statuses,
                                          enum operation operation)
@@ -198,6 +305,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
     return run_small(batch, n, statuses, operation);
   entries = cmap__directory_depth(array) < DEEP ? 0 : FAR;
   step = cmap__directory_depth(array) < DEEP ? NEAR : FAR;
+  if (batch->plain && !writes)
+    return run_plain_reads(batch, n, statuses, entries, step);
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;

@@ -174,16 +174,13 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
 /* -------------------------------------------------------------------------
  * Reads of maps with `plain_u64`
  *
- * Of a hit the two looks at the group's count may lie as far apart as one likes
- * (table/read.h): the third step has the first look, and the call, which loads
- * key and value, the second. So each group is searched once.
+ * The third step has the first look at the group's count, and the call the
+ * second (cmap__read_ahead): so each group is searched once.
  * ------------------------------------------------------------------------- */
 
 struct look {
   uint64_t hash;
-  const struct cmap__group *group;
-  const _Atomic uint64_t *slot; /* the group's first; then the key's, or NULL */
-  uint64_t hi;                  /* at the first look */
+  struct cmap__read_ahead read;
 };
 
 static inline bool is_integer(struct cmap_key key)
@@ -207,52 +204,23 @@ static inline void look_for_entry(const struct batch *batch, size_t i,
         cmap__directory_current(&table->directory), look->hash));
 }
 
-/* Step 2. */
-static inline void look_for_group(const struct batch *batch, struct look *look)
-{
-  uintptr_t block =
-      cmap__directory_block(&batch->map->table.directory, look->hash);
-
-  look->group = cmap__block_home_group(block, look->hash);
-  look->slot = cmap__block_home_slots(block, look->hash, CMAP__PLAIN_WORDS);
-  cmap__prefetch(look->group);
-}
-
-/* Step 3. */
-static inline void look_for_slot(struct look *look)
-{
-  unsigned match;
-
-  look->hi = cmap__load_acquire(&look->group->hi); /* [Q1] */
-  match = cmap__group_match_shared(look->group, look->hi, look->hash);
-  if (match == 0 || !cmap__seq_is_stable(look->hi)) {
-    look->slot = NULL;
-    return;
-  }
-  look->slot += (unsigned)__builtin_ctz(match) * CMAP__PLAIN_WORDS;
-  cmap__prefetch(look->slot);
-}
-
 /* Step 4. */
 static inline enum cmap_status look_done(const struct batch *batch, size_t i,
                                          const struct look *look)
 {
-  uint64_t key, value;
+  struct cmap__probe probe;
+  uint64_t value;
 
   if (!is_integer(batch->keys[i]))
     return CMAP_EINVAL;
-  memcpy(&key, batch->keys[i].data, sizeof key);
-  if (cmap__likely(look->slot != NULL) &&
-      cmap__likely(cmap__payload_load(look->slot) == key)) {
-    cmap__payload_copy_out(&value, look->slot + 1, 1);
-    /* Relaxed: the loads above are acquire loads and come first. */
-    if (cmap__likely(cmap__load_relaxed(&look->group->hi) == look->hi)) {
-      if (batch->values != NULL)
-        memcpy(batch->values + i * sizeof value, &value, sizeof value);
-      return CMAP_OK;
-    }
-  }
-  return cmap__get_plain(batch->map, &key, look->hash, value_at(batch, i));
+  memcpy(probe.words, batch->keys[i].data, sizeof(uint64_t));
+  if (cmap__unlikely(!cmap__read_ahead_hit(
+          &batch->map->table, &cmap__read_plain, &probe, &look->read, &value)))
+    return cmap__get_plain(batch->map, probe.words, look->hash,
+                           value_at(batch, i));
+  if (batch->values != NULL)
+    memcpy(batch->values + i * sizeof value, &value, sizeof value);
+  return CMAP_OK;
 }
 
 static enum cmap_status run_plain_reads(const struct batch *batch, size_t n,
@@ -265,12 +233,16 @@ static enum cmap_status run_plain_reads(const struct batch *batch, size_t n,
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;
+    struct look *look = &ring[second % RING];
+
     if (i < n)
       look_for_entry(batch, i, &ring[i % RING], entries > 0);
     if (second < n)
-      look_for_group(batch, &ring[second % RING]);
+      cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
+                             &look->read);
+    look = &ring[third % RING];
     if (third < n)
-      look_for_slot(&ring[third % RING]);
+      cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
     if (last < n) {
       statuses[last] = look_done(batch, last, &ring[last % RING]);
       if (first == CMAP_OK)

@@ -40,9 +40,6 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
   return status;
 }
 
-/* Slots of maps with `plain_u64`. */
-static const struct cmap__read_shape plain_u64 = {CMAP_U64, 2, 1, 1};
-
 /* Fills in what a look-up in a map with `plain_u64` needs of a probe. */
 CMAP__ALWAYS_INLINE void plain_probe(const struct cmap *map, const void *key,
                                      struct cmap__probe *probe)
@@ -60,7 +57,7 @@ static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
   uint64_t word;
 
   plain_probe(map, key, &probe);
-  switch (cmap__read_round(&map->table, &plain_u64, &probe, &word)) {
+  switch (cmap__read_round(&map->table, &cmap__read_plain, &probe, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);
@@ -84,7 +81,8 @@ CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
 {
   uint64_t word;
 
-  switch (cmap__read_home(&map->table, &plain_u64, probe, ahead, &word)) {
+  switch (
+      cmap__read_home(&map->table, &cmap__read_plain, probe, ahead, &word)) {
   case CMAP__READ_HIT:
     if (value != NULL)
       memcpy(value, &word, sizeof word);

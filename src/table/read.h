@@ -43,6 +43,9 @@ struct cmap__read_shape {
   unsigned value_words;
 };
 
+/* Slots of maps whose layout is `plain`. */
+static const struct cmap__read_shape cmap__read_plain = {CMAP_U64, 2, 1, 1};
+
 /* A read under way: what the hash says, and where the probe stands. */
 struct cmap__read {
   const struct cmap__table *table;
@@ -164,6 +167,64 @@ cmap__read_home(const struct cmap__table *table,
                  cmap__likely(cmap__seq_is_stable(hi))
              ? CMAP__READ_HIT
              : CMAP__READ_AGAIN;
+}
+
+/*
+ * The same in pieces, for a caller that does other things in between: the
+ * group, then the first look at its count and its tags, then the slot and the
+ * second look. However far the looks are apart, a hit is one.
+ */
+struct cmap__read_ahead {
+  const struct cmap__group *group;
+  const _Atomic uint64_t *slot; /* the group's first; then the key's, or NULL */
+  uint64_t hi;                  /* at the first look */
+};
+
+/* Names the home group, and asks for it. */
+CMAP__ALWAYS_INLINE void
+cmap__read_ahead_group(const struct cmap__table *table,
+                       const struct cmap__read_shape *shape, uint64_t hash,
+                       struct cmap__read_ahead *ahead)
+{
+  uintptr_t block = cmap__directory_block(&table->directory, hash);
+
+  ahead->group = cmap__block_home_group(block, hash);
+  ahead->slot = cmap__block_home_slots(block, hash, shape->slot_words);
+  cmap__prefetch(ahead->group);
+}
+
+/* Names the first slot with the key's tag, and asks for it. */
+CMAP__ALWAYS_INLINE void
+cmap__read_ahead_slot(const struct cmap__read_shape *shape, uint64_t hash,
+                      struct cmap__read_ahead *ahead)
+{
+  unsigned match;
+
+  ahead->hi = cmap__load_acquire(&ahead->group->hi); /* [Q1] */
+  match = cmap__group_match_shared(ahead->group, ahead->hi, hash);
+  if (match == 0 || !cmap__seq_is_stable(ahead->hi)) {
+    ahead->slot = NULL;
+    return;
+  }
+  ahead->slot += (unsigned)__builtin_ctz(match) * shape->slot_words;
+  cmap__prefetch(ahead->slot);
+}
+
+/* True: the key is there, with this value. Else it takes another read. */
+CMAP__ALWAYS_INLINE bool
+cmap__read_ahead_hit(const struct cmap__table *table,
+                     const struct cmap__read_shape *shape,
+                     const struct cmap__probe *probe,
+                     const struct cmap__read_ahead *ahead, uint64_t *value)
+{
+  if (cmap__unlikely(ahead->slot == NULL) ||
+      cmap__unlikely(!cmap__key_equal(&table->layout, shape->kind, false,
+                                      ahead->slot, probe)))
+    return false;
+  cmap__payload_copy_out(value, ahead->slot + shape->value_word,
+                         shape->value_words);
+  /* Relaxed: the loads above are acquire loads and come first. */
+  return cmap__likely(cmap__load_relaxed(&ahead->group->hi) == ahead->hi);
 }
 
 /* Reads in as many groups as the probe has. `value`: value_words words. */

@@ -3,11 +3,13 @@
  * the same as single calls on a second map. Shards of one group make a small
  * map large by that measure.
  */
+#include "asleep.h"
 #include "content.h"
 #include "map/map.h"
 #include "maps.h"
 #include "random.h"
 #include "settings.h"
+#include "threads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -255,12 +257,49 @@ static void keys_that_are_not_valid(void **state)
   close_both();
 }
 
+static void read_all(unsigned index, void *ctx)
+{
+  (void)index;
+  asleep_here(ctx);
+  (void)!cmap_get_many(a.map, keys, NULL, MOST, values, statuses, NULL);
+}
+
+/* As single reads, batches wait for who changes a value. */
+static void a_value_that_is_being_changed(void **state)
+{
+  const struct map_spec spec = {
+      .keys = KEYS_U64, .value_size = 8, .shard_groups = 1};
+  struct cmap_write_guard guard = CMAP_INIT;
+  struct asleep asleep;
+  struct thread reader;
+  struct random random;
+
+  (void)state;
+  open_both(&spec, DEEP);
+  random_begin(&random, 3);
+  choose_keys(&random, MOST);
+  ids[MOST / 2] = 1;
+  keys[MOST / 2] = key_make(&spec, 1, &rooms[MOST / 2]);
+  assert_ok(cmap_get_mut(a.map, keys[MOST / 2], &guard, NULL));
+  value_change(&a, 1, 7, guard.value);
+  asleep_begin(&asleep);
+  thread_start(&reader, read_all, 0, &asleep);
+  asleep_wait(&asleep);
+  value_change(&a, 1, 8, guard.value);
+  cmap_write_guard_release(&guard);
+  thread_join(&reader);
+  assert_status(statuses[MOST / 2], CMAP_OK);
+  assert_true(value_is(&a, 1, 8, value_at(MOST / 2)));
+  close_both();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(as_single_calls),
       cmocka_unit_test(values_that_fail),
       cmocka_unit_test(keys_that_are_not_valid),
+      cmocka_unit_test(a_value_that_is_being_changed),
   };
 
   return cmocka_run_group_tests_name("batch_ahead", tests, NULL, NULL);

@@ -115,6 +115,23 @@ static bool read_home_by_schedule(const struct cmap__table *table,
   return result == CMAP__READ_HIT;
 }
 
+/* In pieces, as a batch reads; what is no hit is read anew. */
+static bool read_ahead_by_schedule(const struct cmap__table *table,
+                                   const struct cmap__probe *probe,
+                                   uint64_t *value)
+{
+  const struct cmap__read_shape shape = shape_of(&table->layout);
+  struct cmap__read_ahead ahead;
+
+  begin_reading();
+  cmap__read_ahead_group(table, &shape, probe->hash, &ahead);
+  cmap__read_ahead_slot(&shape, probe->hash, &ahead);
+  if (!cmap__read_ahead_hit(table, &shape, probe, &ahead, value))
+    return read_rounds(table, probe, value);
+  now.reading = false;
+  return true;
+}
+
 /* What a writer has seen before it locks, and may use if it still holds. */
 static bool peek_by_schedule(const struct cmap__table *table,
                              const struct cmap__probe *probe, uint64_t *value)
@@ -234,9 +251,10 @@ static bool absent_by_schedule(const struct cmap__table *table,
 /* One schedule from one state of the scene, for both keys. */
 static void try_schedule(unsigned period, unsigned phase)
 {
-  static scene_read *const reads[] = {read_by_schedule, read_home_by_schedule,
-                                      peek_by_schedule, aim_by_schedule,
-                                      gap_by_schedule,  absent_by_schedule};
+  static scene_read *const reads[] = {
+      read_by_schedule,  read_home_by_schedule, read_ahead_by_schedule,
+      peek_by_schedule,  aim_by_schedule,       gap_by_schedule,
+      absent_by_schedule};
 
   if (now.stride > 1 && now.schedules++ % now.stride != 0)
     return;

@@ -142,6 +142,17 @@ static inline unsigned cmap__group_full(uint64_t lo, uint64_t hi)
   return cmap__group_empty(lo, hi) ^ CMAP__GROUP_MASK;
 }
 
+/* How many slots a mask has. (The compiler's way is a call where the processor
+ * may have no instruction for it.) Four copies of the mask, each of which has
+ * other bits at the ends of nibbles; then the sum of the nibbles. */
+static inline unsigned cmap__group_count(unsigned mask)
+{
+  const uint64_t ends = UINT64_C(0x1111111111111111);
+  uint64_t copies = mask * UINT64_C(0x0000200040008001);
+
+  return (unsigned)((copies & ends) * ends >> 60);
+}
+
 /* The tag of a slot. */
 static inline unsigned cmap__group_tag(uint64_t lo, uint64_t hi, unsigned slot)
 {

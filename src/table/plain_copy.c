@@ -105,7 +105,7 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(struct cmap__hash_key hash_key,
     uint64_t count = cmap__load_relaxed(&to->hi);
 
     moved |= bits;
-    counts[way] += (unsigned)__builtin_popcount(bits);
+    counts[way] += cmap__group_count(bits);
     cmap__payload_store(&to->lo, lo & spread(bits & 0xff));
     /* A late reader may look here: like all else, by release [Q1]. */
     cmap__store_release(&to->hi, count | (hi & spread(bits >> 8) & 0xffffff));

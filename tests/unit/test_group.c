@@ -142,6 +142,17 @@ static void every_set_of_slots_is_found(void **state)
   }
 }
 
+static void every_set_of_slots_is_counted(void **state)
+{
+  (void)state;
+  for (unsigned mask = 0; mask <= CMAP__GROUP_MASK; mask++) {
+    unsigned count = 0;
+    for (unsigned slot = 0; slot < CMAP__GROUP_SLOTS; slot++)
+      count += mask >> slot & 1;
+    assert_int_equal(cmap__group_count(mask), count);
+  }
+}
+
 static void random_groups_agree(void **state)
 {
   size_t groups = test_scale(RANDOM_GROUPS);
@@ -262,6 +273,7 @@ int main(void)
       cmocka_unit_test(every_tag_is_found_at_every_slot),
       cmocka_unit_test(neighbours_do_not_disturb_each_other),
       cmocka_unit_test(every_set_of_slots_is_found),
+      cmocka_unit_test(every_set_of_slots_is_counted),
       cmocka_unit_test(random_groups_agree),
       cmocka_unit_test(empty_and_full_slots_are_told_apart),
       cmocka_unit_test(tags_are_set_and_got),

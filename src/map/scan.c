@@ -262,7 +262,7 @@ static enum cmap_status add_some(struct scan *scan,
 }
 
 /* Words of slots between those that are copied and those that are asked for. */
-#define COPY_AHEAD 256
+#define COPY_AHEAD 128
 
 /* Is it all of a shard whose slots are a u64 key and 8 bytes of value? */
 static bool is_plain_whole(const struct scan *scan,
@@ -337,6 +337,19 @@ static void add_plain(struct scan *scan, const struct cmap__shard *shard)
   scan->has.entries = count;
 }
 
+/* Asks for the lines with which the next shard's copying begins. */
+static void ask_for_next(const struct cmap__table *table,
+                         const struct cmap__shard *shard)
+{
+  uint64_t next = cmap__shard_next_hash(shard);
+  uintptr_t block = cmap__directory_block(&table->directory, next);
+  uintptr_t from = (uintptr_t)cmap__block_groups(block);
+  uintptr_t to = (uintptr_t)(cmap__block_slots(block) + COPY_AHEAD);
+
+  for (; from < to; from += CMAP__CACHE_LINE)
+    cmap__prefetch((const void *)from);
+}
+
 /* Adds what fits of a shard that is held. *more: go on with the next one. */
 static enum cmap_status add_shard(struct scan *scan,
                                   const struct cmap__shard *shard, bool *more)
@@ -378,6 +391,8 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
                                                CMAP__READ, patience, &locked);
     if (status != CMAP_OK) /* what there is comes first */
       return scan->has.entries > 0 ? CMAP_OK : status;
+    if (cmap__directory_current(&map->table.directory)->is_large)
+      ask_for_next(&map->table, locked.shard);
     status = add_shard(scan, locked.shard, &more);
     cmap__table_unlock(&locked);
     if (status != CMAP_OK)

@@ -204,7 +204,7 @@ void cmap__plain_halve(const struct cmap__layout *layout, uintptr_t from,
 }
 
 /* Groups by which a halving guesses how even it will be. */
-#define SAMPLE 4
+#define SAMPLE 2
 
 bool cmap__plain_halves_look_even(const struct cmap__layout *layout,
                                   uintptr_t from,

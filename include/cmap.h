@@ -327,10 +327,10 @@ enum {
                             protection from keys chosen to collide */
   CMAP_FIXED_SEED = 4,   /* use `seed`: the same order in every run, and no
                             protection from keys chosen to collide */
-  CMAP_HUGE_PAGES = 8,   /* from 1 MiB on, ask the system for huge pages, 2 MiB
-                            at a time: random access to millions of entries
-                            is faster, but single inserts may take ms. Maps
-                            with an allocator ignore it */
+  CMAP_HUGE_PAGES = 8,   /* once the map has some 1 MiB, ask the system for huge
+                            pages, 2 MiB at a time: random access to millions
+                            of entries is faster, but single inserts may take
+                            ms. Maps with an allocator ignore it */
   CMAP_AUTO_SHRINK = 16  /* removals merge and shrink shards, and give memory
                             back to the system (cmap_shrink_to_fit), one shard
                             at a time */

@@ -41,8 +41,8 @@ void *cmap__pages_map(size_t size)
 
 void cmap__pages_unmap(void *memory, size_t size)
 {
-  /* It fails only for what pages_map did not return, or when the process has
-   * too many mappings to split one; a whole mapping is never split. */
+  /* It fails only for what is not mapped, or when the process has too many
+   * mappings to split one: the system may have joined this one with others. */
   if (memory != NULL)
     (void)munmap(memory, size);
 }
@@ -79,11 +79,12 @@ void *cmap__pages_map_huge(size_t size)
 
   if (memory == NULL)
     return NULL;
-  before = (size_t)(-(uintptr_t)memory & (CMAP__HUGE_PAGE - 1));
-  after = CMAP__HUGE_PAGE - before;
-  cmap__pages_unmap(memory + before + size, after);
-  if (before > 0)
-    cmap__pages_unmap(memory, before);
+  /* As late as can be: the system maps downwards, and the next one adjoins. */
+  after = (uintptr_t)(memory + more) & (CMAP__HUGE_PAGE - 1);
+  before = CMAP__HUGE_PAGE - after;
+  cmap__pages_unmap(memory, before);
+  if (after > 0)
+    cmap__pages_unmap(memory + before + size, after);
   (void)madvise(memory + before, size, ADVICE_HUGE);
   return memory + before;
 }

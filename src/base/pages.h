@@ -25,9 +25,9 @@ void *cmap__pages_map(size_t size);
 #define CMAP__HUGE_PAGE ((size_t)2 << 20)
 
 /*
- * The same as cmap__pages_map, of a multiple of CMAP__HUGE_PAGE; begins at such
- * a multiple, and asks for huge pages. Only a wish: nothing tells whether it is
- * granted, when the memory is first touched.
+ * The same as cmap__pages_map for a size that is a multiple of
+ * CMAP__HUGE_PAGE; begins at a multiple of it, and asks for huge pages. Only a
+ * wish: nothing tells whether it is granted, when the memory is first touched.
  */
 void *cmap__pages_map_huge(size_t size);
 

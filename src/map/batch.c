@@ -9,8 +9,9 @@
  *   4. the call
  *
  * What the first steps see may be out of date by the time of the last: then the
- * call takes longer, no more. In a small table nothing runs ahead; in one of
- * medium size the first two steps are one, as the directory is near.
+ * call takes longer, no more. (Reads of integers are cut in other pieces: see
+ * there.) In a small table nothing runs ahead; in one of medium size the first
+ * two steps are one, as the directory is near.
  */
 #include "map/map.h"
 
@@ -22,8 +23,8 @@
 #define STEPS 3 /* before the call */
 #define RING  64
 
-/* The depth of directories from which on entries are asked for: some 300,000
- * entries of u64 to u64. */
+/* The depth of directories from which on these are asked for ahead, too: that
+ * of some 300,000 pairs of u64. */
 #define DEEP 10
 
 _Static_assert(RING > FAR * STEPS, "room for all keys under way");
@@ -175,7 +176,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
  * Reads of maps with `plain_u64`
  *
  * The third step has the first look at the group's count, and the call the
- * second (cmap__read_ahead): so each group is searched once.
+ * second (cmap__read_ahead): so the group of a hit is searched once.
  * ------------------------------------------------------------------------- */
 
 struct look {

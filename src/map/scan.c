@@ -337,7 +337,8 @@ static void add_plain(struct scan *scan, const struct cmap__shard *shard)
   scan->has.entries = count;
 }
 
-/* Asks for the lines with which the next shard's copying begins. */
+/* Asks for the first lines of the next shard: of one of the usual size, the
+ * metadata and as many slots as above. */
 static void ask_for_next(const struct cmap__table *table,
                          const struct cmap__shard *shard)
 {
@@ -346,8 +347,10 @@ static void ask_for_next(const struct cmap__table *table,
   uintptr_t from = (uintptr_t)cmap__block_groups(block);
   uintptr_t to = (uintptr_t)(cmap__block_slots(block) + COPY_AHEAD);
 
-  for (; from < to; from += CMAP__CACHE_LINE)
+  for (unsigned i = 0; i < 32 && from < to; i++) {
     cmap__prefetch((const void *)from);
+    from += CMAP__CACHE_LINE;
+  }
 }
 
 /* Adds what fits of a shard that is held. *more: go on with the next one. */
@@ -391,7 +394,9 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
                                                CMAP__READ, patience, &locked);
     if (status != CMAP_OK) /* what there is comes first */
       return scan->has.entries > 0 ? CMAP_OK : status;
-    if (cmap__directory_current(&map->table.directory)->is_large)
+    if (cmap__directory_current(&map->table.directory)->is_large &&
+        cmap__shard_count(locked.shard) <=
+            scan->buffer->capacity - scan->has.entries)
       ask_for_next(&map->table, locked.shard);
     status = add_shard(scan, locked.shard, &more);
     cmap__table_unlock(&locked);

@@ -75,7 +75,8 @@ static size_t chunk_header(bool pages)
  * Whole pages come from the default allocator too, not from the system: it has
  * memory at hand that maps before this one used, where fresh pages cost a
  * growing insert a third of its time. Huge pages are asked for in a mapping of
- * our own, because the wish would outlive the chunk, and for whole ones.
+ * our own, because the wish would outlive the chunk; the mapping consists of
+ * whole huge pages, because the system gives no others.
  */
 static struct cmap__pool_chunk *chunk_alloc(struct cmap__pool *pool,
                                             const struct cmap__layout *layout,

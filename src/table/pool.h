@@ -11,7 +11,8 @@
  * chunks are whole pages, of which those of free blocks can be given back to
  * the system: malloc's memory is private to the process, and what lies in our
  * pages is ours. A chunk's size follows the pool's, so that the part not yet
- * used stays below 1/16 of the whole.
+ * used stays below 1/16 of the whole. With CMAP_HUGE_PAGES large chunks are
+ * mappings of our own instead, and whole huge pages.
  */
 #ifndef CMAP__TABLE_POOL_H
 #define CMAP__TABLE_POOL_H

@@ -176,7 +176,8 @@ cmap__read_home(const struct cmap__table *table,
  */
 struct cmap__read_ahead {
   const struct cmap__group *group;
-  const _Atomic uint64_t *slot; /* the group's first; then the key's, or NULL */
+  const _Atomic uint64_t *slot; /* the group's first; then the first with the
+                                   key's tag, or NULL */
   uint64_t hi;                  /* at the first look */
 };
 

@@ -22,9 +22,9 @@ enum { DEEP = 10, FILL_MAX = 12000, MOST = 1000 };
 
 /* Around once, twice and three times the keys between two steps, and around
  * the ring's size. */
-static const size_t sizes[] = {1,  2,  11, 12, 13,  19,  20,  21,
-                               23, 24, 25, 39, 40,  41,  59,  60,
-                               61, 63, 64, 65, 127, 128, 129, MOST};
+static const size_t sizes[] = {0,  1,  2,  15,  16,  17,  19,  20, 21,
+                               31, 32, 33, 39,  40,  41,  59,  60, 61,
+                               63, 64, 65, 127, 128, 129, MOST};
 
 static struct test_map a, b; /* batches; single calls */
 static uint64_t fill;        /* ids below it are there at first */
@@ -223,15 +223,13 @@ static void values_that_fail(void **state)
   close_both();
 }
 
-/* Keys that are not valid lie between others, which are served. */
-static void keys_that_are_not_valid(void **state)
+static void try_keys_that_are_not_valid(unsigned depth)
 {
   const struct map_spec spec = {
       .keys = KEYS_U64, .value_size = 8, .shard_groups = 1};
   struct random random;
 
-  (void)state;
-  open_both(&spec, DEEP);
+  open_both(&spec, depth);
   random_begin(&random, 2);
   for (unsigned round = 0; round < 2; round++) {
     const uint64_t *given = round == 0 ? NULL : hashes;
@@ -257,6 +255,14 @@ static void keys_that_are_not_valid(void **state)
   close_both();
 }
 
+/* They lie between others, which are served. */
+static void keys_that_are_not_valid(void **state)
+{
+  (void)state;
+  try_keys_that_are_not_valid(CMAP__PREFETCH_DEPTH);
+  try_keys_that_are_not_valid(DEEP);
+}
+
 static void read_all(unsigned index, void *ctx)
 {
   (void)index;
@@ -264,8 +270,7 @@ static void read_all(unsigned index, void *ctx)
   (void)!cmap_get_many(a.map, keys, NULL, MOST, values, statuses, NULL);
 }
 
-/* As single reads, batches wait for who changes a value. */
-static void a_value_that_is_being_changed(void **state)
+static void try_value_that_is_being_changed(unsigned depth)
 {
   const struct map_spec spec = {
       .keys = KEYS_U64, .value_size = 8, .shard_groups = 1};
@@ -274,8 +279,7 @@ static void a_value_that_is_being_changed(void **state)
   struct thread reader;
   struct random random;
 
-  (void)state;
-  open_both(&spec, DEEP);
+  open_both(&spec, depth);
   random_begin(&random, 3);
   choose_keys(&random, MOST);
   ids[MOST / 2] = 1;
@@ -291,6 +295,14 @@ static void a_value_that_is_being_changed(void **state)
   assert_status(statuses[MOST / 2], CMAP_OK);
   assert_true(value_is(&a, 1, 8, value_at(MOST / 2)));
   close_both();
+}
+
+/* As single reads, batches wait for who changes a value. */
+static void a_value_that_is_being_changed(void **state)
+{
+  (void)state;
+  try_value_that_is_being_changed(CMAP__PREFETCH_DEPTH);
+  try_value_that_is_being_changed(DEEP);
 }
 
 int main(void)

@@ -65,12 +65,19 @@ static enum cmap__lock_result refuse_to_park(struct cmap__lock_wait *wait)
   return CMAP__LOCK_DEADLOCK;
 }
 
+static void not_parked(struct cmap__lock_wait *wait)
+{
+  (void)wait;
+  fail_msg("it did not park");
+}
+
 /* Under a writer: another one announces itself and gives up, so that its bit
  * stands for nobody. */
 static void leave_nobodys_bit(void)
 {
   struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE,
-                                 .before_park = refuse_to_park};
+                                 .before_park = refuse_to_park,
+                                 .after_park = not_parked};
 
   assert_int_equal(cmap__shardlock_write(&lock, &wait), CMAP__LOCK_DEADLOCK);
   assert_int_equal(word_now(), CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT);

@@ -54,11 +54,16 @@ static inline void *value_at(const struct batch *batch, size_t i)
   return batch->values == NULL ? NULL : batch->values + i * size;
 }
 
+static inline bool is_integer(struct cmap_key key)
+{
+  return cmap__likely(key.data != NULL) &&
+         cmap__likely(key.size == sizeof(uint64_t));
+}
+
 /* Is it a key for the fast paths? */
 static inline bool is_plain(const struct batch *batch, struct cmap_key key)
 {
-  return cmap__likely(batch->plain && key.data != NULL &&
-                      key.size == sizeof(uint64_t));
+  return cmap__likely(batch->plain) && is_integer(key);
 }
 
 /* Step 1. */
@@ -183,12 +188,6 @@ struct look {
   uint64_t hash;
   struct cmap__read_ahead read;
 };
-
-static inline bool is_integer(struct cmap_key key)
-{
-  return cmap__likely(key.data != NULL) &&
-         cmap__likely(key.size == sizeof(uint64_t));
-}
 
 /* Step 1. What is no key is taken for 0 until the call. */
 static inline void look_for_entry(const struct batch *batch, size_t i,

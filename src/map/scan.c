@@ -337,8 +337,8 @@ static void add_plain(struct scan *scan, const struct cmap__shard *shard)
   scan->has.entries = count;
 }
 
-/* Asks for the first lines of the next shard: of one of the usual size, the
- * metadata and as many slots as above. */
+/* Asks for the first 32 lines of the next shard, which are the metadata of one
+ * of the usual size, and COPY_AHEAD words of slots. */
 static void ask_for_next(const struct cmap__table *table,
                          const struct cmap__shard *shard)
 {

@@ -93,6 +93,14 @@ static inline void cmap__prefetch(const void *p)
   cmap__keep_prefetch();
 }
 
+/* The same into the second cache, where many are asked for at once or long
+ * before: more than the first cache can await. */
+static inline void cmap__prefetch_far(const void *p)
+{
+  __builtin_prefetch(p, 0, 2);
+  cmap__keep_prefetch();
+}
+
 /* Asks for the cache line of p in order to write it. */
 static inline void cmap__prefetch_write(const void *p)
 {

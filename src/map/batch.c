@@ -189,9 +189,18 @@ struct look {
   struct cmap__read_ahead read;
 };
 
+/* Of tables that are in no cache, more lines can be awaited by the second. */
+static inline void ask(const void *line, bool deep)
+{
+  if (deep)
+    cmap__prefetch_far(line);
+  else
+    cmap__prefetch(line);
+}
+
 /* Step 1. What is no key is taken for 0 until the call. */
 static inline void look_for_entry(const struct batch *batch, size_t i,
-                                  struct look *look, bool asks)
+                                  struct look *look, bool deep)
 {
   const struct cmap__table *table = &batch->map->table;
   uint64_t key = 0;
@@ -199,9 +208,10 @@ static inline void look_for_entry(const struct batch *batch, size_t i,
   if (is_integer(batch->keys[i]))
     memcpy(&key, batch->keys[i].data, sizeof key);
   look->hash = cmap__hash_u64(&table->layout.hash_key, key);
-  if (asks)
-    cmap__prefetch(cmap__directory_at(
-        cmap__directory_current(&table->directory), look->hash));
+  if (deep)
+    ask(cmap__directory_at(cmap__directory_current(&table->directory),
+                           look->hash),
+        deep);
 }
 
 /* Step 4. */
@@ -223,26 +233,42 @@ static inline enum cmap_status look_done(const struct batch *batch, size_t i,
   return CMAP_OK;
 }
 
-static enum cmap_status run_plain_reads(const struct batch *batch, size_t n,
-                                        enum cmap_status *statuses,
-                                        size_t entries, size_t step)
+/* Step 2. */
+static inline void look_for_group(const struct batch *batch, struct look *look,
+                                  bool deep)
 {
+  cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
+                         &look->read);
+  ask(look->read.group, deep);
+}
+
+/* Step 3. */
+static inline void look_for_slot(struct look *look, bool deep)
+{
+  cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
+  if (look->read.slot != NULL)
+    ask(look->read.slot, deep);
+}
+
+CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
+                                                     size_t n,
+                                                     enum cmap_status *statuses,
+                                                     bool deep)
+{
+  const size_t entries = deep ? FAR : 0, step = deep ? FAR : NEAR;
   enum cmap_status first = CMAP_OK;
   struct look ring[RING];
 
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;
-    struct look *look = &ring[second % RING];
 
     if (i < n)
-      look_for_entry(batch, i, &ring[i % RING], entries > 0);
+      look_for_entry(batch, i, &ring[i % RING], deep);
     if (second < n)
-      cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
-                             &look->read);
-    look = &ring[third % RING];
+      look_for_group(batch, &ring[second % RING], deep);
     if (third < n)
-      cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
+      look_for_slot(&ring[third % RING], deep);
     if (last < n) {
       statuses[last] = look_done(batch, last, &ring[last % RING]);
       if (first == CMAP_OK)
@@ -250,6 +276,21 @@ static enum cmap_status run_plain_reads(const struct batch *batch, size_t n,
     }
   }
   return first;
+}
+
+/* Each in code of its own. */
+static CMAP__NOINLINE enum cmap_status
+run_medium_plain_reads(const struct batch *batch, size_t n,
+                       enum cmap_status *statuses)
+{
+  return run_plain_reads(batch, n, statuses, false);
+}
+
+static CMAP__NOINLINE enum cmap_status
+run_deep_plain_reads(const struct batch *batch, size_t n,
+                     enum cmap_status *statuses)
+{
+  return run_plain_reads(batch, n, statuses, true);
 }
 
 /* ------------------------------------------------------------------------- */
@@ -265,6 +306,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
   struct ahead ring[RING];
   const uint64_t *unused;
   size_t entries, step; /* keys between the first steps, and the others */
+  bool deep;
 
   if (batch->map == NULL || !cmap__how_read(batch->how, &patience, &unused) ||
       (n > 0 && (batch->keys == NULL || statuses == NULL)) ||
@@ -275,10 +317,12 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
   array = cmap__directory_current(&batch->map->table.directory);
   if (!array->is_large)
     return run_small(batch, n, statuses, operation);
-  entries = cmap__directory_depth(array) < DEEP ? 0 : FAR;
-  step = cmap__directory_depth(array) < DEEP ? NEAR : FAR;
+  deep = cmap__directory_depth(array) >= DEEP;
   if (batch->plain && !writes)
-    return run_plain_reads(batch, n, statuses, entries, step);
+    return (deep ? run_deep_plain_reads : run_medium_plain_reads)(batch, n,
+                                                                  statuses);
+  entries = deep ? FAR : 0;
+  step = deep ? FAR : NEAR;
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;

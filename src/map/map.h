@@ -330,7 +330,8 @@ struct cmap__visit {
   /* Entries with lower hashes have been visited, or are not wanted: a shard
      that was merged since then comes twice. */
   uint64_t from;
-  uint64_t to; /* those with higher ones are not wanted */
+  uint64_t to;              /* those with higher ones are not wanted */
+  struct cmap__ahead ahead; /* of what is visited next */
 };
 
 /* The entries of a shard with hashes from `from` to `to`. */
@@ -351,7 +352,11 @@ cmap__cursor_between(const struct cmap__shard *shard, uint64_t from,
 static inline struct cmap__cursor
 cmap__visit_cursor(const struct cmap__visit *visit)
 {
-  return cmap__cursor_between(visit->locked.shard, visit->from, visit->to);
+  struct cmap__cursor cursor =
+      cmap__cursor_between(visit->locked.shard, visit->from, visit->to);
+
+  cursor.ahead = visit->ahead;
+  return cursor;
 }
 
 /* A part of a map: the hashes from `first` to `last`. */

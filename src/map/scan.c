@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "map/copies.h"
+#include "map/scan_plain.h"
 
 /* Behind the last position. */
 #define POSITION_END UINT64_MAX
@@ -261,9 +262,6 @@ static enum cmap_status add_some(struct scan *scan,
   return CMAP_ENOSPC;
 }
 
-/* Words of slots between those that are copied and those that are asked for. */
-#define COPY_AHEAD 128
-
 /* Is it all of a shard whose slots are a u64 key and 8 bytes of value? */
 static bool is_plain_whole(const struct scan *scan,
                            const struct cmap__cursor *cursor)
@@ -275,86 +273,9 @@ static bool is_plain_whole(const struct scan *scan,
          cursor->from == 0 && cursor->to == UINT64_MAX;
 }
 
-/*
- * Copies keys, values or both of a block's entries behind the `count` that are
- * there; there is room. Each slot is copied, and counted only if it is taken:
- * whether it is, no processor can guess. So what is behind the last entry is
- * written, too, as long as it is within the capacity; NULL takes nothing.
- */
-CMAP__ALWAYS_INLINE size_t copy_block(uintptr_t block, char *keys, char *values,
-                                      size_t count, size_t capacity)
-{
-  size_t n = (size_t)1 << cmap__block_log2(block);
-  uint64_t key, value;
-
-  for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(block, at);
-
-    if (cmap__likely(count + CMAP__GROUP_SLOTS <= capacity)) {
-      for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i += CMAP__PLAIN_LINE)
-        cmap__prefetch(entries.slots + COPY_AHEAD + i * CMAP__PLAIN_WORDS);
-      CMAP__UNROLL
-      for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++) {
-        /* Relaxed: we hold the lock. */
-        if (keys != NULL) {
-          key = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS);
-          memcpy(keys + count * sizeof key, &key, sizeof key);
-        }
-        if (values != NULL) {
-          value = cmap__load_relaxed(entries.slots + i * CMAP__PLAIN_WORDS + 1);
-          memcpy(values + count * sizeof value, &value, sizeof value);
-        }
-        count += (entries.full >> i) & 1;
-      }
-      continue;
-    }
-    while (cmap__plain_next(&entries, &key, &value)) {
-      if (keys != NULL)
-        memcpy(keys + count * sizeof key, &key, sizeof key);
-      if (values != NULL)
-        memcpy(values + count * sizeof value, &value, sizeof value);
-      count++;
-    }
-  }
-  return count;
-}
-
-/* Adds them, for which there is room. */
-static void add_plain(struct scan *scan, const struct cmap__shard *shard)
-{
-  char *keys = scan->buffer->keys, *values = scan->buffer->values;
-  size_t count = scan->has.entries, capacity = scan->buffer->capacity;
-
-  if (cmap__block_is_empty(shard->block))
-    return;
-  /* Each in code of its own. */
-  if (keys == NULL)
-    count = copy_block(shard->block, NULL, values, count, capacity);
-  else if (values == NULL)
-    count = copy_block(shard->block, keys, NULL, count, capacity);
-  else
-    count = copy_block(shard->block, keys, values, count, capacity);
-  scan->has.entries = count;
-}
-
-/* Asks for the first 32 lines of the next shard, which are the metadata of one
- * of the usual size, and COPY_AHEAD words of slots. */
-static void ask_for_next(const struct cmap__table *table,
-                         const struct cmap__shard *shard)
-{
-  uint64_t next = cmap__shard_next_hash(shard);
-  uintptr_t block = cmap__directory_block(&table->directory, next);
-  uintptr_t from = (uintptr_t)cmap__block_groups(block);
-  uintptr_t to = (uintptr_t)(cmap__block_slots(block) + COPY_AHEAD);
-
-  for (unsigned i = 0; i < 32 && from < to; i++) {
-    cmap__prefetch((const void *)from);
-    from += CMAP__CACHE_LINE;
-  }
-}
-
 /* Adds what fits of a shard that is held. *more: go on with the next one. */
 static enum cmap_status add_shard(struct scan *scan,
+                                  const struct cmap__table *table,
                                   const struct cmap__shard *shard, bool *more)
 {
   uint64_t stop = stop_of(scan, shard);
@@ -370,8 +291,11 @@ static enum cmap_status add_shard(struct scan *scan,
   if (!*more)
     return scan->has.entries > 0 ? CMAP_OK
                                  : add_some(scan, shard, cursor, need.entries);
+  cursor.ahead = cmap__table_ahead(table, shard);
   if (plain)
-    add_plain(scan, shard);
+    scan->has.entries = cmap__scan_plain(
+        shard->block, cursor.ahead, scan->buffer->keys, scan->buffer->values,
+        scan->has.entries, scan->buffer->capacity);
   else
     while (status == CMAP_OK &&
            cmap__cursor_next(scan->layout, &cursor, &place))
@@ -394,11 +318,7 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
                                                CMAP__READ, patience, &locked);
     if (status != CMAP_OK) /* what there is comes first */
       return scan->has.entries > 0 ? CMAP_OK : status;
-    if (cmap__directory_current(&map->table.directory)->is_large &&
-        cmap__shard_count(locked.shard) <=
-            scan->buffer->capacity - scan->has.entries)
-      ask_for_next(&map->table, locked.shard);
-    status = add_shard(scan, locked.shard, &more);
+    status = add_shard(scan, &map->table, locked.shard, &more);
     cmap__table_unlock(&locked);
     if (status != CMAP_OK)
       return status;

@@ -62,7 +62,7 @@ struct cmap__record {
 };
 
 /* Bytes of a record from the free list: room for a struct cmap__guard. */
-#define CMAP__RECORD_BYTES ((size_t)512)
+#define CMAP__RECORD_BYTES ((size_t)576)
 
 /* One for each thread, thread-local. */
 struct cmap__holder {

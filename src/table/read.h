@@ -181,7 +181,7 @@ struct cmap__read_ahead {
   uint64_t hi;                  /* at the first look */
 };
 
-/* Names the home group, and asks for it. */
+/* Names the home group. */
 CMAP__ALWAYS_INLINE void
 cmap__read_ahead_group(const struct cmap__table *table,
                        const struct cmap__read_shape *shape, uint64_t hash,
@@ -191,10 +191,9 @@ cmap__read_ahead_group(const struct cmap__table *table,
 
   ahead->group = cmap__block_home_group(block, hash);
   ahead->slot = cmap__block_home_slots(block, hash, shape->slot_words);
-  cmap__prefetch(ahead->group);
 }
 
-/* Names the first slot with the key's tag, and asks for it. */
+/* Names the first slot with the key's tag. */
 CMAP__ALWAYS_INLINE void
 cmap__read_ahead_slot(const struct cmap__read_shape *shape, uint64_t hash,
                       struct cmap__read_ahead *ahead)
@@ -208,7 +207,6 @@ cmap__read_ahead_slot(const struct cmap__read_shape *shape, uint64_t hash,
     return;
   }
   ahead->slot += (unsigned)__builtin_ctz(match) * shape->slot_words;
-  cmap__prefetch(ahead->slot);
 }
 
 /* True: the key is there, with this value. Else it takes another read. */

@@ -312,6 +312,7 @@ bool cmap__cursor_next(const struct cmap__layout *layout,
       struct cmap__group *group;
       if (++cursor->group >= n)
         return false;
+      cmap__ahead_step(&cursor->ahead);
       group = cmap__block_group(cursor->block, cursor->group);
       cursor->left = cmap__group_full(cmap__load_relaxed(&group->lo),
                                       cmap__load_relaxed(&group->hi));

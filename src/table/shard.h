@@ -315,6 +315,47 @@ const char *cmap__free_shard_broken(const struct cmap__shard *shard);
 size_t cmap__shard_probe(const struct cmap__shard *shard, uint64_t hash,
                          const struct cmap__group *group);
 
+/*
+ * The block behind the one that is walked, asked for on the way. Blocks lie
+ * anywhere, so that without it each of their pages begins with a wait; all
+ * lines at once would be more than can be under way (docs/design.md).
+ */
+struct cmap__ahead {
+  uintptr_t at; /* the line that comes next */
+  size_t step;  /* bytes for each group that is walked; whole lines */
+};
+
+/* The lines that are asked for at once, at most. */
+#define CMAP__AHEAD_LINES 16
+
+/* To ask for the block `next` while `block` is walked. */
+static inline struct cmap__ahead
+cmap__ahead_begin(const struct cmap__layout *layout, uintptr_t block,
+                  uintptr_t next)
+{
+  struct cmap__ahead ahead = {0, 0};
+  size_t lines;
+
+  if (cmap__block_is_empty(next))
+    return ahead;
+  lines = cmap__layout_block_bytes(layout, cmap__block_log2(next)) /
+          CMAP__CACHE_LINE;
+  lines = (lines + cmap__block_mask(block)) >> cmap__block_log2(block);
+  ahead.at = cmap__block_begin(next);
+  ahead.step = CMAP__CACHE_LINE *
+               (lines < CMAP__AHEAD_LINES ? lines : CMAP__AHEAD_LINES);
+  return ahead;
+}
+
+/* For each group that is walked. */
+CMAP__ALWAYS_INLINE void cmap__ahead_step(struct cmap__ahead *ahead)
+{
+  uintptr_t end = ahead->at + ahead->step;
+
+  for (; ahead->at < end; ahead->at += CMAP__CACHE_LINE)
+    cmap__prefetch_far((const void *)ahead->at);
+}
+
 /* Walks the entries of a block whose shard the caller holds. */
 struct cmap__cursor {
   uintptr_t block;
@@ -322,11 +363,13 @@ struct cmap__cursor {
   unsigned left; /* occupied slots of this group not yet met */
   uint64_t from; /* entries with lower hashes are passed over, */
   uint64_t to;   /* and those with higher ones than this */
+  struct cmap__ahead ahead;
 };
 
 static inline struct cmap__cursor cmap__cursor_begin(uintptr_t block)
 {
-  struct cmap__cursor cursor = {block, (size_t)-1, 0, 0, UINT64_MAX};
+  struct cmap__cursor cursor = {
+      .block = block, .group = (size_t)-1, .to = UINT64_MAX};
   return cursor;
 }
 

@@ -146,4 +146,26 @@ static inline uint64_t cmap__shard_next_hash(const struct cmap__shard *shard)
   return depth == 0 ? 0 : shard->prefix + (UINT64_C(1) << (64 - depth));
 }
 
+/*
+ * What to ask for while the shard is walked, if the one behind it comes next:
+ * that one's block, and at once its header. Nothing in a table that is in the
+ * caches. The caller holds the shard.
+ */
+static inline struct cmap__ahead
+cmap__table_ahead(const struct cmap__table *table,
+                  const struct cmap__shard *shard)
+{
+  struct cmap__ahead nothing = {0, 0};
+  uint64_t next;
+
+  if (!cmap__directory_current(&table->directory)->is_large)
+    return nothing;
+  next = cmap__shard_next_hash(shard);
+  if (next == 0)
+    return nothing;
+  cmap__prefetch(cmap__directory_shard(&table->directory, next));
+  return cmap__ahead_begin(&table->layout, shard->block,
+                           cmap__directory_block(&table->directory, next));
+}
+
 #endif

@@ -283,46 +283,24 @@ void cmap__block_publish(uintptr_t block)
   }
 }
 
-static void cursor_place(const struct cmap__layout *layout,
-                         const struct cmap__cursor *cursor,
-                         struct cmap__place *place)
-{
-  struct cmap__group *group = cmap__block_group(cursor->block, cursor->group);
-
-  place->group = group;
-  place->index = (unsigned)__builtin_ctz(cursor->left);
-  place->slot =
-      cmap__block_slots(cursor->block) +
-      (cursor->group * CMAP__GROUP_SLOTS + place->index) * layout->slot_words;
-  place->tag = cmap__group_tag(cmap__load_relaxed(&group->lo),
-                               cmap__load_relaxed(&group->hi), place->index);
-  place->probes = 0;
-}
-
-bool cmap__cursor_next(const struct cmap__layout *layout,
-                       struct cmap__cursor *cursor, struct cmap__place *place)
+bool cmap__cursor_next_group(const struct cmap__layout *layout,
+                             struct cmap__cursor *cursor)
 {
   size_t n = (size_t)1 << cmap__block_log2(cursor->block);
 
   if (cmap__block_is_empty(cursor->block))
     return false;
-  for (;;) {
-    uint64_t hash;
-    while (cursor->left == 0) {
-      struct cmap__group *group;
-      if (++cursor->group >= n)
-        return false;
-      cmap__ahead_step(&cursor->ahead);
-      group = cmap__block_group(cursor->block, cursor->group);
-      cursor->left = cmap__group_full(cmap__load_relaxed(&group->lo),
-                                      cmap__load_relaxed(&group->hi));
+  while (++cursor->at < n) {
+    cmap__ahead_step(&cursor->ahead);
+    cursor->group = cmap__block_group(cursor->block, cursor->at);
+    cursor->left = cmap__group_full(cmap__load_relaxed(&cursor->group->lo),
+                                    cmap__load_relaxed(&cursor->group->hi));
+    if (cursor->left != 0) {
+      cursor->slots = cmap__block_slots(cursor->block) +
+                      cursor->at * CMAP__GROUP_SLOTS * layout->slot_words;
+      return true;
     }
-    cursor_place(layout, cursor, place);
-    cursor->left &= cursor->left - 1;
-    if (cursor->from == 0 && cursor->to == UINT64_MAX)
-      return true;
-    hash = cmap__slot_hash(layout, place->slot);
-    if (cursor->from <= hash && hash <= cursor->to)
-      return true;
   }
+  cursor->at = n - 1; /* at the end again, whoever asks */
+  return false;
 }

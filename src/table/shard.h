@@ -359,22 +359,58 @@ CMAP__ALWAYS_INLINE void cmap__ahead_step(struct cmap__ahead *ahead)
 /* Walks the entries of a block whose shard the caller holds. */
 struct cmap__cursor {
   uintptr_t block;
-  size_t group;
-  unsigned left; /* occupied slots of this group not yet met */
   uint64_t from; /* entries with lower hashes are passed over, */
   uint64_t to;   /* and those with higher ones than this */
   struct cmap__ahead ahead;
+  size_t at;                 /* the group's number */
+  struct cmap__group *group; /* if it has slots left */
+  _Atomic uint64_t *slots;   /* the first of them */
+  unsigned left;             /* its occupied slots not yet met */
 };
 
 static inline struct cmap__cursor cmap__cursor_begin(uintptr_t block)
 {
   struct cmap__cursor cursor = {
-      .block = block, .group = (size_t)-1, .to = UINT64_MAX};
+      .block = block, .to = UINT64_MAX, .at = (size_t)-1};
   return cursor;
 }
 
-/* The next entry; false at the end. Entries may be taken on the way. */
-bool cmap__cursor_next(const struct cmap__layout *layout,
-                       struct cmap__cursor *cursor, struct cmap__place *place);
+/* To the next group that has entries; false at the end. */
+bool cmap__cursor_next_group(const struct cmap__layout *layout,
+                             struct cmap__cursor *cursor);
+
+/* Is the entry one that is to be met? */
+static inline bool cmap__cursor_wants(const struct cmap__layout *layout,
+                                      const struct cmap__cursor *cursor,
+                                      const _Atomic uint64_t *slot)
+{
+  uint64_t hash;
+
+  if (cmap__likely(cursor->from == 0 && cursor->to == UINT64_MAX))
+    return true;
+  hash = cmap__slot_hash(layout, slot);
+  return cursor->from <= hash && hash <= cursor->to;
+}
+
+/*
+ * The next entry; false at the end. Entries may be taken on the way. The
+ * place's tag is not looked up, and is 0.
+ */
+static inline bool cmap__cursor_next(const struct cmap__layout *layout,
+                                     struct cmap__cursor *cursor,
+                                     struct cmap__place *place)
+{
+  do {
+    if (cursor->left == 0 && !cmap__cursor_next_group(layout, cursor))
+      return false;
+    place->group = cursor->group;
+    place->index = (unsigned)__builtin_ctz(cursor->left);
+    place->slot = cursor->slots + place->index * layout->slot_words;
+    place->tag = 0;
+    place->probes = 0;
+    cursor->left &= cursor->left - 1;
+  } while (!cmap__cursor_wants(layout, cursor, place->slot));
+  return true;
+}
 
 #endif

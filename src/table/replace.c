@@ -4,7 +4,7 @@
 #include "table/replace.h"
 
 #include "base/check.h"
-#include "table/plain_copy.h"
+#include "table/move.h"
 #include "table/shrink.h"
 
 /*
@@ -73,24 +73,6 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
   cmap__pool_give(&table->pool, &table->layout, shard);
 }
 
-/* `alone`: nothing else comes to the block. */
-static void copy_all(const struct cmap__layout *layout, uintptr_t from,
-                     uintptr_t to, bool alone)
-{
-  struct cmap__cursor cursor = cmap__cursor_begin(from);
-  struct cmap__place place;
-
-  if (cmap__block_is_empty(from))
-    return;
-  if (layout->plain) {
-    (alone ? cmap__plain_copy : cmap__plain_merge)(layout, from, to);
-    return;
-  }
-  while (cmap__cursor_next(layout, &cursor, &place))
-    cmap__block_fill(layout, to, place.slot,
-                     cmap__slot_hash(layout, place.slot));
-}
-
 /* Replaces `count` old shards by one of the given range, holding them all. */
 static enum cmap_status replace_by_one(struct cmap__table *table,
                                        struct cmap__shard *const *old,
@@ -111,7 +93,8 @@ static enum cmap_status replace_by_one(struct cmap__table *table,
   }
   for (size_t i = 0; i < count; i++) {
     entries += cmap__shard_count(old[i]);
-    copy_all(layout, old[i]->block, shard->block, count == 1);
+    (count == 1 ? cmap__move : cmap__move_among)(layout, old[i]->block,
+                                                 shard->block);
   }
   settle(layout, shard, old[0]->prefix, depth, entries);
   cmap__assert_valid(cmap__shard_broken(layout, shard) == NULL);
@@ -167,6 +150,7 @@ struct split {
   uint64_t hash;
   unsigned from; /* depth of the old shard */
   unsigned to;
+  bool even; /* into two shards with blocks of the old one's size */
   struct cmap__shard *shards[CMAP__DEPTH_MAX + 1];
   uint32_t counts[CMAP__DEPTH_MAX + 1];
   size_t n;
@@ -195,13 +179,6 @@ static uint64_t side_prefix(const struct split *split, size_t i,
   return split->hash ^ (UINT64_C(1) << (64 - *depth));
 }
 
-/* A split into two, of plain entries: a bit of the hash tells the side. */
-static bool is_plain_halving(const struct split *split)
-{
-  return split->table->layout.plain && split->n == 2 &&
-         !cmap__block_is_empty(split->old->block);
-}
-
 static struct cmap__halving halving_of(const struct split *split)
 {
   struct cmap__halving halving = {split->hash, cmap__depth_mask(split->from),
@@ -228,24 +205,35 @@ static size_t next_to_nothing(const struct split *split)
   return cmap__full_at(cmap__block_slot_count(split->old->block)) / 8;
 }
 
+/*
+ * Do both sides get a block of the old one's size, which holds whatever that
+ * did? A guess, after a look at some entries, that need not come true, and is
+ * right nearly always.
+ */
+static bool is_even(const struct split *split)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  uintptr_t block = split->old->block;
+  struct cmap__halving halving = halving_of(split);
+
+  return split->n == 2 && !cmap__block_is_empty(block) &&
+         cmap__block_log2(block) <= layout->block_limit &&
+         cmap__move_can_halve(block) &&
+         cmap__shard_count(split->old) / 2 >= next_to_nothing(split) &&
+         cmap__move_looks_even(layout, block, &halving);
+}
+
 static void count_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
-  struct cmap__halving halving = halving_of(split);
   struct cmap__place place;
 
-  /* A block of the old one's size holds whatever that did. So a guess will do
-   * if it gives both sides such a block, and is right to. */
-  if (is_plain_halving(split) &&
-      cmap__block_log2(split->old->block) <= layout->block_limit &&
-      cmap__shard_count(split->old) / 2 >= next_to_nothing(split) &&
-      cmap__plain_halves_look_even(layout, split->old->block, &halving)) {
+  if (split->even) {
     split->counts[0] = split->counts[1] =
         (uint32_t)cmap__shard_count(split->old) / 2;
     return;
   }
-
   while (cmap__cursor_next(layout, &cursor, &place))
     split->counts[side_of(split, cmap__slot_hash(layout, place.slot))]++;
 }
@@ -293,11 +281,11 @@ static void copy_to_sides(struct split *split)
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
-  if (is_plain_halving(split)) {
+  if (split->even) {
     struct cmap__halving halving = halving_of(split);
     const uintptr_t blocks[2] = {split->shards[0]->block,
                                  split->shards[1]->block};
-    cmap__plain_halve(layout, split->old->block, blocks, &halving,
+    cmap__move_halves(layout, split->old->block, blocks, &halving,
                       split->counts);
     return;
   }
@@ -340,6 +328,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
 
   cmap__assert(depth > split.from);
   split.n = 1 + depth - split.from;
+  split.even = is_even(&split);
   count_sides(&split);
   if (take_sides(&split) != CMAP_OK)
     return CMAP_ENOMEM;
@@ -364,8 +353,6 @@ static uint64_t differing(const struct cmap__layout *layout, uintptr_t block,
   struct cmap__place place;
   uint64_t differ = 0;
 
-  if (layout->plain)
-    return cmap__plain_differing(layout, block, hash, bit);
   while ((differ & bit) == 0 && cmap__cursor_next(layout, &cursor, &place))
     differ |= cmap__slot_hash(layout, place.slot) ^ hash;
   return differ;

@@ -396,9 +396,9 @@ static inline bool cmap__cursor_wants(const struct cmap__layout *layout,
  * The next entry; false at the end. Entries may be taken on the way. The
  * place's tag is not looked up, and is 0.
  */
-static inline bool cmap__cursor_next(const struct cmap__layout *layout,
-                                     struct cmap__cursor *cursor,
-                                     struct cmap__place *place)
+CMAP__ALWAYS_INLINE bool cmap__cursor_next(const struct cmap__layout *layout,
+                                           struct cmap__cursor *cursor,
+                                           struct cmap__place *place)
 {
   do {
     if (cursor->left == 0 && !cmap__cursor_next_group(layout, cursor))

@@ -1,0 +1,274 @@
+/*
+ * Moving entries.
+ *
+ * A group's entries nearly all go to few groups of the new blocks, and nobody
+ * else's entries do: in a block with more groups, those whose numbers begin
+ * with the bits of its own. So an entry keeps its place in the group, no free
+ * one is looked for, and the new group's tags are the old ones under a mask.
+ * What does not belong to the group by its hash (it was full when that came) is
+ * put by itself when all others have their places; the overflow bits begin
+ * anew.
+ */
+#include "table/move.h"
+
+#include "base/check.h"
+#include "table/plain.h"
+
+/* Groups of the new blocks for one of the old; masks of 16 bits in a word. */
+#define WAYS 4
+
+/* Blocks with more groups are moved entry by entry: what is noted of each group
+ * lies on the stack. Shards have 64 groups unless the options say otherwise. */
+#define GROUPS_MAX 512
+
+/* Slots that have code of their own. */
+enum shape { PLAIN, SHORT_STRING, ANY };
+
+/* Where the entries of a block go; the new blocks are empty. */
+struct scatter {
+  const struct cmap__layout *layout;
+  struct cmap__hash_key hash_key; /* the layout's: no store could change it */
+  enum shape shape;
+  unsigned slot_words;
+  bool halves; /* to two blocks of the same size; else to one of `ways` times */
+  unsigned ways;
+  uintptr_t from;
+  uintptr_t to[2];
+  struct cmap__halving halving; /* if it halves */
+};
+
+/* The hash of an entry whose first word is this. */
+CMAP__ALWAYS_INLINE uint64_t hash_of(const struct scatter *scatter,
+                                     const _Atomic uint64_t *slot,
+                                     uint64_t first)
+{
+  switch (scatter->shape) {
+  case PLAIN:
+    return cmap__hash_u64(&scatter->hash_key, first);
+  case SHORT_STRING:
+    return first;
+  default:
+    return cmap__slot_hash(scatter->layout, slot);
+  }
+}
+
+CMAP__ALWAYS_INLINE unsigned way_of(const struct scatter *scatter,
+                                    uint64_t hash)
+{
+  if (scatter->halves)
+    return cmap__half_of(&scatter->halving, hash);
+  return (unsigned)cmap__block_home(scatter->to[0], hash) & (scatter->ways - 1);
+}
+
+/* The block of a way, and in it the group for one of the old block. */
+CMAP__ALWAYS_INLINE uintptr_t block_of(const struct scatter *scatter,
+                                       unsigned way)
+{
+  return scatter->to[scatter->halves ? way : 0];
+}
+
+CMAP__ALWAYS_INLINE size_t group_of(const struct scatter *scatter, unsigned way,
+                                    size_t at)
+{
+  return scatter->halves ? at : at * scatter->ways + way;
+}
+
+/* The first slot of a group. */
+CMAP__ALWAYS_INLINE _Atomic uint64_t *slots_at(const struct scatter *scatter,
+                                               uintptr_t block, size_t at)
+{
+  return cmap__block_slots(block) +
+         at * CMAP__GROUP_SLOTS * scatter->slot_words;
+}
+
+/* The first slot of the group of a way. */
+CMAP__ALWAYS_INLINE _Atomic uint64_t *slots_of(const struct scatter *scatter,
+                                               unsigned way, size_t at)
+{
+  return slots_at(scatter, block_of(scatter, way), group_of(scatter, way, at));
+}
+
+/* 8 bits as 8 bytes of 0 or 0xff. */
+static inline uint64_t spread(unsigned bits)
+{
+  const uint64_t every = UINT64_C(0x0101010101010101);
+  uint64_t one_each = bits * every & UINT64_C(0x8040201008040201);
+
+  return (((one_each + 0x7f * every) >> 7) & every) * 0xff;
+}
+
+/* Moves the entries of one group that belong to it; returns the others. */
+CMAP__ALWAYS_INLINE unsigned scatter_group(const struct scatter *scatter,
+                                           size_t at, uint32_t counts[WAYS])
+{
+  const struct cmap__group *group = cmap__block_group(scatter->from, at);
+  const _Atomic uint64_t *slots = slots_at(scatter, scatter->from, at);
+  _Atomic uint64_t *const halves[2] = {slots_of(scatter, 0, at),
+                                       slots_of(scatter, 1, at)};
+  /* Relaxed: both blocks are held. */
+  uint64_t lo = cmap__load_relaxed(&group->lo);
+  uint64_t hi = cmap__load_relaxed(&group->hi);
+  unsigned full = cmap__group_full(lo, hi);
+  unsigned moved = 0;
+  uint64_t masks = 0;
+
+  for (unsigned left = full; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    size_t word = (size_t)index * scatter->slot_words;
+    uint64_t first = cmap__load_relaxed(slots + word); /* the block is held */
+    uint64_t hash = hash_of(scatter, slots + word, first);
+    unsigned way = way_of(scatter, hash);
+    _Atomic uint64_t *to =
+        word + (scatter->halves ? halves[way] : slots_of(scatter, way, at));
+    uint64_t home = cmap__block_home(scatter->from, hash) == at;
+
+    /* A stray's place stays unused, as it gets no tag. */
+    cmap__payload_store(to, first);
+    cmap__payload_move(to + 1, slots + word + 1, scatter->slot_words - 1);
+    masks |= home << (16 * way + index);
+  }
+  for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
+    struct cmap__group *to =
+        cmap__block_group(block_of(scatter, way), group_of(scatter, way, at));
+    unsigned bits = (unsigned)masks & 0xffff;
+    uint64_t count = cmap__load_relaxed(&to->hi);
+
+    moved |= bits;
+    counts[way] += cmap__group_count(bits);
+    cmap__payload_store(&to->lo, lo & spread(bits & 0xff));
+    /* A late reader may look here: like all else, by release [Q1]. */
+    cmap__store_release(&to->hi, count | (hi & spread(bits >> 8) & 0xffffff));
+  }
+  return full & ~moved;
+}
+
+/* Puts the entries of a mask one by one, wherever they belong. */
+CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
+                                    unsigned strays, uint32_t counts[WAYS])
+{
+  for (; strays != 0; strays &= strays - 1) {
+    const _Atomic uint64_t *slot =
+        slots_at(scatter, scatter->from, at) +
+        (size_t)(unsigned)__builtin_ctz(strays) * scatter->slot_words;
+    uint64_t first = cmap__load_relaxed(slot); /* the block is held */
+    uint64_t hash = hash_of(scatter, slot, first);
+    unsigned way = way_of(scatter, hash);
+
+    if (scatter->shape == PLAIN)
+      cmap__plain_fill(block_of(scatter, way), hash, first,
+                       cmap__load_relaxed(slot + 1));
+    else
+      cmap__block_fill(scatter->layout, block_of(scatter, way), slot, hash);
+    counts[way]++;
+  }
+}
+
+/* Moves all. */
+CMAP__ALWAYS_INLINE void scatter_all(const struct scatter *scatter,
+                                     uint32_t counts[WAYS])
+{
+  uint16_t strays[GROUPS_MAX]; /* of the groups that have any */
+  uint64_t has[GROUPS_MAX / 64] = {0};
+  size_t n = (size_t)1 << cmap__block_log2(scatter->from);
+
+  for (size_t at = 0; at < n; at++) {
+    unsigned left = scatter_group(scatter, at, counts);
+    strays[at] = (uint16_t)left;
+    has[at / 64] |= (uint64_t)(left != 0) << (at % 64);
+  }
+  for (size_t i = 0; i * 64 < n; i++)
+    for (; has[i] != 0; has[i] &= has[i] - 1) {
+      size_t at = i * 64 + (size_t)__builtin_ctzll(has[i]);
+      put_strays(scatter, at, strays[at], counts);
+    }
+}
+
+/* The same with constants where they are known. */
+CMAP__ALWAYS_INLINE void scatter_by_shape(struct scatter scatter, bool halves,
+                                          uint32_t counts[WAYS])
+{
+  scatter.halves = halves;
+  scatter.hash_key = scatter.layout->hash_key;
+  if (scatter.layout->plain) {
+    scatter.shape = PLAIN;
+    scatter.slot_words = CMAP__PLAIN_WORDS;
+    scatter_all(&scatter, counts);
+  } else if (scatter.layout->search == CMAP__SHORT_STRING) {
+    scatter.shape = SHORT_STRING;
+    scatter.slot_words = CMAP__SHORT_SLOT_WORDS;
+    scatter_all(&scatter, counts);
+  } else {
+    scatter.shape = ANY;
+    scatter.slot_words = scatter.layout->slot_words;
+    scatter_all(&scatter, counts);
+  }
+}
+
+void cmap__move_among(const struct cmap__layout *layout, uintptr_t from,
+                      uintptr_t to)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(from);
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place))
+    cmap__block_fill(layout, to, place.slot,
+                     cmap__slot_hash(layout, place.slot));
+}
+
+void cmap__move(const struct cmap__layout *layout, uintptr_t from, uintptr_t to)
+{
+  size_t ways = ((size_t)1 << cmap__block_log2(to)) >> cmap__block_log2(from);
+  const struct scatter scatter = {
+      .layout = layout, .ways = (unsigned)ways, .from = from, .to = {to, to}};
+  uint32_t counts[WAYS] = {0};
+
+  /* Of a block without slots nothing is written, not even what it has. */
+  if (ways < 1 || ways > WAYS || cmap__block_mask(from) >= GROUPS_MAX ||
+      cmap__block_is_empty(to))
+    cmap__move_among(layout, from, to);
+  else
+    scatter_by_shape(scatter, false, counts);
+}
+
+bool cmap__move_can_halve(uintptr_t from)
+{
+  return cmap__block_mask(from) < GROUPS_MAX;
+}
+
+void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
+                       const uintptr_t to[2],
+                       const struct cmap__halving *halving, uint32_t counts[2])
+{
+  const struct scatter scatter = {.layout = layout,
+                                  .ways = 2,
+                                  .from = from,
+                                  .to = {to[0], to[1]},
+                                  .halving = *halving};
+  uint32_t both[WAYS] = {0};
+
+  cmap__assert(cmap__move_can_halve(from));
+  scatter_by_shape(scatter, true, both);
+  counts[0] = both[0];
+  counts[1] = both[1];
+}
+
+/* Groups by which a halving guesses how even it will be. */
+#define SAMPLE 2
+
+bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
+                           const struct cmap__halving *halving)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(from);
+  uint32_t counts[2] = {0, 0};
+  struct cmap__place place;
+
+  while (cmap__cursor_next(layout, &cursor, &place) && cursor.at < SAMPLE) {
+    uint64_t hash =
+        layout->plain
+            ? cmap__hash_u64(&layout->hash_key, cmap__load_relaxed(place.slot))
+            : cmap__slot_hash(layout, place.slot);
+    counts[cmap__half_of(halving, hash)]++;
+  }
+  return counts[0] >= (counts[0] + counts[1]) / 8 &&
+         counts[1] >= (counts[0] + counts[1]) / 8;
+}

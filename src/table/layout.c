@@ -169,6 +169,8 @@ static void lay_out_value(struct cmap__layout *layout)
       (size_t)layout->key_word + layout->key_words, align);
   layout->slot_words =
       (uint16_t)cmap__round_up(layout->value_word + words, align);
+  layout->neighbours =
+      (uint8_t)((CMAP__CACHE_LINE - 1) / cmap__layout_slot_bytes(layout));
   while ((size_t)2 << g <= o->shard_groups &&
          cmap__layout_block_bytes(layout, g + 1) <= o->shard_bytes)
     g++;

@@ -65,6 +65,7 @@ struct cmap__layout {
   bool owns_values;    /* value_destroy is set */
   bool owns_anything;  /* removing may need a destructor or free memory */
   uint8_t block_limit; /* log2 of the groups of a shard's upper size */
+  uint8_t neighbours;  /* slots on either side that may begin in one's line */
   uint16_t key_word;   /* index of the first key word */
   uint16_t key_words;
   uint16_t value_word;  /* index of the first value word */

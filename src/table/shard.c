@@ -106,13 +106,14 @@ static unsigned choose_slot(const struct cmap__layout *layout,
                             const struct probe_walk *walk, unsigned empty,
                             uint64_t hash)
 {
-  unsigned want = cmap__preferred_slot(hash);
+  unsigned want = cmap__preferred_slot(hash), reach = layout->neighbours;
   uintptr_t line = (uintptr_t)walk_slot(layout, walk, want) / CMAP__CACHE_LINE;
+  unsigned around = ((2u << 2 * reach) - 1) << want >> reach;
 
   /* In a slot of two words its line is as good, and found with less. */
   if (layout->slot_words > 2 && (empty >> want & 1) != 0)
     return want;
-  for (unsigned left = empty; left != 0; left &= left - 1) {
+  for (unsigned left = empty & around; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
     if ((uintptr_t)walk_slot(layout, walk, index) / CMAP__CACHE_LINE == line)
       return index;

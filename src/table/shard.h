@@ -248,6 +248,14 @@ struct cmap__place {
   unsigned probes; /* groups visited on the way */
 };
 
+/* The tag of its slot. */
+static inline unsigned cmap__place_tag(const struct cmap__place *place)
+{
+  /* Relaxed: the lock is held. */
+  return cmap__group_tag(cmap__load_relaxed(&place->group->lo),
+                         cmap__load_relaxed(&place->group->hi), place->index);
+}
+
 /*
  * Looks for the key. The caller holds the lock in either mode. If it is not
  * found, only place->probes is written.

@@ -53,10 +53,7 @@ static const char *entry_broken(const struct cmap__layout *layout,
     return "value: its box is missing";
   if (!cmap__shard_covers(shard, probe.hash))
     return "shard: an entry belongs to another one";
-  /* Relaxed: we hold the lock. */
-  if (cmap__group_tag(cmap__load_relaxed(&place->group->lo),
-                      cmap__load_relaxed(&place->group->hi),
-                      place->index) != cmap__hash_tag(probe.hash))
+  if (cmap__place_tag(place) != cmap__hash_tag(probe.hash))
     return "group: a tag is not its key's";
   if (cmap__shard_probe(shard, probe.hash, place->group) == 0)
     return "group: a search for an entry ends before it";

@@ -10,7 +10,7 @@
  * empty, or fill the home group.
  */
 #define TOP_BIT    (UINT64_C(1) << 63)
-#define LOW_BITS   UINT64_C(0x80000005) /* group 1, overflow bit 0, tag 5 */
+#define LOW_BITS   UINT64_C(0xc0000005) /* last group, overflow bit 0, tag 5 */
 #define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
 
 static uint64_t own_hash(struct cmap_key key, void *ctx)
@@ -166,16 +166,18 @@ static void merge(struct scene *scene)
   unlock(low);
 }
 
+/* What was passed on lies in the first group, and has a place before the
+   others when the four groups become two. */
 static void rebuild(struct scene *scene)
 {
   struct cmap__shard *shard = lock(scene, 0);
+  bool grows = cmap__block_log2(shard->block) == 1;
   struct cmap__place place;
 
-  CHECK(cmap__block_log2(shard->block) == 1);
-  CHECK_OK(cmap__shard_resize(&scene->table, &shard, 1));
+  CHECK_OK(cmap__shard_resize(&scene->table, &shard, grows ? 2 : 1));
   unlock(shard);
   unlock(find(scene, K0, &place));
-  scene->displaced += place.probes > 0;
+  scene->displaced += !grows && place.probes > 0;
 }
 
 /* -------------------------------------------------------------------------
@@ -252,7 +254,7 @@ void scene_begin(struct scene *scene, enum scene_kind kind)
   cmap_options_init(&options, CMAP_U64, 8 * SCENE_VALUE_WORDS);
   options.key_hash = own_hash;
   options.flags = CMAP_HASH_IS_GOOD;
-  options.shard_groups = kind == SCENE_SPLIT ? 1 : 2;
+  options.shard_groups = kind == SCENE_SPLIT ? 1 : 4;
   options.allocator = cmap__allocator_default;
   CHECK_OK(cmap__table_init(&scene->table, &options));
   for (unsigned i = 0; i < fillers; i++) {

@@ -6,9 +6,9 @@
  *   SCENE_SPLIT    a shard of one group is split, and its halves, which keep
  *                  K0 and K1 apart, are merged again: three blocks. Every
  *                  block is in turn the home of K0, of K1, of both, and free.
- *   SCENE_REBUILD  a shard of two groups is rebuilt again and again between
- *                  two blocks. More keys than one group holds have the same
- *                  home: K0 now lies there, now is the one passed on.
+ *   SCENE_REBUILD  a shard's block has two groups and four in turn: two blocks.
+ *                  More keys than one group holds have the same home: K0 now
+ *                  lies there, now is the one passed on.
  *
  * All words of a value are equal, and count the writes of its key.
  *
@@ -43,7 +43,7 @@ struct scene {
   enum scene_kind kind;
   struct scene_state states[SCENE_KEYS];
   uint64_t steps;     /* owner: the writer; done so far */
-  unsigned displaced; /* owner: the writer; rebuilds that passed K0 on */
+  unsigned displaced; /* owner: the writer; to two groups, and K0 passed on */
 };
 
 /* Steps after which the writer does the same again, or nearly so. */

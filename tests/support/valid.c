@@ -45,8 +45,8 @@ static bool entry_is_valid(const struct cmap__layout *layout,
     return FAULT("a stored key does not fit the table");
   if (probe.hash != cmap__slot_hash(layout, place->slot))
     return FAULT("a stored hash is not the key's");
-  if (place->tag != cmap__hash_tag(probe.hash))
-    return FAULT("tag %u in slot %u is not the key's", place->tag,
+  if (cmap__place_tag(place) != cmap__hash_tag(probe.hash))
+    return FAULT("tag %u in slot %u is not the key's", cmap__place_tag(place),
                  place->index);
   if (!cmap__shard_covers(shard, probe.hash))
     return FAULT("an entry is not in its shard");

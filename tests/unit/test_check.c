@@ -106,7 +106,8 @@ static void groups(void **state)
   cmap__store_relaxed(hi, before);
   before = cmap__load_relaxed(lo);
   cmap__store_relaxed(
-      lo, cmap__group_with_tag(before, place.index, place.tag == 1 ? 2 : 1));
+      lo, cmap__group_with_tag(before, place.index,
+                               cmap__place_tag(&place) == 1 ? 2 : 1));
   assert_names("group: a tag is not its key's");
   cmap__store_relaxed(lo, before);
   end();
@@ -268,7 +269,7 @@ static void boxes_and_strays(void **state)
 {
   const struct cmap__layout *layout;
   struct cmap__cursor cursor;
-  struct cmap__place other;
+  struct cmap__place other = {.group = NULL};
   char text[64] = "a key that does not fit into its slot at all";
   uint64_t words[4], before;
 
@@ -301,8 +302,9 @@ static void boxes_and_strays(void **state)
     cmap__store_relaxed(other.slot + i, cmap__load_relaxed(place.slot + i));
   }
   before = cmap__load_relaxed(&other.group->lo);
-  cmap__store_relaxed(&other.group->lo,
-                      cmap__group_with_tag(before, other.index, place.tag));
+  cmap__store_relaxed(
+      &other.group->lo,
+      cmap__group_with_tag(before, other.index, cmap__place_tag(&place)));
   assert_names("shard: a key is in it twice");
   cmap__store_relaxed(&other.group->lo, before);
   for (unsigned i = 0; i < 4; i++)

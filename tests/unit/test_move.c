@@ -1,12 +1,18 @@
 /*
- * plain_copy.h: entries of plain maps are moved to blocks of every other size,
- * whole and by halves. After each step the whole table is checked.
+ * move.h: entries are moved to blocks of every other size, whole and by halves.
+ * After each step the whole table is checked.
  */
 #include "random.h"
 #include "tables.h"
 #include "valid.h"
 
 enum { GROUPS_LOG2 = 6 };
+
+/* Slots with code of their own, and others: with and without a stored hash. */
+static const unsigned kinds[] = {CMAP_U64, CMAP_STRING, CMAP_FIXED, CMAP_U32,
+                                 CMAP_CUSTOM};
+
+#define KINDS (sizeof kinds / sizeof *kinds)
 
 struct fixture {
   struct counting_alloc alloc;
@@ -21,25 +27,26 @@ static size_t slots(int g)
 }
 
 /* A table of one shard, of that upper size, with a block of 2^g groups. */
-static void begin_empty(struct fixture *f, size_t upper, int g)
+static void begin_empty(struct fixture *f, unsigned kind, size_t upper, int g)
 {
   struct cmap_options options;
   struct cmap__shard *shard;
 
   counting_alloc_begin(&f->alloc);
-  f->setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f->alloc};
+  f->setting = (struct tables_setting){kind, SPREAD_GOOD, &f->alloc};
   options = tables_options(&f->setting, upper);
-  options.key_hash = NULL; /* plain */
   assert_ok(cmap__table_init(&f->table, &options));
-  assert_true(f->table.layout.plain);
+  assert_int_equal(f->table.layout.plain, kind == CMAP_U64);
+  assert_int_equal(f->table.layout.search == CMAP__SHORT_STRING,
+                   kind == CMAP_STRING);
   shard = tables_lock(&f->table, 0);
   assert_ok(cmap__shard_resize(&f->table, &shard, g));
   tables_unlock(shard);
 }
 
-static void begin(struct fixture *f, int g, uint64_t keys)
+static void begin(struct fixture *f, unsigned kind, int g, uint64_t keys)
 {
-  begin_empty(f, (size_t)1 << GROUPS_LOG2, g);
+  begin_empty(f, kind, (size_t)1 << GROUPS_LOG2, g);
   for (f->keys = 0; f->keys < keys; f->keys++)
     assert_ok(tables_put(&f->table, f->keys, ~f->keys));
 }
@@ -70,15 +77,14 @@ static uint64_t next_fill(int g, uint64_t fill)
   return next < slots(g) * 11 / 16 ? next : 0;
 }
 
-static void blocks_are_copied_to_blocks_of_all_sizes(void **state)
+static void copy_to_all_sizes(unsigned kind)
 {
-  (void)state;
   for (int from = 0; from <= GROUPS_LOG2; from++) {
     for (uint64_t fill = 1; fill != 0; fill = next_fill(from, fill)) {
       for (int to = cmap__block_log2_for(fill); to <= GROUPS_LOG2; to++) {
         struct fixture f;
         struct cmap__shard *shard;
-        begin(&f, from, fill);
+        begin(&f, kind, from, fill);
         shard = tables_lock(&f.table, 0);
         assert_ok(cmap__shard_resize(&f.table, &shard, to));
         tables_unlock(shard);
@@ -89,14 +95,20 @@ static void blocks_are_copied_to_blocks_of_all_sizes(void **state)
   }
 }
 
-static void blocks_of_all_sizes_are_halved(void **state)
+static void blocks_are_copied_to_blocks_of_all_sizes(void **state)
 {
   (void)state;
+  for (size_t i = 0; i < KINDS; i++)
+    copy_to_all_sizes(kinds[i]);
+}
+
+static void halve_all_sizes(unsigned kind)
+{
   for (int g = 0; g <= GROUPS_LOG2; g++) {
     for (uint64_t fill = 1; fill != 0; fill = next_fill(g, fill)) {
       struct fixture f;
       struct cmap__shard *shard;
-      begin(&f, g, fill);
+      begin(&f, kind, g, fill);
       for (unsigned depth = 1; depth < 4; depth++) {
         uint64_t hash = depth == 2 ? UINT64_MAX : 0;
         shard = tables_lock(&f.table, hash);
@@ -110,6 +122,13 @@ static void blocks_of_all_sizes_are_halved(void **state)
   }
 }
 
+static void blocks_of_all_sizes_are_halved(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < KINDS; i++)
+    halve_all_sizes(kinds[i]);
+}
+
 /* A block above the upper size, three quarters of its entries on one side: that
  * side does not fit into a block of the upper size, to which a guess that the
  * halves are about even would have led. */
@@ -121,7 +140,7 @@ static void uneven_halves_find_room(void **state)
   struct fixture f;
 
   (void)state;
-  begin_empty(&f, 1, 1);
+  begin_empty(&f, CMAP_U64, 1, 1);
   for (uint64_t i = 0; sides[0] + sides[1] < wanted[0] + wanted[1]; i++) {
     size_t side = (size_t)(tables_hash(&f.table, i) >> 63);
     if (sides[side] == wanted[side])
@@ -147,5 +166,5 @@ int main(void)
       cmocka_unit_test(uneven_halves_find_room),
   };
 
-  return cmocka_run_group_tests_name("plain_copy", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("move", tests, NULL, NULL);
 }

@@ -109,6 +109,7 @@ static inline void ask_slot(const struct batch *batch,
 {
   size_t slot_words = batch->map->table.layout.slot_words;
   const struct cmap__group *group;
+  const _Atomic uint64_t *words;
   unsigned match, slot;
 
   if (!ahead->hashed)
@@ -119,8 +120,11 @@ static inline void ask_slot(const struct batch *batch,
                             cmap__hash_tag(ahead->hash));
   slot = match != 0 ? (unsigned)__builtin_ctz(match)
                     : cmap__preferred_slot(ahead->hash);
-  cmap__prefetch(cmap__block_home_slots(ahead->block, ahead->hash, slot_words) +
-                 slot * slot_words);
+  words = cmap__block_home_slots(ahead->block, ahead->hash, slot_words) +
+          slot * slot_words;
+  cmap__prefetch(words);
+  if (slot_words > 2) /* may lie in two lines */
+    cmap__prefetch(words + slot_words - 1);
 }
 
 /* Step 4. */

@@ -2,6 +2,7 @@
  * Batches: the single calls, one after the other, behind steps that run ahead
  * of them and ask for the memory that they will need.
  *
+ *   0. ask for the key
  *   1. hash the key, and ask for its directory entry
  *   2. ask for the group that the entry leads to, and for the shard's header if
  *      it is to be locked
@@ -64,6 +65,13 @@ static inline bool is_integer(struct cmap_key key)
 static inline bool is_plain(const struct batch *batch, struct cmap_key key)
 {
   return cmap__likely(batch->plain) && is_integer(key);
+}
+
+/* Step 0, for a key that comes `step` later; behind the last there is none. */
+static inline void ask_key(const struct batch *batch, size_t i, size_t n)
+{
+  if (i < n)
+    cmap__prefetch(batch->keys[i].data);
 }
 
 /* Step 1. */
@@ -267,6 +275,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;
 
+    ask_key(batch, i + step, n);
     if (i < n)
       look_for_entry(batch, i, &ring[i % RING], deep);
     if (second < n)
@@ -330,6 +339,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
     size_t second = i - entries, third = second - step, last = third - step;
+    ask_key(batch, i + step, n);
     if (i < n)
       ask_entry(batch, i, &ring[i % RING]);
     if (second < n)

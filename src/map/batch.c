@@ -11,8 +11,8 @@
  *
  * What the first steps see may be out of date by the time of the last: then the
  * call takes longer, no more. (Reads of integers are cut in other pieces: see
- * there.) In a small table nothing runs ahead; in one of medium size the first
- * two steps are one, as the directory is near.
+ * there.) In a small table nothing runs ahead; in one of medium size steps 1
+ * and 2 are one, as the directory is near.
  */
 #include "map/map.h"
 
@@ -21,7 +21,7 @@
  * for must fit into the first cache (docs/design.md). */
 #define NEAR  16 /* in a table of medium size */
 #define FAR   20
-#define STEPS 3 /* before the call */
+#define STEPS 3 /* before the call, of keys that are in the ring */
 #define RING  64
 
 /* The depth of directories from which on these are asked for ahead, too: that
@@ -221,9 +221,25 @@ static inline void look_for_entry(const struct batch *batch, size_t i,
     memcpy(&key, batch->keys[i].data, sizeof key);
   look->hash = cmap__hash_u64(&table->layout.hash_key, key);
   if (deep)
-    ask(cmap__directory_at(cmap__directory_current(&table->directory),
-                           look->hash),
-        deep);
+    cmap__prefetch_far(cmap__directory_at(
+        cmap__directory_current(&table->directory), look->hash));
+}
+
+/* Step 2. */
+static inline void look_for_group(const struct batch *batch, struct look *look,
+                                  bool deep)
+{
+  cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
+                         &look->read);
+  ask(look->read.group, deep);
+}
+
+/* Step 3. */
+static inline void look_for_slot(struct look *look, bool deep)
+{
+  cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
+  if (look->read.slot != NULL)
+    ask(look->read.slot, deep);
 }
 
 /* Step 4. */
@@ -243,23 +259,6 @@ static inline enum cmap_status look_done(const struct batch *batch, size_t i,
   if (batch->values != NULL)
     memcpy(batch->values + i * sizeof value, &value, sizeof value);
   return CMAP_OK;
-}
-
-/* Step 2. */
-static inline void look_for_group(const struct batch *batch, struct look *look,
-                                  bool deep)
-{
-  cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
-                         &look->read);
-  ask(look->read.group, deep);
-}
-
-/* Step 3. */
-static inline void look_for_slot(struct look *look, bool deep)
-{
-  cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
-  if (look->read.slot != NULL)
-    ask(look->read.slot, deep);
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,

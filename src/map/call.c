@@ -193,7 +193,8 @@ enum cmap_status cmap__map_walk_range(struct cmap *map, enum cmap__mode mode,
     if (status != CMAP_OK)
       return status;
     visit.from = hash;
-    visit.ahead = cmap__table_ahead(&map->table, visit.locked.shard);
+    visit.ahead =
+        cmap__table_ahead(&map->table, visit.locked.shard, range->last);
     hash = cmap__shard_next_hash(visit.locked.shard);
     status = visit_shard(map, &visit, ctx);
     cmap__table_unlock(&visit.locked);

@@ -104,7 +104,7 @@ static enum cmap_status enter_shard(struct iter *it,
   }
   shard = held->locked.shard;
   it->cursor = cmap__cursor_between(shard, it->next, it->range.last);
-  it->cursor.ahead = cmap__table_ahead(table, shard);
+  it->cursor.ahead = cmap__table_ahead(table, shard, it->range.last);
   it->next = cmap__shard_next_hash(shard);
   it->done = it->next == 0 || it->next > it->range.last;
   it->in_shard = true;

@@ -91,7 +91,7 @@ static void destroy_entries(struct cmap *map)
     struct cmap__place place;
     struct cmap__slot_image image;
 
-    cursor.ahead = cmap__table_ahead(&map->table, shard);
+    cursor.ahead = cmap__table_ahead(&map->table, shard, UINT64_MAX);
     while (cmap__cursor_next(layout, &cursor, &place)) {
       cmap__shard_take(layout, shard, &place, false, image.words);
       cmap__slot_words_release(layout, image.words, NULL);

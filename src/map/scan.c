@@ -291,7 +291,7 @@ static enum cmap_status add_shard(struct scan *scan,
   if (!*more)
     return scan->has.entries > 0 ? CMAP_OK
                                  : add_some(scan, shard, cursor, need.entries);
-  cursor.ahead = cmap__table_ahead(table, shard);
+  cursor.ahead = cmap__table_ahead(table, shard, scan->end - 1);
   if (plain)
     scan->has.entries = cmap__scan_plain(
         shard->block, cursor.ahead, scan->buffer->keys, scan->buffer->values,

@@ -23,7 +23,7 @@ struct asking {
 
 static struct asking asking_begin(uintptr_t block, struct cmap__ahead ahead)
 {
-  struct asking asking = {(const char *)ahead.at, ahead.step};
+  struct asking asking = {(const char *)ahead.line, ahead.step};
 
   if (ahead.step == 0) {
     asking.at = (const char *)(block & ~CMAP__BLOCK_BITS) + NEAR_BYTES;

@@ -4,7 +4,7 @@
 #ifndef CMAP__MAP_SCAN_PLAIN_H
 #define CMAP__MAP_SCAN_PLAIN_H
 
-#include "map/map.h"
+#include "table/shard.h"
 
 /*
  * Copies the keys and the values of a block's entries (NULL: not these) behind

@@ -25,7 +25,7 @@ static enum cmap_status copy_all(const struct cmap *map, size_t entries,
     const struct cmap__shard *shard = cmap__all_next(map, &hash);
     struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
 
-    cursor.ahead = cmap__table_ahead(&map->table, shard);
+    cursor.ahead = cmap__table_ahead(&map->table, shard, UINT64_MAX);
     status = cmap__copies_add(layout, copies, &cursor);
   } while (status == CMAP_OK && hash != 0);
   return status;

@@ -61,7 +61,7 @@ struct cmap__record {
   void (*ended)(struct cmap__record *record);
 };
 
-/* Bytes of a record from the free list: room for a struct cmap__guard. */
+/* Bytes of a record from the free list: room for what map/ puts there. */
 #define CMAP__RECORD_BYTES ((size_t)576)
 
 /* One for each thread, thread-local. */

@@ -3,11 +3,9 @@
  *
  * A group's entries nearly all go to few groups of the new blocks, and nobody
  * else's entries do: in a block with more groups, those whose numbers begin
- * with the bits of its own. So an entry keeps its place in the group, no free
- * one is looked for, and the new group's tags are the old ones under a mask.
- * What does not belong to the group by its hash (it was full when that came) is
- * put by itself when all others have their places; the overflow bits begin
- * anew.
+ * with the bits of its own. So each new group is written once. What does not
+ * belong to the group by its hash (it was full when that came) is put by itself
+ * when all others have their places; the overflow bits begin anew.
  */
 #include "table/move.h"
 
@@ -21,10 +19,10 @@
  * lies on the stack. Shards have 64 groups unless the options say otherwise. */
 #define GROUPS_MAX 512
 
-/* Slots that have code of their own. */
+/* What code moves a slot. */
 enum shape { PLAIN, SHORT_STRING, ANY };
 
-/* Where the entries of a block go; the new blocks are empty. */
+/* Where the entries of a block go; the new blocks have none. */
 struct scatter {
   const struct cmap__layout *layout;
   struct cmap__hash_key hash_key; /* the layout's: no store could change it */
@@ -88,6 +86,19 @@ CMAP__ALWAYS_INLINE _Atomic uint64_t *slots_of(const struct scatter *scatter,
   return slots_at(scatter, block_of(scatter, way), group_of(scatter, way, at));
 }
 
+/* Gives the group of a way its tags; it has none. */
+CMAP__ALWAYS_INLINE void set_tags(const struct scatter *scatter, unsigned way,
+                                  size_t at, uint64_t lo, uint64_t hi)
+{
+  struct cmap__group *group =
+      cmap__block_group(block_of(scatter, way), group_of(scatter, way, at));
+  uint64_t count = cmap__load_relaxed(&group->hi); /* the block is held */
+
+  cmap__payload_store(&group->lo, lo);
+  /* A late reader may look here: like all else, by release [Q1]. */
+  cmap__store_release(&group->hi, count | hi);
+}
+
 /* 8 bits as 8 bytes of 0 or 0xff. */
 static inline uint64_t spread(unsigned bits)
 {
@@ -97,15 +108,19 @@ static inline uint64_t spread(unsigned bits)
   return (((one_each + 0x7f * every) >> 7) & every) * 0xff;
 }
 
-/* Moves the entries of one group that belong to it; returns the others. */
-CMAP__ALWAYS_INLINE unsigned scatter_group(const struct scatter *scatter,
+/*
+ * Moves the entries of one group that belong to it; returns the others. Of
+ * plain entries, four of which share a line, each keeps its place: no free one
+ * is looked for, and the new groups' tags are the old ones under a mask.
+ */
+CMAP__ALWAYS_INLINE unsigned scatter_plain(const struct scatter *scatter,
                                            size_t at, uint32_t counts[WAYS])
 {
   const struct cmap__group *group = cmap__block_group(scatter->from, at);
   const _Atomic uint64_t *slots = slots_at(scatter, scatter->from, at);
   _Atomic uint64_t *const halves[2] = {slots_of(scatter, 0, at),
                                        slots_of(scatter, 1, at)};
-  /* Relaxed: both blocks are held. */
+  /* Relaxed, here and below: the block is held. */
   uint64_t lo = cmap__load_relaxed(&group->lo);
   uint64_t hi = cmap__load_relaxed(&group->hi);
   unsigned full = cmap__group_full(lo, hi);
@@ -114,32 +129,68 @@ CMAP__ALWAYS_INLINE unsigned scatter_group(const struct scatter *scatter,
 
   for (unsigned left = full; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
-    size_t word = (size_t)index * scatter->slot_words;
-    uint64_t first = cmap__load_relaxed(slots + word); /* the block is held */
-    uint64_t hash = hash_of(scatter, slots + word, first);
+    size_t word = index * CMAP__PLAIN_WORDS;
+    uint64_t key = cmap__load_relaxed(slots + word);
+    uint64_t value = cmap__load_relaxed(slots + word + 1);
+    uint64_t hash = hash_of(scatter, slots + word, key);
     unsigned way = way_of(scatter, hash);
     _Atomic uint64_t *to =
         word + (scatter->halves ? halves[way] : slots_of(scatter, way, at));
     uint64_t home = cmap__block_home(scatter->from, hash) == at;
 
     /* A stray's place stays unused, as it gets no tag. */
-    cmap__payload_store(to, first);
-    cmap__payload_move(to + 1, slots + word + 1, scatter->slot_words - 1);
+    cmap__payload_store(to, key);
+    cmap__payload_store(to + 1, value);
     masks |= home << (16 * way + index);
   }
   for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
-    struct cmap__group *to =
-        cmap__block_group(block_of(scatter, way), group_of(scatter, way, at));
     unsigned bits = (unsigned)masks & 0xffff;
-    uint64_t count = cmap__load_relaxed(&to->hi);
 
     moved |= bits;
     counts[way] += cmap__group_count(bits);
-    cmap__payload_store(&to->lo, lo & spread(bits & 0xff));
-    /* A late reader may look here: like all else, by release [Q1]. */
-    cmap__store_release(&to->hi, count | (hi & spread(bits >> 8) & 0xffffff));
+    set_tags(scatter, way, at, lo & spread(bits & 0xff),
+             hi & spread(bits >> 8) & 0xffffff);
   }
   return full & ~moved;
+}
+
+/* The same of larger slots: each gets the place that it prefers, if it can. */
+CMAP__ALWAYS_INLINE unsigned scatter_other(const struct scatter *scatter,
+                                           size_t at, uint32_t counts[WAYS])
+{
+  const struct cmap__group *group = cmap__block_group(scatter->from, at);
+  const _Atomic uint64_t *slots = slots_at(scatter, scatter->from, at);
+  uint64_t lo[WAYS] = {0}, hi[WAYS] = {0};
+  unsigned taken[WAYS] = {0};
+  unsigned strays = 0;
+  /* Relaxed, here and below: the block is held. */
+  unsigned left = cmap__group_full(cmap__load_relaxed(&group->lo),
+                                   cmap__load_relaxed(&group->hi));
+
+  for (; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    const _Atomic uint64_t *slot = slots + (size_t)index * scatter->slot_words;
+    uint64_t hash = hash_of(scatter, slot, cmap__load_relaxed(slot));
+    unsigned way = way_of(scatter, hash);
+    _Atomic uint64_t *to = slots_of(scatter, way, at);
+    unsigned place;
+
+    if (cmap__unlikely(cmap__block_home(scatter->from, hash) != at)) {
+      strays |= 1u << index;
+      continue;
+    }
+    place = cmap__choose_slot(scatter->layout, to,
+                              CMAP__GROUP_MASK & ~taken[way], hash);
+    taken[way] |= 1u << place;
+    cmap__payload_move(to + (size_t)place * scatter->slot_words, slot,
+                       scatter->slot_words);
+    cmap__plain_set_tag(&lo[way], &hi[way], place, cmap__hash_tag(hash));
+  }
+  for (unsigned way = 0; way < scatter->ways; way++) {
+    counts[way] += cmap__group_count(taken[way]);
+    set_tags(scatter, way, at, lo[way], hi[way]);
+  }
+  return strays;
 }
 
 /* Puts the entries of a mask one by one, wherever they belong. */
@@ -172,7 +223,9 @@ CMAP__ALWAYS_INLINE void scatter_all(const struct scatter *scatter,
   size_t n = (size_t)1 << cmap__block_log2(scatter->from);
 
   for (size_t at = 0; at < n; at++) {
-    unsigned left = scatter_group(scatter, at, counts);
+    unsigned left = scatter->shape == PLAIN
+                        ? scatter_plain(scatter, at, counts)
+                        : scatter_other(scatter, at, counts);
     strays[at] = (uint16_t)left;
     has[at / 64] |= (uint64_t)(left != 0) << (at % 64);
   }
@@ -215,6 +268,12 @@ void cmap__move_among(const struct cmap__layout *layout, uintptr_t from,
                      cmap__slot_hash(layout, place.slot));
 }
 
+/* Is what is noted of its groups not too much for the stack? */
+static bool is_small(uintptr_t block)
+{
+  return cmap__block_mask(block) < GROUPS_MAX;
+}
+
 void cmap__move(const struct cmap__layout *layout, uintptr_t from, uintptr_t to)
 {
   size_t ways = ((size_t)1 << cmap__block_log2(to)) >> cmap__block_log2(from);
@@ -222,9 +281,8 @@ void cmap__move(const struct cmap__layout *layout, uintptr_t from, uintptr_t to)
       .layout = layout, .ways = (unsigned)ways, .from = from, .to = {to, to}};
   uint32_t counts[WAYS] = {0};
 
-  /* Of a block without slots nothing is written, not even what it has. */
-  if (ways < 1 || ways > WAYS || cmap__block_mask(from) >= GROUPS_MAX ||
-      cmap__block_is_empty(to))
+  /* To a block without slots nothing is written: its group is everybody's. */
+  if (ways < 1 || ways > WAYS || !is_small(from) || cmap__block_is_empty(to))
     cmap__move_among(layout, from, to);
   else
     scatter_by_shape(scatter, false, counts);
@@ -232,7 +290,7 @@ void cmap__move(const struct cmap__layout *layout, uintptr_t from, uintptr_t to)
 
 bool cmap__move_can_halve(uintptr_t from)
 {
-  return cmap__block_mask(from) < GROUPS_MAX;
+  return !cmap__block_is_empty(from) && is_small(from);
 }
 
 void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
@@ -247,6 +305,9 @@ void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
   uint32_t both[WAYS] = {0};
 
   cmap__assert(cmap__move_can_halve(from));
+  for (unsigned side = 0; side < 2; side++)
+    cmap__assert(!cmap__block_is_empty(to[side]) &&
+                 cmap__block_log2(to[side]) == cmap__block_log2(from));
   scatter_by_shape(scatter, true, both);
   counts[0] = both[0];
   counts[1] = both[1];

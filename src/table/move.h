@@ -9,7 +9,7 @@
 
 #include "table/shard.h"
 
-/* Copies all entries to an empty block. */
+/* Copies all entries to a block without entries. */
 void cmap__move(const struct cmap__layout *layout, uintptr_t from,
                 uintptr_t to);
 
@@ -36,11 +36,11 @@ static inline unsigned cmap__half_of(const struct cmap__halving *halving,
              : (unsigned)(differ >> halving->shift) & 1;
 }
 
-/* Can the block be halved into two of its size? It is not empty. */
+/* Can cmap__move_halves do it? Else it is done entry by entry. */
 bool cmap__move_can_halve(uintptr_t from);
 
-/* Copies every entry to its side, an empty block of the old one's size, and
- * counts them. */
+/* Copies every entry to its side, a block of the old one's size without
+ * entries, and counts them. */
 void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
                        const uintptr_t to[2],
                        const struct cmap__halving *halving, uint32_t counts[2]);

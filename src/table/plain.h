@@ -236,7 +236,7 @@ static inline void cmap__plain_fill(uintptr_t block, uint64_t hash,
 /* The entries of one group of a block that the caller holds. */
 struct cmap__plain_group {
   const _Atomic uint64_t *slots;
-  unsigned full; /* those not yet met */
+  unsigned full; /* those that are taken, as a mask */
 };
 
 static inline struct cmap__plain_group cmap__plain_group(uintptr_t block,
@@ -249,21 +249,6 @@ static inline struct cmap__plain_group cmap__plain_group(uintptr_t block,
                        cmap__load_relaxed(&group->hi))};
 
   return entries;
-}
-
-static inline bool cmap__plain_next(struct cmap__plain_group *entries,
-                                    uint64_t *key, uint64_t *value)
-{
-  const _Atomic uint64_t *slot;
-
-  if (entries->full == 0)
-    return false;
-  slot = entries->slots +
-         (unsigned)__builtin_ctz(entries->full) * CMAP__PLAIN_WORDS;
-  entries->full &= entries->full - 1;
-  *key = cmap__load_relaxed(slot); /* lock held */
-  *value = cmap__load_relaxed(slot + 1);
-  return true;
 }
 
 #endif

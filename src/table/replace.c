@@ -214,13 +214,14 @@ static bool is_even(const struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   uintptr_t block = split->old->block;
-  struct cmap__halving halving = halving_of(split);
+  struct cmap__halving halving;
 
-  return split->n == 2 && !cmap__block_is_empty(block) &&
-         cmap__block_log2(block) <= layout->block_limit &&
-         cmap__move_can_halve(block) &&
-         cmap__shard_count(split->old) / 2 >= next_to_nothing(split) &&
-         cmap__move_looks_even(layout, block, &halving);
+  if (split->n != 2 || !cmap__move_can_halve(block) ||
+      cmap__block_log2(block) > layout->block_limit ||
+      cmap__shard_count(split->old) / 2 < next_to_nothing(split))
+    return false;
+  halving = halving_of(split);
+  return cmap__move_looks_even(layout, block, &halving);
 }
 
 static void count_sides(struct split *split)
@@ -229,13 +230,25 @@ static void count_sides(struct split *split)
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
-  if (split->even) {
-    split->counts[0] = split->counts[1] =
-        (uint32_t)cmap__shard_count(split->old) / 2;
-    return;
-  }
   while (cmap__cursor_next(layout, &cursor, &place))
     split->counts[side_of(split, cmap__slot_hash(layout, place.slot))]++;
+}
+
+/* log2 of the groups that side i gets. */
+static int size_of_side(const struct split *split, size_t i)
+{
+  uintptr_t block = split->old->block;
+  int limit = split->table->layout.block_limit;
+  int now = cmap__block_is_empty(block) ? CMAP__NO_BLOCK
+                                        : (int)cmap__block_log2(block);
+  int fit;
+
+  if (split->even)
+    return now;
+  fit = cmap__block_log2_for(split->counts[i]);
+  if (now > limit)
+    now = limit;
+  return fit < now && split->counts[i] >= next_to_nothing(split) ? now : fit;
 }
 
 /* Steps 2 and 3. On failure all is given back. */
@@ -243,20 +256,12 @@ static enum cmap_status take_sides(struct split *split)
 {
   struct cmap__table *table = split->table;
   const struct cmap__layout *layout = &table->layout;
-  int g = cmap__block_is_empty(split->old->block)
-              ? CMAP__NO_BLOCK
-              : (int)cmap__block_log2(split->old->block);
   enum cmap_status status = CMAP_OK;
   size_t taken;
 
-  if (g > layout->block_limit)
-    g = layout->block_limit;
-
   for (taken = 0; taken < split->n; taken++) {
-    int fit = cmap__block_log2_for(split->counts[taken]);
-    if (fit < g && split->counts[taken] >= next_to_nothing(split))
-      fit = g;
-    split->shards[taken] = cmap__pool_take(&table->pool, layout, fit);
+    split->shards[taken] =
+        cmap__pool_take(&table->pool, layout, size_of_side(split, taken));
     if (split->shards[taken] == NULL) {
       status = CMAP_ENOMEM;
       break;
@@ -329,7 +334,8 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
   cmap__assert(depth > split.from);
   split.n = 1 + depth - split.from;
   split.even = is_even(&split);
-  count_sides(&split);
+  if (!split.even)
+    count_sides(&split);
   if (take_sides(&split) != CMAP_OK)
     return CMAP_ENOMEM;
   move_to_sides(&split);

@@ -99,29 +99,6 @@ bool cmap__shard_find(const struct cmap__layout *layout,
 }
 
 /*
- * Of the empty slots, one in the cache line of the position that the hash
- * prefers, because that is the line a reader asks for early; else the first.
- */
-static unsigned choose_slot(const struct cmap__layout *layout,
-                            const struct probe_walk *walk, unsigned empty,
-                            uint64_t hash)
-{
-  unsigned want = cmap__preferred_slot(hash), reach = layout->neighbours;
-  uintptr_t line = (uintptr_t)walk_slot(layout, walk, want) / CMAP__CACHE_LINE;
-  unsigned around = ((2u << 2 * reach) - 1) << want >> reach;
-
-  /* In a slot of two words its line is as good, and found with less. */
-  if (layout->slot_words > 2 && (empty >> want & 1) != 0)
-    return want;
-  for (unsigned left = empty & around; left != 0; left &= left - 1) {
-    unsigned index = (unsigned)__builtin_ctz(left);
-    if ((uintptr_t)walk_slot(layout, walk, index) / CMAP__CACHE_LINE == line)
-      return index;
-  }
-  return (unsigned)__builtin_ctz(empty);
-}
-
-/*
  * The one search for a free slot, of live shards and of blocks being filled.
  * On a full group the overflow bit is set by one store, without a section:
  * readers compare the whole word, and the bit comes before the key it is for.
@@ -141,7 +118,8 @@ static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
 
     if (empty != 0) {
       place->group = group;
-      place->index = choose_slot(layout, &walk, empty, hash);
+      place->index =
+          cmap__choose_slot(layout, walk_slot(layout, &walk, 0), empty, hash);
       place->slot = walk_slot(layout, &walk, place->index);
       place->tag = cmap__hash_tag(hash);
       place->probes = (unsigned)walk.step;

@@ -195,6 +195,32 @@ static inline unsigned cmap__preferred_slot(uint64_t hash)
   return (cmap__hash_position(hash) * CMAP__GROUP_SLOTS) >> 5;
 }
 
+/*
+ * Of the empty slots of a group (at least one; `slots` is its first), one in
+ * the cache line of the slot that the hash prefers, because that is the line a
+ * reader asks for early; else the first.
+ */
+static inline unsigned cmap__choose_slot(const struct cmap__layout *layout,
+                                         const _Atomic uint64_t *slots,
+                                         unsigned empty, uint64_t hash)
+{
+  unsigned want = cmap__preferred_slot(hash), reach = layout->neighbours;
+  size_t words = layout->slot_words;
+  uintptr_t line = (uintptr_t)(slots + want * words) / CMAP__CACHE_LINE;
+  /* The slots within reach of it. */
+  unsigned around = ((2u << 2 * reach) - 1) << want >> reach;
+
+  /* In a slot of two words its line is as good, and found with less. */
+  if (words > 2 && (empty >> want & 1) != 0)
+    return want;
+  for (unsigned left = empty & around; left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    if ((uintptr_t)(slots + index * words) / CMAP__CACHE_LINE == line)
+      return index;
+  }
+  return (unsigned)__builtin_ctz(empty);
+}
+
 /* Asks for a hash's preferred slot; `slots` are its group's. A slot of more
  * than two words may lie in two lines. */
 CMAP__ALWAYS_INLINE void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
@@ -244,7 +270,7 @@ struct cmap__place {
   struct cmap__group *group;
   _Atomic uint64_t *slot;
   unsigned index;  /* of the slot in its group */
-  unsigned tag;    /* of the key that was looked for */
+  unsigned tag;    /* of the key, for a free slot */
   unsigned probes; /* groups visited on the way */
 };
 
@@ -329,8 +355,9 @@ size_t cmap__shard_probe(const struct cmap__shard *shard, uint64_t hash,
  * lines at once would be more than can be under way (docs/design.md).
  */
 struct cmap__ahead {
-  uintptr_t at; /* the line that comes next */
-  size_t step;  /* bytes for each group that is walked; whole lines */
+  uintptr_t line; /* comes next */
+  size_t step;    /* bytes for each group that is walked: whole lines, so that
+                     some behind the block are asked for, too */
 };
 
 /* The lines that are asked for at once, at most. */
@@ -349,7 +376,7 @@ cmap__ahead_begin(const struct cmap__layout *layout, uintptr_t block,
   lines = cmap__layout_block_bytes(layout, cmap__block_log2(next)) /
           CMAP__CACHE_LINE;
   lines = (lines + cmap__block_mask(block)) >> cmap__block_log2(block);
-  ahead.at = cmap__block_begin(next);
+  ahead.line = cmap__block_begin(next);
   ahead.step = CMAP__CACHE_LINE *
                (lines < CMAP__AHEAD_LINES ? lines : CMAP__AHEAD_LINES);
   return ahead;
@@ -358,10 +385,10 @@ cmap__ahead_begin(const struct cmap__layout *layout, uintptr_t block,
 /* For each group that is walked. */
 CMAP__ALWAYS_INLINE void cmap__ahead_step(struct cmap__ahead *ahead)
 {
-  uintptr_t end = ahead->at + ahead->step;
+  uintptr_t end = ahead->line + ahead->step;
 
-  for (; ahead->at < end; ahead->at += CMAP__CACHE_LINE)
-    cmap__prefetch_far((const void *)ahead->at);
+  for (; ahead->line < end; ahead->line += CMAP__CACHE_LINE)
+    cmap__prefetch_far((const void *)ahead->line);
 }
 
 /* Walks the entries of a block whose shard the caller holds. */

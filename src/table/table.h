@@ -149,23 +149,27 @@ static inline uint64_t cmap__shard_next_hash(const struct cmap__shard *shard)
 /*
  * What to ask for while the shard is walked, if the one behind it comes next:
  * that one's block, and at once its header. Nothing in a table that is in the
- * caches. The caller holds the shard.
+ * caches, nor if it lies behind the hash `last`. The caller holds the shard.
  */
 static inline struct cmap__ahead
 cmap__table_ahead(const struct cmap__table *table,
-                  const struct cmap__shard *shard)
+                  const struct cmap__shard *shard, uint64_t last)
 {
+  struct cmap__directory_array *array =
+      cmap__directory_current(&table->directory);
+  const struct cmap__directory_entry *entry;
   struct cmap__ahead nothing = {0, 0};
   uint64_t next;
 
-  if (!cmap__directory_current(&table->directory)->is_large)
+  if (!array->is_large)
     return nothing;
   next = cmap__shard_next_hash(shard);
-  if (next == 0)
+  if (next == 0 || next > last)
     return nothing;
-  cmap__prefetch(cmap__directory_shard(&table->directory, next));
+  entry = cmap__directory_at(array, next);
+  cmap__prefetch(cmap__load_acquire(&entry->shard)); /* [D2] */
   return cmap__ahead_begin(&table->layout, shard->block,
-                           cmap__directory_block(&table->directory, next));
+                           cmap__load_acquire(&entry->block)); /* [D2] */
 }
 
 #endif

@@ -43,7 +43,7 @@ struct scene {
   enum scene_kind kind;
   struct scene_state states[SCENE_KEYS];
   uint64_t steps;     /* owner: the writer; done so far */
-  unsigned displaced; /* owner: the writer; to two groups, and K0 passed on */
+  unsigned displaced; /* owner: the writer; to two groups, that passed K0 on */
 };
 
 /* Steps after which the writer does the same again, or nearly so. */

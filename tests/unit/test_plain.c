@@ -35,13 +35,13 @@ static void assert_same(const struct pair *pair)
   for (size_t i = 0; i < n; i++) {
     struct cmap__plain_group left = cmap__plain_group(a, i);
     struct cmap__plain_group right = cmap__plain_group(b, i);
-    uint64_t words[4];
     assert_int_equal(x[i].lo, y[i].lo);
     assert_int_equal(x[i].hi, y[i].hi);
-    while (cmap__plain_next(&left, &words[0], &words[1])) {
-      assert_true(cmap__plain_next(&right, &words[2], &words[3]));
-      assert_int_equal(words[0], words[2]);
-      assert_int_equal(words[1], words[3]);
+    assert_int_equal(left.full, right.full);
+    for (; left.full != 0; left.full &= left.full - 1) {
+      unsigned word = 2 * (unsigned)__builtin_ctz(left.full);
+      assert_int_equal(left.slots[word], right.slots[word]);
+      assert_int_equal(left.slots[word + 1], right.slots[word + 1]);
     }
   }
 }

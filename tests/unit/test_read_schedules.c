@@ -365,7 +365,7 @@ static void scenes_move_the_keys(void **state)
   scene_begin(scene, SCENE_REBUILD);
   for (unsigned step = 0; step < 60 * SCENE_REBUILD_PERIOD; step++)
     scene_step(scene);
-  assert_in_range(scene->displaced, 5, 100);
+  assert_in_range(scene->displaced, 5, 45);
   scene_end(scene);
   checks_assert();
 }

@@ -97,38 +97,24 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   return fetch_locked(map, &call, small, operation, operand, before);
 }
 
-/* Maps with `short_strings`, keys of a short string's size. Unlike with plain
- * keys (cmap__plain_hit) the lock comes first, then the search. */
+/* Maps with `short_strings`, keys of a short string's size. */
 static CMAP__NOINLINE enum cmap_status
 fetch_short(struct cmap *map, struct cmap_key key, enum operation operation,
             uint64_t operand, uint64_t *before)
 {
-  const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__shard *shard;
-  _Atomic uint64_t *slot;
   struct cmap__call call;
+  _Atomic uint64_t *slot;
   uint64_t old;
+  enum cmap_status status = cmap__short_lock(map, key, &call);
 
-  if (cmap__unlikely(!cmap__short_probe(layout, key, &call.probe)))
-    return CMAP_EINVAL;
-  cmap__table_prefetch(&map->table, CMAP__SHORT_SLOT_WORDS, call.probe.hash);
-  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, call.probe.hash,
-                                               CMAP__WRITE, &call.locked))) {
-    enum cmap_status status = cmap__table_lock(&map->table, call.probe.hash,
-                                               CMAP__WRITE, NULL, &call.locked);
-    if (status != CMAP_OK)
-      return status;
-  }
-  shard = call.locked.shard;
-  slot = cmap__short_find(layout, shard, &call.probe);
-  if (cmap__unlikely(slot == NULL)) {
-    call.found = cmap__shard_find(layout, shard, &call.probe, &call.place);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (cmap__unlikely(!call.found))
     return fetch_locked(map, &call, false, operation, operand, before);
-  }
-  slot += CMAP__SHORT_VALUE;
+  slot = call.place.slot + CMAP__SHORT_VALUE;
   old = cmap__load_relaxed(slot); /* lock held */
   cmap__payload_store(slot, combine(operation, old, operand));
-  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__shardlock_write_unlock(&call.locked.shard->lock);
   if (before != NULL)
     *before = old;
   return CMAP_OK;

@@ -46,14 +46,42 @@ static enum cmap_status insert_locked(struct cmap *map, struct cmap__call *call,
   return CMAP_OK;
 }
 
+/* Maps with `short_strings`, keys of a short string's size. */
+static CMAP__NOINLINE enum cmap_status
+insert_short(struct cmap *map, struct cmap_key key, const void *value,
+             void *old, enum cmap_event *event)
+{
+  struct cmap__call call;
+  _Atomic uint64_t *word;
+  uint64_t fresh, before;
+  enum cmap_status status = cmap__short_lock(map, key, &call);
+
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
+  if (!call.found)
+    return insert_locked(map, &call, value, old, event);
+  memcpy(&fresh, value, sizeof fresh);
+  word = call.place.slot + CMAP__SHORT_VALUE;
+  before = cmap__load_relaxed(word); /* lock held */
+  cmap__payload_store(word, fresh);
+  cmap__shardlock_write_unlock(&call.locked.shard->lock);
+  if (old != NULL)
+    memcpy(old, &before, sizeof before);
+  cmap__set_event(event, CMAP_UPDATED);
+  return CMAP_OK;
+}
+
 /* Any map, any `how`. */
 static CMAP__NOINLINE enum cmap_status
 insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
            enum cmap_event *event, const struct cmap_how *how)
 {
   struct cmap__call call;
-  enum cmap_status status = cmap__call_begin(map, key, how, &call);
+  enum cmap_status status;
 
+  if (cmap__is_short_string(map, key, how) && value != NULL)
+    return insert_short(map, key, value, old, event);
+  status = cmap__call_begin(map, key, how, &call);
   if (status != CMAP_OK)
     return status;
   if (cmap__value_is_missing(map, value))

@@ -95,6 +95,34 @@ CMAP__ALWAYS_INLINE bool cmap__is_short_string(const struct cmap *map,
          key.size <= CMAP__SHORT_SIZE;
 }
 
+/*
+ * Locks the shard of such a key to write, and looks for it: call->found. If its
+ * home group has it, group, slot and index of call->place are set. Unlike with
+ * plain keys (cmap__plain_hit) the lock comes first, then the search.
+ * CMAP_EINVAL: it is not a string; else what cmap__table_lock returns.
+ */
+CMAP__ALWAYS_INLINE enum cmap_status
+cmap__short_lock(struct cmap *map, struct cmap_key key, struct cmap__call *call)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__probe *probe = &call->probe;
+
+  if (cmap__unlikely(!cmap__short_probe(layout, key, probe)))
+    return CMAP_EINVAL;
+  cmap__table_prefetch(&map->table, CMAP__SHORT_SLOT_WORDS, probe->hash);
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, probe->hash,
+                                               CMAP__WRITE, &call->locked))) {
+    enum cmap_status status = cmap__table_lock(
+        &map->table, probe->hash, CMAP__WRITE, NULL, &call->locked);
+    if (status != CMAP_OK)
+      return status;
+  }
+  call->found =
+      cmap__short_find(layout, call->locked.shard, probe, &call->place) ||
+      cmap__shard_find(layout, call->locked.shard, probe, &call->place);
+  return CMAP_OK;
+}
+
 /* May the fast paths of maps with `plain_u64` be tried? */
 CMAP__ALWAYS_INLINE bool cmap__is_plain_call(const struct cmap *map,
                                              struct cmap_key key,

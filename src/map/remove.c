@@ -60,6 +60,18 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 
 static const struct condition always = {NULL, NULL, NULL};
 
+/* Maps with `short_strings`, keys of a short string's size. */
+static CMAP__NOINLINE enum cmap_status
+remove_short(struct cmap *map, struct cmap_key key, void *old)
+{
+  struct cmap__call call;
+  enum cmap_status status = cmap__short_lock(map, key, &call);
+
+  if (status != CMAP_OK)
+    return status;
+  return remove_locked(map, &call, &always, old);
+}
+
 /* What the shortest way does not do: a key that is absent, or not found at
  * once. */
 static CMAP__NOINLINE enum cmap_status
@@ -91,7 +103,9 @@ CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,
   uint64_t value;
 
   if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
-    return remove_when(map, key, &always, old, how);
+    return cmap__is_short_string(map, key, how)
+               ? remove_short(map, key, old)
+               : remove_when(map, key, &always, old, how);
   if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)) {
     return cmap__plain_is_surely_absent(map, &plain)
                ? CMAP_NOT_FOUND

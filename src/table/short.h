@@ -39,15 +39,14 @@ CMAP__ALWAYS_INLINE bool cmap__short_probe(const struct cmap__layout *layout,
   return !zero || layout->kind != CMAP_STRING;
 }
 
-/* The key's slot, if its home group has it; else NULL. The caller has the
- * write lock. */
-CMAP__ALWAYS_INLINE _Atomic uint64_t *
-cmap__short_find(const struct cmap__layout *layout,
-                 const struct cmap__shard *shard,
-                 const struct cmap__probe *probe)
+/* Is the key in its home group, and where? The caller has the write lock. */
+CMAP__ALWAYS_INLINE bool cmap__short_find(const struct cmap__layout *layout,
+                                          const struct cmap__shard *shard,
+                                          const struct cmap__probe *probe,
+                                          struct cmap__place *place)
 {
   uintptr_t block = shard->block;
-  const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
+  struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   /* Relaxed: we hold the lock. */
   uint64_t hi = cmap__load_relaxed(&group->hi);
   uint64_t lo = cmap__load_relaxed(&group->lo);
@@ -56,13 +55,17 @@ cmap__short_find(const struct cmap__layout *layout,
       cmap__block_home_slots(block, probe->hash, CMAP__SHORT_SLOT_WORDS);
 
   for (; match != 0; match &= match - 1) {
-    _Atomic uint64_t *slot =
-        slots + (unsigned)__builtin_ctz(match) * CMAP__SHORT_SLOT_WORDS;
+    unsigned index = (unsigned)__builtin_ctz(match);
+    _Atomic uint64_t *slot = slots + index * CMAP__SHORT_SLOT_WORDS;
     if (cmap__likely(
-            cmap__key_equal(layout, CMAP__SHORT_STRING, true, slot, probe)))
-      return slot;
+            cmap__key_equal(layout, CMAP__SHORT_STRING, true, slot, probe))) {
+      place->group = group;
+      place->slot = slot;
+      place->index = index;
+      return true;
+    }
   }
-  return NULL;
+  return false;
 }
 
 #endif

@@ -63,6 +63,12 @@ static void check_held(struct cmap *map)
   assert_status(cmap_fetch_add(map, short_key, 1, NULL, NULL), CMAP_EDEADLK);
   assert_status(cmap_fetch_add(map, long_key, 1, NULL, NULL), CMAP_EDEADLK);
   assert_status(cmap_alter(map, short_key, add_one, NULL, NULL), CMAP_EDEADLK);
+  assert_status(cmap_insert(map, short_key, &value, NULL, NULL, NULL),
+                CMAP_EDEADLK);
+  assert_status(cmap_insert(map, long_key, &value, NULL, NULL, NULL),
+                CMAP_EDEADLK);
+  assert_status(cmap_remove(map, short_key, NULL, NULL), CMAP_EDEADLK);
+  assert_status(cmap_remove(map, long_key, NULL, NULL), CMAP_EDEADLK);
 }
 
 static void under_a_read_guard(void **state)

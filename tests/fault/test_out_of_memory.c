@@ -17,6 +17,7 @@ static const struct map_spec specs[] = {
     {.keys = KEYS_FIXED_256, .value_size = 64, .shard_groups = 1},
     {.keys = KEYS_U64, .value_size = 5000, .shard_groups = 1},
     {.keys = KEYS_STRING, .value_size = 4, .shard_groups = 1},
+    {.keys = KEYS_STRING, .value_size = 8, .shard_groups = 2},
     {.keys = KEYS_BYTES, .value_size = 300},
     {.keys = KEYS_STRING,
      .value_size = 300,

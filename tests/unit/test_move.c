@@ -2,7 +2,7 @@
  * move.h: entries are moved to blocks of every other size, whole and by halves.
  * After each step the whole table is checked.
  */
-#include "random.h"
+#include "table/move.h"
 #include "tables.h"
 #include "valid.h"
 
@@ -129,6 +129,62 @@ static void blocks_of_all_sizes_are_halved(void **state)
     halve_all_sizes(kinds[i]);
 }
 
+/* More groups than are noted at once: entry by entry. */
+static void large_blocks_are_halved(void **state)
+{
+  const int large = 10;
+  struct cmap__shard *shard;
+  struct fixture f;
+
+  (void)state;
+  begin_empty(&f, CMAP_U64, (size_t)1 << large, large);
+  for (f.keys = 0; f.keys < 5000; f.keys++)
+    assert_ok(tables_put(&f.table, f.keys, ~f.keys));
+  shard = tables_lock(&f.table, 0);
+  assert_ok(cmap__shard_resize(&f.table, &shard, large + 1));
+  tables_unlock(shard);
+  check(&f);
+  shard = tables_lock(&f.table, 0);
+  assert_ok(cmap__shard_resize(&f.table, &shard, large));
+  assert_ok(cmap__shard_split(&f.table, &shard, 0, 1));
+  tables_unlock(shard);
+  check(&f);
+  end(&f);
+}
+
+/* Halves that look even by the first groups, and are not. */
+static void a_wrong_guess_finds_room(void **state)
+{
+  const size_t wanted = slots(GROUPS_LOG2) * 10 / 16;
+  size_t sides[2] = {0, 0};
+  struct cmap__halving halving = {.hash = 0, .outside = 0, .shift = 63};
+  struct cmap__shard *shard;
+  struct fixture f;
+
+  (void)state;
+  begin_empty(&f, CMAP_U64, (size_t)1 << GROUPS_LOG2, GROUPS_LOG2);
+  shard = tables_lock(&f.table, 0);
+  tables_unlock(shard);
+  for (uint64_t i = 0; sides[0] + sides[1] < wanted; i++) {
+    uint64_t hash = tables_hash(&f.table, i);
+    size_t side = (size_t)(hash >> 63);
+    if (side == 0 && cmap__block_home(shard->block, hash) > 1)
+      continue;
+    assert_ok(tables_put(&f.table, i, i));
+    sides[side]++;
+  }
+  assert_true(sides[0] < wanted / 8);
+  shard = tables_lock(&f.table, 0);
+  assert_int_equal(cmap__block_log2(shard->block), GROUPS_LOG2);
+  assert_true(cmap__move_looks_even(&f.table.layout, shard->block, &halving));
+  assert_ok(cmap__shard_split(&f.table, &shard, 0, 1));
+  assert_int_equal(cmap__shard_count(shard), sides[0]);
+  tables_unlock(shard);
+  assert_true(table_is_valid(&f.table));
+  assert_int_equal(table_count(&f.table), wanted);
+  end(&f);
+}
+
 /* A block above the upper size, three quarters of its entries on one side: that
  * side does not fit into a block of the upper size, to which a guess that the
  * halves are about even would have led. */
@@ -163,6 +219,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_are_copied_to_blocks_of_all_sizes),
       cmocka_unit_test(blocks_of_all_sizes_are_halved),
+      cmocka_unit_test(large_blocks_are_halved),
+      cmocka_unit_test(a_wrong_guess_finds_room),
       cmocka_unit_test(uneven_halves_find_room),
   };
 

@@ -191,11 +191,28 @@ static void own_keys(void **state)
   end();
 }
 
+/* The first of several entries that name one shard, which is not the last
+ * shard. NULL: there are none now. */
+static struct cmap__directory_entry *first_of_several(void)
+{
+  struct cmap__directory_array *array =
+      cmap__directory_current(&map->table.directory);
+  struct cmap__directory_entry *last = cmap__directory_at(array, UINT64_MAX);
+  struct cmap__shard *last_shard = cmap__load_relaxed(&last->shard);
+
+  for (struct cmap__directory_entry *entry = cmap__directory_at(array, 0);
+       entry < last; entry++) {
+    struct cmap__shard *named = cmap__load_relaxed(&entry->shard);
+    if (named != last_shard && named == cmap__load_relaxed(&entry[1].shard))
+      return entry;
+  }
+  return NULL;
+}
+
 static void directories(void **state)
 {
   struct cmap__directory_entry *entry;
   struct cmap__shard *named;
-  struct cmap__directory_array *array;
   uintptr_t block;
 
   (void)state;
@@ -214,17 +231,11 @@ static void directories(void **state)
     first->mask = mask;
   }
   /* Of several entries that name one shard the second. */
-  for (uint64_t i = 3000; i < 30000; i++)
+  for (uint64_t i = 3000; (entry = first_of_several()) == NULL; i++) {
+    assert_in_range(i, 3000, 100000);
     assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
-  array = cmap__directory_current(&map->table.directory);
-  named = cmap__directory_shard(&map->table.directory, UINT64_MAX);
-  entry = cmap__directory_at(array, 0);
-  while (cmap__load_relaxed(&entry[0].shard) !=
-             cmap__load_relaxed(&entry[1].shard) ||
-         cmap__load_relaxed(&entry[0].shard) == named) {
-    entry++;
-    assert_true(entry + 1 < cmap__directory_at(array, UINT64_MAX));
   }
+  named = cmap__directory_shard(&map->table.directory, UINT64_MAX);
   shard = cmap__load_relaxed(&entry[1].shard);
   cmap__store_relaxed(&entry[1].shard, named);
   assert_names("directory: an entry names another shard");

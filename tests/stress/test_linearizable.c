@@ -1,107 +1,86 @@
 /*
- * Guarantee A.1: what a few threads did to one key can be put into an order
- * that one thread alone could have done, and that keeps the order of calls of
- * which one returned before the other began.
+ * Guarantee A.1, and that calls on several keys are one moment: thousands of
+ * short histories of calls on two keys are recorded, and an order is searched
+ * in which one thread alone could have made them (support/linear.h).
  *
- * Thousands of short histories are recorded and searched for such an order
- * (Wing and Gong, "Testing and verifying concurrent objects", 1993). Keys are
- * independent, so each key's calls are searched alone. In half of the runs one
- * thread makes shards split, merge and grow meanwhile.
+ * In half of the runs one thread makes shards split, merge and grow meanwhile.
+ * The kinds of keys go by different ways through the map; in a deep map the
+ * steps of batches run ahead.
  */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "numbers.h"
+#include "linear.h"
 #include "random.h"
 #include "settings.h"
 #include "threads.h"
 
 #define THREADS 3 /* at the most */
-#define KEYS    2
 #define CALLS   7 /* of each thread in a round */
-#define ALL     (THREADS * CALLS)
-#define NONE    UINT64_MAX /* the value of an absent key */
 
-enum kind {
-  INSERT,
-  INSERT_NEW,
-  GET,
-  CONTAINS,
-  REMOVE,
-  COMPARE_EXCHANGE,
-  FETCH_ADD,
-  SWAP,
-  KINDS
+_Static_assert(THREADS *CALLS <= LINEAR_MAX, "a history holds them");
+
+enum keys { NUMBERS, SHORT_STRINGS, LONG_STRINGS };
+
+/* How a run goes. */
+struct plan {
+  enum keys keys;
+  bool disturbs; /* thread 0 records nothing, but moves the shards */
+  bool deep;     /* with so many other keys that batches run ahead */
+  unsigned threads;
+  size_t rounds;
 };
 
-static const char *const names[KINDS] = {
-    "insert", "insert_new",       "get",       "contains",
-    "remove", "compare_exchange", "fetch_add", "swap"};
-
-/* One call, as its thread saw it. */
-struct call {
-  enum kind kind;
-  unsigned key;
-  uint64_t value;    /* given */
-  uint64_t expected; /* given */
-  uint64_t out;      /* what came out; NONE: nothing */
-  enum cmap_status status;
-  uint64_t begin; /* ns, before the call */
-  uint64_t end;   /* ns, after it */
+/* A key's bytes. */
+struct room {
+  uint64_t number;
+  char text[120];
 };
 
 struct stage {
+  const struct plan *plan;
   struct cmap *map;
   struct meeting meeting;
   size_t rounds;
-  unsigned threads;
-  uint64_t keys[KEYS];
-  bool disturbs; /* thread 0 records nothing, but moves the shards */
-  struct call calls[THREADS][CALLS]; /* owner thread until it meets */
+  size_t given_up; /* thread 0 */
+  struct room rooms[LINEAR_KEYS];
+  struct cmap_key keys[LINEAR_KEYS];
+  struct linear_call calls[THREADS][CALLS]; /* owner thread until it meets */
 };
+
+static struct cmap_key make_key(enum keys kind, uint64_t id, struct room *room)
+{
+  room->number = id;
+  (void)snprintf(room->text, sizeof room->text, "%0*llu",
+                 kind == LONG_STRINGS ? 100 : 1, (unsigned long long)id);
+  return kind == NUMBERS ? cmap_key_u64(&room->number)
+                         : cmap_key_string(room->text);
+}
 
 /* ------------------------------------------------------------------------
  * Recording
  * ------------------------------------------------------------------------ */
 
-static void make_call(struct cmap *map, struct cmap_key key, struct call *call)
+static void draw(const struct plan *plan, struct random *random,
+                 uint64_t readers, struct linear_call *call)
 {
-  enum cmap_event event = CMAP_FOUND;
-  uint64_t out = NONE;
-  uint64_t value = call->value;
+  static const enum linear_kind reads[] = {
+      LINEAR_GET,      LINEAR_GET,           LINEAR_GET,  LINEAR_CONTAINS,
+      LINEAR_GET_MANY, LINEAR_CONTAINS_MANY, LINEAR_GUARD};
 
-  call->begin = test_now();
-  switch (call->kind) {
-  case INSERT:
-    call->status = cmap_insert(map, key, &value, &out, &event, NULL);
-    CHECK((event == CMAP_UPDATED) == (out != NONE));
-    break;
-  case INSERT_NEW:
-    call->status = cmap_insert_new(map, key, &value, &out, NULL);
-    break;
-  case GET:
-    call->status = cmap_get(map, key, &out, NULL);
-    break;
-  case CONTAINS:
-    call->status = cmap_contains(map, key, NULL);
-    break;
-  case REMOVE:
-    call->status = cmap_remove(map, key, &out, NULL);
-    break;
-  case COMPARE_EXCHANGE:
-    call->status =
-        cmap_compare_exchange(map, key, &call->expected, &value, NULL);
-    break;
-  case FETCH_ADD:
-    call->status = cmap_fetch_add(map, key, value, &out, NULL);
-    break;
-  default:
-    call->status = cmap_swap(map, key, &value, &event, NULL);
-    out = event == CMAP_UPDATED ? value : NONE;
-    break;
-  }
-  call->end = test_now();
-  call->out = out;
+  *call = (struct linear_call){
+      .kind = (enum linear_kind)random_below(random, LINEAR_KINDS),
+      .key = (unsigned)random_below(random, LINEAR_KEYS),
+      .value = random_below(random, 4),
+      .expected = random_below(random, 4),
+      .out = LINEAR_NONE,
+      .other = LINEAR_NONE,
+  };
+  if (random_below(random, 100) < readers)
+    call->kind = reads[random_below(random, sizeof reads / sizeof reads[0])];
+  /* A snapshot of many keys takes too long. */
+  if (call->kind == LINEAR_SNAPSHOT && plan->deep)
+    call->kind = LINEAR_READ_BOTH;
 }
 
 static void record(struct stage *stage, unsigned index, struct random *random)
@@ -109,193 +88,101 @@ static void record(struct stage *stage, unsigned index, struct random *random)
   /* In some rounds hardly anything is written, in some hardly anything read. */
   uint64_t readers = random_below(random, 100);
 
-  for (unsigned i = 0; i < CALLS; i++) {
-    struct call *call = &stage->calls[index][i];
-    unsigned key = (unsigned)random_below(random, KEYS);
-    memset(call, 0, sizeof *call);
-    call->kind = (enum kind)random_below(random, KINDS);
-    if (random_below(random, 100) < readers) {
-      call->kind = random_once_in(random, 4) ? CONTAINS : GET;
-    }
-    call->key = key;
-    call->value = random_below(random, 4);
-    call->expected = random_below(random, 4);
-    make_call(stage->map, cmap_key_u64(&stage->keys[key]), call);
+  for (unsigned i = 0; i < CALLS;) {
+    struct linear_call *call = &stage->calls[index][i];
+    draw(stage->plan, random, readers, call);
+    i += linear_make(stage->map, stage->keys, call, i + 1 < CALLS);
   }
 }
 
 /* ------------------------------------------------------------------------
- * Searching
+ * Runs
  * ------------------------------------------------------------------------ */
 
-/* Could a map whose key has the value *state have answered so? Goes on to the
-   value after the call. */
-static bool apply(const struct call *call, uint64_t *state)
+/* From the state before the round; gives the state after it. */
+static struct linear_state check_round(struct stage *stage,
+                                       struct linear_state from)
 {
-  uint64_t was = *state;
-  bool present = was != NONE;
+  struct linear_history history = {.count = 0};
+  struct linear_state now;
 
-  switch (call->kind) {
-  case INSERT:
-  case SWAP:
-    *state = call->value;
-    return call->status == CMAP_OK && call->out == was;
-  case INSERT_NEW:
-    if (!present) {
-      *state = call->value;
-    }
-    return call->status == (present ? CMAP_EXISTS : CMAP_OK) &&
-           call->out == was;
-  case GET:
-    return call->status == (present ? CMAP_OK : CMAP_NOT_FOUND) &&
-           call->out == was;
-  case CONTAINS:
-    return call->status == (present ? CMAP_OK : CMAP_NOT_FOUND);
-  case REMOVE:
-    *state = NONE;
-    return call->status == (present ? CMAP_OK : CMAP_NOT_FOUND) &&
-           call->out == was;
-  case COMPARE_EXCHANGE:
-    if (was == call->expected && present) {
-      *state = call->value;
-      return call->status == CMAP_OK;
-    }
-    return call->status == (present ? CMAP_MISMATCH : CMAP_NOT_FOUND);
-  default:
-    *state = (present ? was : 0) + call->value;
-    return call->status == CMAP_OK && call->out == (present ? was : 0);
+  for (unsigned i = stage->plan->disturbs; i < stage->plan->threads; i++)
+    for (unsigned j = 0; j < CALLS; j++)
+      history.calls[history.count++] = &stage->calls[i][j];
+  for (unsigned i = 0; i < LINEAR_KEYS; i++) {
+    now.value[i] = LINEAR_NONE;
+    (void)!cmap_get(stage->map, stage->keys[i], &now.value[i], NULL);
   }
-}
-
-struct search {
-  const struct call *calls[ALL]; /* of one key */
-  unsigned count;
-  size_t steps;
-};
-
-/* A search that takes longer is given up: it proves nothing. */
-#define STEPS 2000000
-
-/* Is there an order of the calls that are not in `done`, from this state? */
-static bool find_order(struct search *search, uint32_t done, uint64_t state)
-{
-  uint64_t first_end = UINT64_MAX;
-
-  if (done == ((uint32_t)1 << search->count) - 1 || ++search->steps > STEPS) {
-    return true;
-  }
-  for (unsigned i = 0; i < search->count; i++) {
-    if (!(done >> i & 1) && search->calls[i]->end < first_end) {
-      first_end = search->calls[i]->end;
-    }
-  }
-  for (unsigned i = 0; i < search->count; i++) {
-    uint64_t next = state;
-    /* Only what began before every other call ended can be the next. */
-    if (!(done >> i & 1) && search->calls[i]->begin <= first_end &&
-        apply(search->calls[i], &next) &&
-        find_order(search, done | (uint32_t)1 << i, next)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static void print_history(const struct search *search, uint64_t state)
-{
-  print_error("no order, from value %lld:\n", (long long)state);
-  for (unsigned i = 0; i < search->count; i++) {
-    const struct call *call = search->calls[i];
-    print_error("  %llu-%llu %s(%llu, %llu) -> %s, %lld\n",
-                (unsigned long long)call->begin, (unsigned long long)call->end,
-                names[call->kind], (unsigned long long)call->value,
-                (unsigned long long)call->expected,
-                cmap_status_name(call->status), (long long)call->out);
-  }
-}
-
-static void check_history(struct stage *stage, unsigned key, uint64_t state)
-{
-  struct search search = {.count = 0};
-
-  for (unsigned i = stage->disturbs; i < stage->threads; i++) {
-    for (unsigned j = 0; j < CALLS; j++) {
-      if (stage->calls[i][j].key == key) {
-        search.calls[search.count++] = &stage->calls[i][j];
-      }
-    }
-  }
-  if (!find_order(&search, 0, state)) {
-    if (!checks_failed()) {
-      print_history(&search, state);
-    }
+  if (!linear_has_order(&history, from, now, &stage->given_up)) {
+    if (!checks_failed())
+      linear_print(&history, from, now);
     CHECK_NEVER("a history that no single thread could have made");
   }
+  return now;
 }
 
-static uint64_t value_now(struct stage *stage, unsigned key)
+static void put_others(struct stage *stage, uint64_t first, uint64_t count)
 {
-  uint64_t value = NONE;
-  enum cmap_status status =
-      cmap_get(stage->map, cmap_key_u64(&stage->keys[key]), &value, NULL);
+  struct room room;
 
-  CHECK(status == CMAP_OK || status == CMAP_NOT_FOUND);
-  return value;
+  for (uint64_t id = first; id < first + count; id++)
+    CHECK_OK(cmap_insert(stage->map, make_key(stage->plan->keys, id, &room),
+                         &id, NULL, NULL, NULL));
 }
 
 /* Makes shards split, grow, merge and shrink with keys of its own. */
 static void disturb(struct stage *stage, struct random *random)
 {
   uint64_t count = random_below(random, 60);
+  struct room room;
 
-  for (uint64_t id = 100; id < 100 + count; id++) {
-    numbers_put(stage->map, id, id);
-  }
-  if (random_once_in(random, 2)) {
+  put_others(stage, 100, count);
+  if (random_once_in(random, 2))
     CHECK_OK(cmap_reserve(stage->map, 200, NULL));
-  }
-  for (uint64_t id = 100; id < 100 + count; id++) {
-    numbers_drop(stage->map, id);
-  }
+  for (uint64_t id = 100; id < 100 + count; id++)
+    CHECK_OK(cmap_remove(stage->map, make_key(stage->plan->keys, id, &room),
+                         NULL, NULL));
   CHECK_OK(cmap_shrink_to_fit(stage->map, NULL));
 }
 
 static void act(unsigned index, void *ctx)
 {
   struct stage *stage = ctx;
-  uint64_t states[KEYS] = {NONE, NONE};
+  struct linear_state now = {{LINEAR_NONE, LINEAR_NONE}};
   struct random random;
 
   random_begin(&random, index);
   for (size_t round = 0; round < stage->rounds; round++) {
     meeting_wait(&stage->meeting);
-    if (index == 0 && stage->disturbs) {
+    if (index == 0 && stage->plan->disturbs)
       disturb(stage, &random);
-    } else {
+    else
       record(stage, index, &random);
-    }
     meeting_wait(&stage->meeting);
-    for (unsigned key = 0; key < KEYS && index == 0; key++) {
-      check_history(stage, key, states[key]);
-      states[key] = value_now(stage, key);
-    }
+    if (index == 0)
+      now = check_round(stage, now);
   }
 }
 
-static void run(bool disturbs, unsigned threads, size_t rounds)
+static void run(const struct plan *plan)
 {
   static struct stage stage;
+  struct cmap_options options;
 
   memset(&stage, 0, sizeof stage);
-  stage.map = numbers_open_small();
-  stage.rounds = test_scale(rounds);
-  stage.threads = threads;
-  stage.disturbs = disturbs;
-  for (unsigned key = 0; key < KEYS; key++) {
-    stage.keys[key] = key + 1;
-  }
-  meeting_begin(&stage.meeting, threads);
-  threads_run(threads, act, &stage);
+  stage.plan = plan;
+  stage.rounds = test_scale(plan->rounds);
+  cmap_options_init(&options, plan->keys == NUMBERS ? CMAP_U64 : CMAP_STRING,
+                    sizeof(uint64_t));
+  options.shard_groups = 1;
+  assert_ok(cmap_create(&options, &stage.map));
+  for (unsigned key = 0; key < LINEAR_KEYS; key++)
+    stage.keys[key] = make_key(plan->keys, key + 1, &stage.rooms[key]);
+  if (plan->deep)
+    put_others(&stage, 1000, 2000);
+  meeting_begin(&stage.meeting, plan->threads);
+  threads_run(plan->threads, act, &stage);
+  assert_in_range(stage.given_up, 0, stage.rounds / 100);
   cmap_destroy(stage.map);
 }
 
@@ -306,8 +193,12 @@ static void histories_have_an_order(void **state)
   (void)state;
   soak_begin(&soak, 2);
   do {
-    run(false, 2, 50000);
-    run(false, 3, 20000);
+    run(&(struct plan){NUMBERS, false, false, 2, 30000});
+    run(&(struct plan){NUMBERS, false, true, 2, 20000});
+    run(&(struct plan){SHORT_STRINGS, false, false, 2, 20000});
+    run(&(struct plan){LONG_STRINGS, false, false, 2, 10000});
+    run(&(struct plan){NUMBERS, false, false, 3, 10000});
+    run(&(struct plan){SHORT_STRINGS, false, false, 3, 5000});
   } while (soak_again(&soak));
 }
 
@@ -318,29 +209,53 @@ static void histories_while_shards_split(void **state)
   (void)state;
   soak_begin(&soak, 2);
   do {
-    run(true, 2, 50000);
-    run(true, 3, 20000);
+    run(&(struct plan){NUMBERS, true, false, 2, 30000});
+    run(&(struct plan){SHORT_STRINGS, true, false, 2, 20000});
+    run(&(struct plan){LONG_STRINGS, true, false, 2, 10000});
+    run(&(struct plan){NUMBERS, true, false, 3, 10000});
+    run(&(struct plan){SHORT_STRINGS, true, false, 3, 5000});
   } while (soak_again(&soak));
 }
 
-/* The search itself: a history that has no order, and one that has. */
+/* The search itself: histories that have no order, and such that have. */
 static void the_search_finds_what_is_wrong(void **state)
 {
-  struct call calls[3] = {
-      {.kind = INSERT, .value = 1, .out = NONE, .begin = 1, .end = 10},
-      {.kind = GET, .out = 1, .begin = 2, .end = 3},
-      {.kind = GET, .out = NONE, .begin = 4, .end = 5},
+  struct linear_call calls[] = {
+      {.kind = LINEAR_INSERT, .value = 1, .out = LINEAR_NONE, .end = 10},
+      {.kind = LINEAR_GET, .out = 1, .begin = 2, .end = 3},
+      {.kind = LINEAR_GET, .out = LINEAR_NONE, .begin = 4, .end = 5},
   };
-  struct search search = {.calls = {&calls[0], &calls[1], &calls[2]},
-                          .count = 3};
+  struct linear_history history = {{&calls[0], &calls[1], &calls[2]}, 3};
+  const struct linear_state none = {{LINEAR_NONE, LINEAR_NONE}};
+  const struct linear_state one = {{1, LINEAR_NONE}};
+  size_t given_up = 0;
 
   (void)state;
   calls[2].status = CMAP_NOT_FOUND;
-  assert_false(find_order(&search, 0, NONE)); /* seen, and then not seen */
+  /* Seen, and then not seen. */
+  assert_false(linear_has_order(&history, none, one, &given_up));
   calls[2].begin = 2;
-  assert_true(find_order(&search, 0, NONE));
+  assert_true(linear_has_order(&history, none, one, &given_up));
+  /* What was stored is not there in the end. */
+  assert_false(linear_has_order(&history, none, none, &given_up));
+  /* A batch's calls keep their order. */
+  calls[2].follows = true;
+  assert_false(linear_has_order(&history, none, one, &given_up));
+  /* A value from nowhere. */
+  calls[2].follows = false;
   calls[1].out = 2;
-  assert_false(find_order(&search, 0, NONE)); /* a value from nowhere */
+  assert_false(linear_has_order(&history, none, one, &given_up));
+  /* Half of an exchange. */
+  calls[0] = (struct linear_call){.kind = LINEAR_SWAP_VALUES, .end = 10};
+  calls[1].begin = 2;
+  calls[2] = (struct linear_call){
+      .kind = LINEAR_GET, .key = 1, .out = 2, .begin = 4, .end = 5};
+  assert_false(linear_has_order(&history, (struct linear_state){{1, 2}},
+                                (struct linear_state){{2, 1}}, &given_up));
+  calls[2].out = 1;
+  assert_true(linear_has_order(&history, (struct linear_state){{1, 2}},
+                               (struct linear_state){{2, 1}}, &given_up));
+  assert_int_equal(given_up, 0);
 }
 
 int main(void)

@@ -64,6 +64,17 @@ bool cmap__pages_release(void *memory, size_t size)
   return madvise(start + before, whole, MADV_DONTNEED) == 0;
 }
 
+void cmap__pages_touch(void *memory, size_t size)
+{
+  volatile char *start = memory;
+  size_t page = cmap__page_size();
+
+  for (size_t i = 0; i < size; i += page)
+    start[i] = 0;
+  if (size > 0)
+    start[size - 1] = 0; /* memory need not begin at a page */
+}
+
 /* -1 where there are no huge pages: advice that madvise refuses. */
 #ifdef MADV_HUGEPAGE
 #  define ADVICE_HUGE MADV_HUGEPAGE

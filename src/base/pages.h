@@ -1,7 +1,7 @@
 /*
  * Whole pages, for pools that are large and give memory back while readers may
  * still look at it: a page that is given back stays mapped and reads as zero.
- * And mappings of our own, for huge pages.
+ * Mappings of our own, for huge pages. And pages that are wanted soon.
  *
  * Thread safety: all functions may be called by any number of threads at once,
  * for memory that does not overlap.
@@ -41,6 +41,12 @@ void cmap__pages_unmap(void *memory, size_t size);
  * (locked memory, for example) and their contents are as before.
  */
 bool cmap__pages_release(void *memory, size_t size);
+
+/*
+ * Writes a zero byte into each page between memory and memory + size, so that
+ * the system finds memory for them now, and not while a lock is held.
+ */
+void cmap__pages_touch(void *memory, size_t size);
 
 /*
  * A seam for tests: if not NULL, cmap__pages_map asks it first and fails when

@@ -18,6 +18,7 @@ enum cmap_status cmap__copies_init(const struct cmap__layout *layout,
 {
   copies->words = NULL;
   copies->count = 0;
+  copies->capacity = capacity;
   copies->half = false;
   copies->bytes = capacity * cmap__layout_slot_bytes(layout);
   copies->parts = parts;

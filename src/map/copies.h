@@ -8,7 +8,7 @@
 
 struct cmap__copies {
   uint64_t *words; /* slots of the map's layout */
-  size_t count;
+  size_t count, capacity;
   size_t bytes; /* of the allocation */
   bool half;    /* behind them lies one of which only the key was copied: it is
                    released when no lock is held any more */

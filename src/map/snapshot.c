@@ -2,6 +2,7 @@
  * Copies of all entries at one moment.
  */
 #include "base/alloc.h"
+#include "base/pages.h"
 #include "map/all.h"
 #include "map/copies.h"
 
@@ -10,24 +11,42 @@ struct cmap_snapshot {
   struct cmap__copies copies;
 };
 
+/* Room for the entries that there are now, and some, with its pages at hand:
+ * others are to wait for the copying only. */
+static enum cmap_status make_room(const struct cmap *map,
+                                  enum cmap_snapshot_parts parts,
+                                  struct cmap__copies *copies)
+{
+  size_t entries = cmap_len(map);
+  enum cmap_status status = cmap__copies_init(
+      &map->table.layout, copies, entries + entries / 64 + 16, parts);
+
+  if (status == CMAP_OK)
+    cmap__pages_touch(copies->words, copies->bytes);
+  return status;
+}
+
 /* Copies all entries of a map that is locked as a whole. */
 static enum cmap_status copy_all(const struct cmap *map, size_t entries,
-                                 enum cmap_snapshot_parts parts,
                                  struct cmap__copies *copies)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  enum cmap_status status = cmap__copies_init(layout, copies, entries, parts);
+  enum cmap_status status = CMAP_OK;
   uint64_t hash = 0;
 
-  if (status != CMAP_OK)
-    return status;
-  do {
+  if (entries > copies->capacity) { /* many came meanwhile */
+    cmap__copies_free(layout, copies, 0);
+    status = cmap__copies_init(layout, copies, entries, copies->parts);
+  }
+  while (status == CMAP_OK) {
     const struct cmap__shard *shard = cmap__all_next(map, &hash);
     struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
 
     cursor.ahead = cmap__table_ahead(&map->table, shard, UINT64_MAX);
     status = cmap__copies_add(layout, copies, &cursor);
-  } while (status == CMAP_OK && hash != 0);
+    if (hash == 0)
+      break;
+  }
   return status;
 }
 
@@ -35,15 +54,19 @@ static enum cmap_status fill(struct cmap *map, struct cmap_snapshot *snapshot,
                              enum cmap_snapshot_parts parts,
                              const struct cmap__patience *patience)
 {
+  struct cmap__copies *copies = &snapshot->copies;
+  enum cmap_status status = make_room(map, parts, copies);
   size_t entries;
-  enum cmap_status status = cmap__all_lock(map, patience, &entries);
 
   if (status != CMAP_OK)
     return status;
-  status = copy_all(map, entries, parts, &snapshot->copies);
-  cmap__all_unlock(map);
+  status = cmap__all_lock(map, patience, &entries);
+  if (status == CMAP_OK) {
+    status = copy_all(map, entries, copies);
+    cmap__all_unlock(map);
+  }
   if (status != CMAP_OK)
-    cmap__copies_free(&map->table.layout, &snapshot->copies, 0);
+    cmap__copies_free(&map->table.layout, copies, 0);
   return status;
 }
 

@@ -3,7 +3,10 @@
  */
 #include "content.h"
 #include "maps.h"
+#include "numbers.h"
+#include "threads.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { IDS = 200 };
@@ -220,6 +223,80 @@ static void snapshots_outlive_entries(void **state)
   test_map_close(&m);
 }
 
+/* An allocator that lets another thread insert while it is asked for room. */
+struct late {
+  struct cmap *map;
+  atomic_bool waits; /* for the request for the copies */
+};
+
+enum { LATE = 5 * IDS, FENCE = 2 * LATE * sizeof(uint64_t) };
+
+static void insert_late(unsigned index, void *ctx)
+{
+  struct late *late = ctx;
+
+  (void)index;
+  for (uint64_t i = IDS; i < LATE; i++)
+    numbers_put(late->map, i, i);
+}
+
+static void *late_alloc(size_t size, size_t align, void *ctx)
+{
+  struct late *late = ctx;
+  struct thread thread;
+  char *memory;
+
+  if (size >= IDS * 2 * sizeof(uint64_t) &&
+      atomic_exchange(&late->waits, false)) {
+    thread_start(&thread, insert_late, 0, late);
+    thread_join(&thread);
+  }
+  memory = aligned_alloc(align, (size + FENCE + align - 1) / align * align);
+  if (memory != NULL)
+    memset(memory + size, 0xa5, FENCE);
+  return memory;
+}
+
+static void late_free(void *memory, size_t size, size_t align, void *ctx)
+{
+  const unsigned char *fence = (unsigned char *)memory + size;
+
+  (void)align;
+  (void)ctx;
+  for (size_t i = 0; i < FENCE; i++)
+    CHECK(fence[i] == 0xa5);
+  free(memory);
+}
+
+/* Room is made without a lock: what comes meanwhile is in the snapshot. */
+static void entries_that_come_meanwhile(void **state)
+{
+  struct cmap_options options;
+  struct cmap_snapshot *snapshot;
+  struct late late = {.waits = false};
+  unsigned char seen[LATE] = {0};
+
+  (void)state;
+  cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+  options.allocator = (struct cmap_allocator){late_alloc, late_free, &late};
+  assert_ok(cmap_create(&options, &late.map));
+  for (uint64_t i = 0; i < IDS; i++)
+    numbers_put(late.map, i, i);
+  atomic_store(&late.waits, true);
+  assert_ok(
+      cmap_snapshot_create(late.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL));
+  assert_false(atomic_load(&late.waits));
+  assert_int_equal(cmap_snapshot_count(snapshot), LATE);
+  for (size_t i = 0; i < LATE; i++) {
+    uint64_t value;
+    memcpy(&value, cmap_snapshot_value(snapshot, i), sizeof value);
+    assert_true(value < LATE && seen[value]++ == 0);
+  }
+  cmap_snapshot_destroy(snapshot);
+  cmap_destroy(late.map);
+  checks_assert();
+}
+
 /* What drain gives is the taker's own. */
 struct taking {
   const struct map_spec *spec;
@@ -296,6 +373,7 @@ int main(void)
       cmocka_unit_test(copies_that_fail),
       cmocka_unit_test(keys_that_cannot_be_copied),
       cmocka_unit_test(snapshots_outlive_entries),
+      cmocka_unit_test(entries_that_come_meanwhile),
       cmocka_unit_test(drains_of_every_kind),
       cmocka_unit_test(drains_that_end),
   };

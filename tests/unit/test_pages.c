@@ -52,6 +52,33 @@ static void mapped_memory_is_zero_and_ours(void **state)
   cmap__pages_unmap(NULL, page);
 }
 
+/* Is the page there? */
+static bool is_resident(void *page, size_t size)
+{
+  unsigned char vector = 0;
+
+  assert_int_equal(mincore(page, size, &vector), 0);
+  return vector & 1;
+}
+
+/* Each page that the memory has a byte of, and no other. */
+static void touched_pages_are_there(void **state)
+{
+  size_t page = cmap__page_size();
+  char *memory = cmap__pages_map(PAGES * page);
+
+  (void)state;
+  assert_non_null(memory);
+  cmap__pages_touch(memory + page, 0);
+  assert_false(is_resident(memory, page));
+  assert_false(is_resident(memory + page, page));
+  cmap__pages_touch(memory + 2 * page - 1, page + 2); /* of three pages */
+  for (size_t i = 0; i < PAGES; i++)
+    assert_int_equal(is_resident(memory + i * page, page), i >= 1 && i <= 3);
+  assert_true(is_filled((unsigned char *)memory, PAGES * page, 0));
+  cmap__pages_unmap(memory, PAGES * page);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
   (void)state;
@@ -243,6 +270,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(page_size_is_the_systems),
       cmocka_unit_test(mapped_memory_is_zero_and_ours),
+      cmocka_unit_test(touched_pages_are_there),
       cmocka_unit_test(impossible_sizes_are_refused),
       cmocka_unit_test(unmapped_memory_is_gone),
       cmocka_unit_test(whole_pages_are_given_back),

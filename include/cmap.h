@@ -28,11 +28,17 @@
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
- *   `size` field are CMAP_EINVAL. Wild pointers, a destroyed map and a callback
- *   that leaves by longjmp or a C++ exception cannot be checked.
+ *   `size` field are CMAP_EINVAL. `size` is wrong if it is less than the
+ *   struct's, or if it is more and what lies behind the struct is not zero; so
+ *   never set it to more than there is. Wild pointers, a destroyed map, copies
+ *   of a handle or a ticket that are used after the first was given up, and a
+ *   callback that leaves by longjmp or a C++ exception cannot be checked.
  *
  * Threads. Every call on a map may be made from any number of threads at
  *   once, except cmap_destroy, which must be the last. No thread registers.
+ *   After fork in a program with several threads the child must not use maps
+ *   and stores that were there before: another thread may just have held a
+ *   lock, and there is nobody to release it. Other maps, and exec, are fine.
  *
  * Ownership. Keys are copied in. Values are moved in as bytes: once a call
  *   that stores a value has returned CMAP_OK the map owns what the value
@@ -120,16 +126,20 @@ extern "C" {
 #  error "libcmap needs gcc or clang"
 #endif
 
-/* The empty initialiser of C and of C++. */
+/* CMAP_INIT: the empty initialiser of C and of C++. */
 #ifdef __cplusplus
 #  define CMAP_INIT                                                            \
     {                                                                          \
     }
+#  define CMAP__AS(type, value) static_cast<type>(value)
+#  define CMAP__NULL            nullptr
 #else
 #  define CMAP_INIT                                                            \
     {                                                                          \
       0                                                                        \
     }
+#  define CMAP__AS(type, value) ((type)(value))
+#  define CMAP__NULL            NULL
 #endif
 
 /* -------------------------------------------------------------------------
@@ -173,7 +183,7 @@ CMAP_API const char *cmap_status_text(enum cmap_status status)
 /* A status of the user's own, for callbacks; `number` is above 0. */
 static inline enum cmap_status cmap_status_user(int number)
 {
-  return (enum cmap_status)number;
+  return CMAP__AS(enum cmap_status, number);
 }
 
 /* What a call that returned CMAP_OK did to the entry. */
@@ -228,7 +238,8 @@ static inline struct cmap_key cmap_key_string(const char *string)
 enum {
   CMAP_TRY = 1,      /* never wait: CMAP_BUSY instead */
   CMAP_DEADLINE = 2, /* wait until deadline_ns at the most: CMAP_TIMEDOUT */
-  CMAP_HASHED = 4    /* `hash` is the key's hash, from cmap_hash */
+  CMAP_HASHED = 4    /* `hash` is the key's hash, from cmap_hash, or of a
+                        store from cmap_store_hash */
 };
 
 /*
@@ -368,12 +379,13 @@ struct cmap_options {
                                slot, up to 63, rounded up to 23, 31, 39 ...;
                                default 23 */
   size_t inline_value_size; /* larger values lie behind a pointer and are read
-                               under the lock; 8 to 1024, default 256 */
+                               under the lock; up to 1024, less than 8 is 8;
+                               default 256 */
   size_t capacity;     /* entries to make room for at once (cmap_reserve) */
   size_t shard_groups; /* upper size of a shard in groups of 11 entries: power
                           of two up to 4096; default 64 */
   size_t shard_bytes;  /* upper size of a shard in bytes; default 64 KiB */
-  uint64_t seed[2];    /* with CMAP_FIXED_SEED */
+  uint64_t seed[2];    /* with CMAP_FIXED_SEED; else 0 */
 
   /* Hash of a key. CUSTOM needs it, other kinds may have it. Pure. Unless
      CMAP_HASH_IS_GOOD its result goes through a keyed mixer. */
@@ -406,7 +418,7 @@ static inline void cmap_options_init(struct cmap_options *options,
 {
   memset(options, 0, sizeof *options);
   options->size = sizeof *options;
-  options->key_kind = (unsigned)key_kind;
+  options->key_kind = CMAP__AS(unsigned, key_kind);
   options->value_size = value_size;
 }
 
@@ -736,10 +748,10 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *       ((struct account *)account.value)->cents += 5;
  *     // released where `account` goes out of scope
  *
- * A guard belongs to the thread that took it: no other thread may release it.
- * One that is CMAP_INIT, or was released, may be released again, and so may
- * copies of it: only the first time counts. To take a guard into a struct that
- * holds another is a leak of that other.
+ * A guard belongs to the thread that took it: a release by another thread does
+ * nothing. One that is CMAP_INIT, or was released, may be released again, and
+ * so may copies of it: only the first time counts. To take a guard into a
+ * struct that holds another is a leak of that other.
  *
  * What may be called while a guard is out. "Another key" may always live in the
  * shard that the guard holds; the table says what happens when it does, and
@@ -791,10 +803,10 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   begin again: that ends, if it waited for others. But a second guard in the
  *   shard of the first is refused however often it is asked for: for several
  *   keys of one map take cmap_lock_many, or give up after a few attempts and
- *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of which
- *   a member waits with a deadline is not refused: that wait ends. Waits for
- *   something else (a mutex of your own, pthread_join, another process) are
- *   not seen: give such calls a deadline.
+ *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of
+ *   several threads of which a member waits with a deadline is not refused:
+ *   that wait ends. Waits for something else (a mutex of your own,
+ * pthread_join, another process) are not seen: give such calls a deadline.
  *
  * Ended threads. A thread that ends while it holds a guard leaves its shard
  *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
@@ -1516,14 +1528,16 @@ cmap_for_each(struct cmap *map, size_t part, size_t parts, cmap_view_fn *view,
  *   keys      n keys
  *   hashes    their hashes, from cmap_hash; NULL: computed. Maps of integers
  *             may compute them in either case, which takes no longer.
- *   statuses  n of them, out: what the single call would have returned. One
- *             key's failure does not stop the others.
+ *   statuses  n of them, out: what the single call would have returned; so
+ *             CMAP_EINVAL for a key that does not fit. One key's failure does
+ *             not stop the others.
  *   how       for each key; CMAP_HASHED is ignored
  *
  * A batch is n single calls in the order of the index (also if a key comes
  * twice), not one moment: cmap_lock_many is one. It returns CMAP_OK if all
- * statuses are, else the first that is not; with checked misuse CMAP_EINVAL,
- * and `statuses` is untouched then. n 0 is allowed. Cost: O(n).
+ * statuses are, else the first that is not. If the map or an array that is
+ * required is NULL, or `how` is not valid, it does nothing, leaves `statuses`
+ * untouched and returns CMAP_EINVAL. n 0 is allowed. Cost: O(n).
  * ------------------------------------------------------------------------- */
 
 /* cmap_get; `values`: n x value_size bytes, of which those of absent keys are
@@ -1669,15 +1683,16 @@ cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
 
 struct cmap_store; /* a store */
 
-/* A reference to an object. It may be used and released on any thread, once:
-   for another reference there is cmap_handle_copy. */
+/* A reference to an object. It may be used and released on any thread, but
+   unlike a guard only once, whatever copies of the struct there are, which is
+   not checked: for another reference there is cmap_handle_copy. */
 struct cmap_handle {
   void *object;
   uintptr_t internal[2];
 };
 
-/* Flags of struct cmap_how, for calls on stores; and the first, of struct
-   cmap_store_options. */
+/* Flags of struct cmap_how, for calls on stores, one or none; and the first, of
+   struct cmap_store_options. */
 enum {
   CMAP_SHARE_FAILURE = 16, /* all who wait get the status of the failure */
   CMAP_RETRY_FAILURE = 32  /* one of them goes on with its own constructor */
@@ -1687,8 +1702,10 @@ struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
   struct cmap_options keys; /* of the keys; all about values must be zero */
   unsigned flags;           /* CMAP_SHARE_FAILURE; else failures are retried */
-  uint64_t negative_ns; /* a failure of any kind is remembered for so long: who
-                           comes gets its status; 0: not */
+  uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
+                           its status; 0: not. CMAP_BUSY, CMAP_TIMEDOUT,
+                           CMAP_EDEADLK, CMAP_EABANDONED, CMAP_ENOMEM and
+                           CMAP_FROZEN, which pass, are not remembered */
   /* Releases an object; NULL: nothing is to be done. No lock is held; it may
      use the store. */
   void (*object_destroy)(void *object, void *ctx);
@@ -1825,8 +1842,16 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_for_each(struct cmap_store *store, cmap_object_fn *visit, void *ctx)
     CMAP_SYMBOL(store_for_each);
 
-/* How many threads wait for the key's construction: for constructors, which
-   may give up if nobody does. 0 if there is none. */
+/* The hash of a key in this store, for CMAP_HASHED, as cmap_hash. CMAP_EINVAL:
+   a NULL, or the key does not fit. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_hash(const struct cmap_store *store, struct cmap_key key,
+                uint64_t *hash) CMAP_SYMBOL(store_hash);
+
+/* How many threads wait for the key's construction; 0 if there is none. The
+   thread that builds in cmap_store_get_or_create wants the object as well, and
+   does not count: nobody waiting is a reason to give up only for a ticket, and
+   in cmap_store_refresh. */
 CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
                                    struct cmap_key key)
     CMAP_SYMBOL(store_waiters);
@@ -1856,7 +1881,8 @@ cmap_store_get_stats(const struct cmap_store *store,
 /*
  * Tickets, for event loops: a construction that no thread waits for. Whoever
  * has the ticket completes it, on any thread; threads that ask for the key
- * wait as they would for a constructor.
+ * wait as they would for a constructor. It is ended once, whatever copies of
+ * the struct there are, which is not checked.
  */
 struct cmap_ticket {
   uintptr_t internal[2];
@@ -2093,13 +2119,11 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
  * replaced by what the user calls `key` or `value`.
  */
 #ifdef __cplusplus
-#  define CMAP__AS(type, pointer) static_cast<type>(pointer)
-#  define CMAP__ALIGNOF(type)     alignof(type)
-#  define CMAP__STATIC_ASSERT     static_assert
+#  define CMAP__ALIGNOF(type) alignof(type)
+#  define CMAP__STATIC_ASSERT static_assert
 #else
-#  define CMAP__AS(type, pointer) ((type)(pointer))
-#  define CMAP__ALIGNOF(type)     _Alignof(type)
-#  define CMAP__STATIC_ASSERT     _Static_assert
+#  define CMAP__ALIGNOF(type) _Alignof(type)
+#  define CMAP__STATIC_ASSERT _Static_assert
 #endif
 
 #define CMAP__TYPED static inline __attribute__((unused))
@@ -2168,7 +2192,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
 
   cmap_options_init(&types, kind, value_size);
   filled = types;
-  if (options != NULL) {
+  if (options != CMAP__NULL) {
     if (options->size != types.size ||
         (options->key_kind != 0 && options->key_kind != types.key_kind) ||
         (options->key_size != 0 && key_size != 0 &&
@@ -3022,7 +3046,8 @@ static inline enum cmap_status
 cmap__typed_portion(struct cmap *map, const struct cmap__typed_batch *batch,
                     size_t first, size_t count, const struct cmap_how *how)
 {
-  enum cmap_status *statuses = batch->statuses ? batch->statuses + first : NULL;
+  enum cmap_status *statuses =
+      batch->statuses ? batch->statuses + first : CMAP__NULL;
   size_t offset = first * batch->value_size;
   struct cmap_key keys[64];
   size_t i;
@@ -3030,16 +3055,17 @@ cmap__typed_portion(struct cmap *map, const struct cmap__typed_batch *batch,
   for (i = 0; i < count; i++)
     keys[i] = batch->key_at(batch->keys, first + i);
   if (batch->what == CMAP__MANY_INSERT)
-    return cmap_insert_many(
-        map, keys, NULL, count,
-        batch->fresh ? CMAP__AS(const char *, batch->fresh) + offset : NULL,
-        statuses, how);
+    return cmap_insert_many(map, keys, CMAP__NULL, count,
+                            batch->fresh
+                                ? CMAP__AS(const char *, batch->fresh) + offset
+                                : CMAP__NULL,
+                            statuses, how);
   if (batch->what == CMAP__MANY_CONTAINS)
-    return cmap_contains_many(map, keys, NULL, count, statuses, how);
+    return cmap_contains_many(map, keys, CMAP__NULL, count, statuses, how);
   return (batch->what == CMAP__MANY_GET ? cmap_get_many : cmap_remove_many)(
-      map, keys, NULL, count,
-      batch->values ? CMAP__AS(char *, batch->values) + offset : NULL, statuses,
-      how);
+      map, keys, CMAP__NULL, count,
+      batch->values ? CMAP__AS(char *, batch->values) + offset : CMAP__NULL,
+      statuses, how);
 }
 
 static inline enum cmap_status
@@ -3049,7 +3075,7 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   enum cmap_status first = CMAP_OK;
   size_t done = 0;
 
-  if (batch->n > 0 && batch->keys == NULL)
+  if (batch->n > 0 && batch->keys == CMAP__NULL)
     return CMAP_EINVAL;
   do {
     size_t count = batch->n - done < 64 ? batch->n - done : 64;

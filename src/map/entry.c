@@ -90,6 +90,8 @@ void cmap_entry_release(struct cmap_entry *entry)
   if (entry == NULL)
     return;
   held = cmap__held_of(entry->internal);
+  if (held == NULL && cmap__held_is_foreign(entry->internal))
+    return;
   if (held != NULL && held->multi != NULL)
     return; /* cmap_multi_release ends it */
   *entry = none;

@@ -231,6 +231,8 @@ void cmap_read_guard_release(struct cmap_read_guard *guard)
   if (guard == NULL)
     return;
   held = cmap__held_of(guard->internal);
+  if (held == NULL && cmap__held_is_foreign(guard->internal))
+    return;
   *guard = none;
   if (held != NULL)
     cmap__held_release(held);
@@ -244,6 +246,8 @@ void cmap_write_guard_release(struct cmap_write_guard *guard)
   if (guard == NULL)
     return;
   held = cmap__held_of(guard->internal);
+  if (held == NULL && cmap__held_is_foreign(guard->internal))
+    return;
   *guard = none;
   if (held != NULL)
     cmap__held_release(held);

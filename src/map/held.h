@@ -70,6 +70,16 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
   return held;
 }
 
+/* Does it hold something for another thread? Only that one can release it. */
+static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
+{
+  const struct cmap__held *held = (const struct cmap__held *)internal[0];
+
+  return held != NULL && held->record.owner != NULL &&
+         held->record.owner != &cmap__self &&
+         held->record.serial == internal[1];
+}
+
 static inline void cmap__held_name(const struct cmap__held *held,
                                    uintptr_t internal[2])
 {

@@ -286,7 +286,7 @@ void cmap_iter_release(struct cmap_iter *iter)
   const struct cmap_iter none = CMAP_INIT;
   struct iter *it = iter_of(iter);
 
-  if (iter == NULL)
+  if (iter == NULL || (it == NULL && cmap__held_is_foreign(iter->internal)))
     return;
   *iter = none;
   if (it == NULL)

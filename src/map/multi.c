@@ -404,7 +404,7 @@ void cmap_multi_release(struct cmap_multi *held)
   const struct cmap_multi none = CMAP_INIT;
   struct cmap__multi *multi = cmap__multi_of(held);
 
-  if (held != NULL)
+  if (held != NULL && !cmap__held_is_foreign(held->internal))
     *held = none;
   if (multi != NULL)
     multi_release(multi);

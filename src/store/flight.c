@@ -241,13 +241,22 @@ static unsigned succeed(struct cmap__request *request,
   return 2;
 }
 
+/* Does the status say that something was in the way, rather than what will be
+ * so the next time? */
+static bool passes(enum cmap_status status)
+{
+  return status == CMAP_BUSY || status == CMAP_TIMEDOUT ||
+         status == CMAP_EDEADLK || status == CMAP_EABANDONED ||
+         status == CMAP_ENOMEM || status == CMAP_FROZEN;
+}
+
 /* Lets the map remember a failure. False: no memory, or not wanted. */
 static bool remember(struct cmap__request *request, enum cmap_status status)
 {
   struct cmap__failure *failure;
   uint64_t now;
 
-  if (request->policy.negative_ns == 0)
+  if (request->policy.negative_ns == 0 || passes(status))
     return false;
   failure = cmap__alloc(&request->store->allocator, sizeof *failure,
                         _Alignof(struct cmap__failure));

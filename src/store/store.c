@@ -120,6 +120,12 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   return CMAP_OK;
 }
 
+enum cmap_status cmap_store_hash(const struct cmap_store *store,
+                                 struct cmap_key key, uint64_t *hash)
+{
+  return cmap_hash(store == NULL ? NULL : store->map, key, hash);
+}
+
 void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
                            struct cmap__locked *locked)
 {

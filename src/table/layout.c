@@ -118,6 +118,11 @@ static bool shard_options_are_valid(struct cmap_options *o)
          o->shard_groups <= CMAP__SHARD_GROUPS_MAX;
 }
 
+static bool seed_is_valid(const struct cmap_options *o)
+{
+  return (o->flags & CMAP_FIXED_SEED) || (o->seed[0] == 0 && o->seed[1] == 0);
+}
+
 static bool allocator_is_valid(const struct cmap_allocator *a)
 {
   return (a->alloc == NULL) == (a->free == NULL);
@@ -132,7 +137,6 @@ static bool hash_key_init(struct cmap__layout *layout)
     layout->hash_key.k1 = o->seed[1];
     return true;
   }
-  o->seed[0] = o->seed[1] = 0;
   return cmap__hash_key_random(&layout->hash_key);
 }
 
@@ -196,7 +200,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   o->size = sizeof *o;
   if ((o->flags & ~(unsigned)KNOWN_FLAGS) != 0 || !key_options_are_valid(o) ||
       !inline_key_is_valid(o) || !value_options_are_valid(o) ||
-      !shard_options_are_valid(o) || !allocator_is_valid(&o->allocator))
+      !shard_options_are_valid(o) || !seed_is_valid(o) ||
+      !allocator_is_valid(&o->allocator))
     return CMAP_EINVAL;
   if (!hash_key_init(layout))
     return CMAP_ENOMEM;

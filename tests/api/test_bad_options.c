@@ -123,6 +123,11 @@ static void kinds_and_flags(void **state)
   struct cmap_options options;
 
   (void)state;
+  options = make(CMAP_U64);
+  options.seed[1] = 1;
+  REFUSED(options);
+  options.flags = CMAP_FIXED_SEED;
+  ACCEPTED(options);
   for (unsigned kind = 0; kind < 100; kind++) {
     options = make(CMAP_U64);
     options.key_kind = kind;

@@ -80,6 +80,7 @@ static void stores_keys_and_hows(void **state)
 {
   const uint32_t small = 1;
   const struct cmap_key no_data = {NULL, sizeof id};
+  uint64_t hash = 17;
   const struct cmap_how hows[] = {
       {.size = 0},
       {.size = sizeof(struct cmap_how) - 1},
@@ -104,6 +105,12 @@ static void stores_keys_and_hows(void **state)
     refuse(t.store, cmap_key_bytes(&id, 0), NULL);
     for (size_t i = 0; i < sizeof hows / sizeof *hows; i++)
       refuse(t.store, KEY, &hows[i]);
+    assert_status(cmap_store_hash(NULL, KEY, &hash), CMAP_EINVAL);
+    assert_status(cmap_store_hash(t.store, no_data, &hash), CMAP_EINVAL);
+    assert_status(cmap_store_hash(t.store, cmap_key_u32(&small), &hash),
+                  CMAP_EINVAL);
+    assert_status(cmap_store_hash(t.store, KEY, NULL), CMAP_EINVAL);
+    assert_int_equal(hash, 17);
     assert_int_equal(cmap_store_waiters(NULL, KEY), 0);
     assert_int_equal(cmap_store_waiters(t.store, no_data), 0);
     assert_int_equal(cmap_store_waiters(t.store, KEY), 0);

@@ -234,21 +234,14 @@ static void no_destructor(void **state)
 
 static void hashed(void **state)
 {
-  struct cmap_options options;
   struct cmap_handle handle = CMAP_INIT;
   struct wish wish = {9, 1, 0};
   struct cmap_how how;
-  struct cmap *twin;
   uint64_t hash;
 
   (void)state;
-  test_store_prepare(&t, KEYS_U64);
-  t.options.keys.flags |= CMAP_FIXED_SEED;
-  options = t.options.keys;
-  assert_ok(cmap_create(&options, &twin));
-  assert_ok(cmap_hash(twin, key_of(9), &hash));
-  cmap_destroy(twin);
-  test_store_create(&t);
+  test_store_open(&t, KEYS_U64);
+  assert_ok(cmap_store_hash(t.store, key_of(9), &hash));
   how = cmap_how_hashed(hash);
   assert_ok(cmap_store_get_or_create(t.store, key_of(9), &handle, build, &wish,
                                      &how));

@@ -92,6 +92,17 @@ static const struct store_scene scenes[] = {
     {"does not remember what was removed",
      "negative | a create S1 builds, b remove S1, a fails:7 7,"
      " b create S1 builds, b makes #1"},
+    {"does not remember what passes",
+     "negative | a create S1 builds, a fails:BUSY BUSY, a create S1 builds,"
+     " a fails:TIMEDOUT TIMEDOUT, a create S1 builds,"
+     " a fails:EDEADLK EDEADLK, a create S1 builds, a fails:ENOMEM ENOMEM,"
+     " a create S1 builds, a fails:FROZEN FROZEN, a create S1 builds,"
+     " a fails:EABANDONED EABANDONED, a create S1 builds, a exits,"
+     " b create S1 builds, b makes #1"},
+    {"does not remember what passes and is shared",
+     "share negative | a create S1 builds, b create S1 waits,"
+     " a fails:EDEADLK EDEADLK, b resumes EDEADLK, b create S1 builds,"
+     " b fails:7 7, a create S1 7"},
     {"destroyed with a failure", "negative | a create S1 builds, a fails:7 7"},
     /* The constructor's thread ends. */
     {"exits", "a create S1 builds, a exits, b get S1 NOT_FOUND,"

@@ -63,7 +63,7 @@ static const struct store_scene scenes[] = {
     {"remembered", "negative | a begin S1 YOURS, a ticketfails:7 S1,"
                    " a begin S1 7, b create S1 7, b forget S1,"
                    " b begin S1 YOURS, b abandons S1,"
-                   " c create S1 EABANDONED"},
+                   " c create S1 builds, c makes #1"},
     {"abandoned", "a begin S1 YOURS, b begin S1 PENDING, c create S1 waits,"
                   " a abandons S1, c builds, c makes #1, - told:b #1,"
                   " - stats abandoned=1 failed=0 done=1"},

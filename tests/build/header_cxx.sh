@@ -24,8 +24,10 @@ check() {
 
 check gcc c11 use.c -Wstrict-prototypes -Wcast-qual
 check clang c11 use.c -Wstrict-prototypes -Wcast-qual
-check g++ c++17 use.cc -Wcast-qual
-check clang++ c++17 use.cc -Wcast-qual
+for compiler in g++ clang++; do
+  check "$compiler" c++17 use.cc -Wcast-qual -Wold-style-cast \
+    -Wzero-as-null-pointer-constant
+done
 if [ "$compiled" -eq 0 ]; then
   check "$cc" c11 use.c
 fi

@@ -67,6 +67,17 @@ if needs_shared "$scratch/static"; then
 fi
 says_ok "$scratch/static"
 
+# As the manual says it. libc and jemalloc need not be there as archives.
+read -r -a all <<<"$(pkg-config --static --cflags --libs cmap)"
+printf 'int main(void) { return 0; }\n' >"$scratch/empty.c"
+if "$cc" -static "$scratch/empty.c" -o "$scratch/empty" "${all[@]/#-lcmap/-lc}" \
+    2>"$scratch/log"; then
+  echo "== -static"
+  "$cc" -std=c11 -static "$program/main.c" -o "$scratch/all_static" \
+    "${all[@]}" || fail "-static"
+  says_ok "$scratch/all_static"
+fi
+
 # With -flto the calls are inlined: no function of that name is left.
 if grep -q 'gnu\.lto' "$libdir/libcmap.a"; then
   echo "== -flto"

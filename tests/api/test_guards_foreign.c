@@ -1,0 +1,157 @@
+/*
+ * Guards, entries, several keys and iterators in the hands of a thread that did
+ * not take them: its calls do nothing, and the owner can still use and release
+ * what it has.
+ */
+#include "calls.h"
+#include "numbers.h"
+#include "threads.h"
+
+#include <string.h>
+
+#define KEYS 100
+#define KEY  UINT64_C(7)
+
+/* All that may be held, of which a test takes one. */
+struct held {
+  struct cmap *map;
+  struct cmap_read_guard read;
+  struct cmap_write_guard write;
+  struct cmap_entry entry;
+  struct cmap_multi many;
+  struct cmap_iter iter;
+};
+
+static struct held held;
+
+/* ------------------------------------------------------------------------
+ * The other thread
+ * ------------------------------------------------------------------------ */
+
+static void use(void)
+{
+  struct cmap_read_guard none = CMAP_INIT;
+  uint64_t value = 5;
+
+  CHECK_STATUS(cmap_write_guard_downgrade(&held.write, &none), CMAP_EINVAL);
+  CHECK_STATUS(cmap_write_guard_remove(&held.write, &value), CMAP_EINVAL);
+  CHECK_STATUS(cmap_entry_insert(&held.entry, &value, NULL), CMAP_EINVAL);
+  CHECK_STATUS(cmap_iter_next(&held.iter, NULL), CMAP_EINVAL);
+  CHECK(cmap_multi_value(&held.many, 0) == NULL);
+  CHECK(cmap_multi_entry(&held.many, 0) == NULL);
+  CHECK(value == 5 && none.value == NULL);
+}
+
+static void use_and_release(unsigned index, void *ctx)
+{
+  const struct held before = held;
+
+  (void)index;
+  (void)ctx;
+  for (int i = 0; i < 2; i++) {
+    use();
+    cmap_read_guard_release(&held.read);
+    cmap_write_guard_release(&held.write);
+    cmap_entry_release(&held.entry);
+    cmap_multi_release(&held.many);
+    cmap_iter_release(&held.iter);
+    CHECK(memcmp(&held, &before, sizeof held) == 0);
+  }
+}
+
+static void write_now(unsigned index, void *ctx)
+{
+  struct cmap_how how = cmap_how_try();
+  uint64_t id = KEY, value = 1;
+
+  (void)index;
+  CHECK_STATUS(
+      cmap_insert(held.map, cmap_key_u64(&id), &value, NULL, NULL, &how),
+      *(enum cmap_status *)ctx);
+}
+
+static void by_another_thread(thread_fn *run, void *ctx)
+{
+  struct thread thread;
+
+  thread_start(&thread, run, 0, ctx);
+  thread_join(&thread);
+}
+
+/* ------------------------------------------------------------------------
+ * The owner
+ * ------------------------------------------------------------------------ */
+
+static void take_read(void)
+{
+  uint64_t id = KEY;
+
+  assert_ok(cmap_get_ref(held.map, cmap_key_u64(&id), &held.read, NULL));
+}
+
+static void take_write(void)
+{
+  uint64_t id = KEY;
+
+  assert_ok(cmap_get_mut(held.map, cmap_key_u64(&id), &held.write, NULL));
+}
+
+static void take_entry(void)
+{
+  uint64_t id = KEY;
+
+  assert_ok(cmap_entry_begin(held.map, cmap_key_u64(&id), &held.entry, NULL));
+}
+
+static void take_many(void)
+{
+  uint64_t ids[2] = {KEY, KEY + 1};
+  struct cmap_want wants[2] = {
+      {held.map, cmap_key_u64(&ids[0]), CMAP_ENTRY, CMAP_OK},
+      {held.map, cmap_key_u64(&ids[1]), CMAP_READ, CMAP_OK}};
+
+  assert_ok(cmap_lock_many(wants, 2, &held.many, NULL));
+}
+
+static void take_iter(void)
+{
+  uint64_t id;
+
+  assert_ok(cmap_iter_begin(held.map, CMAP_WRITE, 0, 1, &held.iter));
+  do {
+    assert_ok(cmap_iter_next(&held.iter, NULL));
+    memcpy(&id, held.iter.key.data, sizeof id);
+  } while (id != KEY);
+}
+
+static void every_hold(void **state)
+{
+  static void (*const takes[])(void) = {take_read, take_write, take_entry,
+                                        take_many, take_iter};
+  const struct held none = {.map = NULL};
+  enum cmap_status busy = CMAP_BUSY, ok = CMAP_OK;
+
+  (void)state;
+  for (size_t i = 0; i < sizeof takes / sizeof *takes; i++) {
+    memcpy(&held, &none, sizeof held); /* its padding, too */
+    held.map = calls_map(KEYS);
+    takes[i]();
+    by_another_thread(use_and_release, NULL);
+    by_another_thread(write_now, &busy);
+    cmap_read_guard_release(&held.read);
+    cmap_write_guard_release(&held.write);
+    cmap_entry_release(&held.entry);
+    cmap_multi_release(&held.many);
+    cmap_iter_release(&held.iter);
+    by_another_thread(write_now, &ok);
+    cmap_destroy(held.map);
+    checks_assert();
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_hold)};
+
+  return cmocka_run_group_tests_name("guards_foreign", tests, NULL, NULL);
+}

@@ -1274,7 +1274,9 @@ struct cmap_snapshot;
  *   CMAP_ENOTSUP  values, or keys with key_destroy and without key_copy,
  *                 cannot be copied, and were asked for
  *   CMAP_ENOMEM, or a status of value_clone or key_copy: no snapshot
- * Lock: read, all shards at once, while entries are copied.
+ * Memory for the entries that there are is taken, and touched, before the first
+ * lock, so that writers wait for the copying only. Lock: read, all shards at
+ * once, while entries are copied. Cost: O(n).
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_snapshot_create(struct cmap *map, enum cmap_snapshot_parts parts,

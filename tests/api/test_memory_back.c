@@ -13,15 +13,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* AddressSanitizer keeps what is freed. */
-#ifdef __SANITIZE_ADDRESS__
+/* Sanitizers have memory of their own for each page, and AddressSanitizer keeps
+ * what is freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };
+#elif defined(__has_feature)
+#  if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+enum { SANITIZED = 1 };
+#  else
+enum { SANITIZED = 0 };
+#  endif
 #else
 enum { SANITIZED = 0 };
 #endif
 
-/* Do resident pages tell what the map has? With shadow memory they do not, and
- * such runs are scaled down. */
+/* Do resident pages tell what the map has? Under valgrind they do not, and such
+ * runs are scaled down. */
 static bool rss_tells(void)
 {
   return !SANITIZED && test_scale(100) >= 50;

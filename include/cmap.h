@@ -28,17 +28,18 @@
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
- *   `size` field are CMAP_EINVAL. `size` is wrong if it is less than the
- *   struct's, or if it is more and what lies behind the struct is not zero; so
- *   never set it to more than there is. Wild pointers, a destroyed map, copies
- *   of a handle or a ticket that are used after the first was given up, and a
- *   callback that leaves by longjmp or a C++ exception cannot be checked.
+ *   `size` field are CMAP_EINVAL. Where a struct goes in, `size` is wrong
+ *   if it is less than the struct's, or more and what lies behind the struct is
+ *   not zero; so never set it to more than there is. Wild pointers, a destroyed
+ * map, copies of a handle or a ticket that are used after the first was given
+ * up, and a callback that leaves by longjmp or a C++ exception cannot be
+ * checked.
  *
  * Threads. Every call on a map may be made from any number of threads at
  *   once, except cmap_destroy, which must be the last. No thread registers.
- *   After fork in a program with several threads the child must not use maps
- *   and stores that were there before: another thread may just have held a
- *   lock, and there is nobody to release it. Other maps, and exec, are fine.
+ *   After fork in a program with several threads the child must not use the
+ *   library: another thread may just have held a lock, of a map or of the
+ *   library's own, and there is nobody to release it. exec is fine.
  *
  * Ownership. Keys are copied in. Values are moved in as bytes: once a call
  *   that stores a value has returned CMAP_OK the map owns what the value
@@ -803,10 +804,10 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   begin again: that ends, if it waited for others. But a second guard in the
  *   shard of the first is refused however often it is asked for: for several
  *   keys of one map take cmap_lock_many, or give up after a few attempts and
- *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. A circle of
- *   several threads of which a member waits with a deadline is not refused:
- *   that wait ends. Waits for something else (a mutex of your own,
- * pthread_join, another process) are not seen: give such calls a deadline.
+ *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. Nobody is refused
+ *   if another thread of the circle waits with a deadline: that wait ends.
+ *   Waits for something else (a mutex of your own, pthread_join, another
+ *   process) are not seen: give such calls a deadline.
  *
  * Ended threads. A thread that ends while it holds a guard leaves its shard
  *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
@@ -1275,8 +1276,9 @@ struct cmap_snapshot;
  *                 cannot be copied, and were asked for
  *   CMAP_ENOMEM, or a status of value_clone or key_copy: no snapshot
  * Memory for the entries that there are is taken, and touched, before the first
- * lock, so that writers wait for the copying only. Lock: read, all shards at
- * once, while entries are copied. Cost: O(n).
+ * lock, so that writers wait for the copying only; that of long keys, large
+ * values and clones is taken while they are copied. Lock: read, all shards at
+ * once, while entries are copied. Cost: O(n), also if it ends with CMAP_BUSY.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_snapshot_create(struct cmap *map, enum cmap_snapshot_parts parts,
@@ -1702,7 +1704,8 @@ enum {
 
 struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
-  struct cmap_options keys; /* of the keys; all about values must be zero */
+  struct cmap_options keys; /* of the keys, its size exact; all about values
+                               must be zero */
   unsigned flags;           /* CMAP_SHARE_FAILURE; else failures are retried */
   uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
                            its status; 0: not. CMAP_BUSY, CMAP_TIMEDOUT,
@@ -1850,10 +1853,9 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_hash(const struct cmap_store *store, struct cmap_key key,
                 uint64_t *hash) CMAP_SYMBOL(store_hash);
 
-/* How many threads wait for the key's construction; 0 if there is none. The
-   thread that builds in cmap_store_get_or_create wants the object as well, and
-   does not count: nobody waiting is a reason to give up only for a ticket, and
-   in cmap_store_refresh. */
+/* How many threads wait for the key's construction; 0 if there is none. Neither
+   who builds is counted, though it wants the object too, nor who is to be told
+   by a cmap_notify_fn; and nobody waits for a cmap_store_refresh. */
 CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
                                    struct cmap_key key)
     CMAP_SYMBOL(store_waiters);
@@ -2600,7 +2602,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     if (guard_ == NULL)                                                        \
       return;                                                                  \
     cmap_read_guard_release(&guard_->guard);                                   \
-    guard_->value = NULL;                                                      \
+    guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);      \
   }                                                                            \
   CMAP__TYPED void name##_write_guard_release(                                 \
       struct name##_write_guard *guard_)                                       \
@@ -2608,7 +2610,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     if (guard_ == NULL)                                                        \
       return;                                                                  \
     cmap_write_guard_release(&guard_->guard);                                  \
-    guard_->value = NULL;                                                      \
+    guard_->value = CMAP__AS(name##__value *, guard_->guard.value);            \
   }                                                                            \
   CMAP__TYPED_STATUS name##_write_guard_downgrade(                             \
       struct name##_write_guard *from_, struct name##_read_guard *to_)         \
@@ -2670,7 +2672,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     if (entry_ == NULL)                                                        \
       return;                                                                  \
     cmap_entry_release(&entry_->entry);                                        \
-    entry_->value = NULL;                                                      \
+    entry_->value = CMAP__AS(name##__value *, entry_->entry.value);            \
   }                                                                            \
   CMAP__TYPED struct name##_entry *name##_entry_and_modify(                    \
       struct name##_entry *entry_, name##_value_fn *modify_, void *ctx_)       \
@@ -3018,7 +3020,8 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     if (iter_ == NULL)                                                         \
       return;                                                                  \
     cmap_iter_release(&iter_->iter);                                           \
-    *iter_ = none_;                                                            \
+    if (iter_->iter.internal[0] == 0) /* else another thread's */              \
+      *iter_ = none_;                                                          \
   }
 
 /* Key i of an array of typed keys. */

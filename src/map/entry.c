@@ -288,7 +288,7 @@ enum cmap_status cmap_entry_into_guard(struct cmap_entry *entry,
   if (!held->occupied)
     return CMAP_NOT_FOUND;
   /* The copies of the entry must not end the guard. */
-  held->record.serial++;
+  cmap__record_renew(&held->record);
   guard->key = entry->key;
   guard->value = entry->value;
   cmap__held_name(held, guard->internal);

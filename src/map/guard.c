@@ -266,7 +266,7 @@ enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,
   held->sweep = false;
   held->locked.mode = held->record.hold.mode = CMAP__READ;
   /* The copies of the write guard must not end the read guard. */
-  held->record.serial++;
+  cmap__record_renew(&held->record);
   to->key = from->key;
   to->value = from->value;
   cmap__held_name(held, to->internal);

@@ -319,7 +319,7 @@ void cmap__held_release(struct cmap__held *held)
     cmap__held_close(held);
   cmap__held_unlock(held);
   /* A destructor may release a copy of the guard: it is stale now. */
-  held->record.serial++;
+  cmap__record_renew(&held->record);
   if (cmap__unlikely(held->has_key || held->box != NULL ||
                      held->corpses != NULL))
     cmap__held_bury(held);

@@ -64,8 +64,8 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
 {
   struct cmap__held *held = (struct cmap__held *)internal[0];
 
-  if (cmap__unlikely(held == NULL || held->record.owner != &cmap__self ||
-                     held->record.serial != internal[1]))
+  if (cmap__unlikely(held == NULL || !cmap__record_is_mine(&held->record) ||
+                     cmap__load_relaxed(&held->record.serial) != internal[1]))
     return NULL;
   return held;
 }
@@ -75,16 +75,18 @@ static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
 {
   const struct cmap__held *held = (const struct cmap__held *)internal[0];
 
-  return held != NULL && held->record.owner != NULL &&
-         held->record.owner != &cmap__self &&
-         held->record.serial == internal[1];
+  const struct cmap__holder *owner =
+      held == NULL ? NULL : cmap__load_relaxed(&held->record.owner);
+
+  return owner != NULL && owner != &cmap__self &&
+         cmap__load_relaxed(&held->record.serial) == internal[1];
 }
 
 static inline void cmap__held_name(const struct cmap__held *held,
                                    uintptr_t internal[2])
 {
   internal[0] = (uintptr_t)held;
-  internal[1] = held->record.serial;
+  internal[1] = cmap__load_relaxed(&held->record.serial);
 }
 
 static inline const struct cmap__layout *

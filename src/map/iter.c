@@ -235,7 +235,7 @@ static void into_guard(struct iter *it, uintptr_t internal[2])
     return;
   }
   held->hash = cmap__slot_hash(cmap__held_layout(held), held->place.slot);
-  held->record.serial++;
+  cmap__record_renew(&held->record);
   cmap__held_name(held, internal);
 }
 

@@ -19,7 +19,7 @@ struct cmap__multi *cmap__multi_of(const struct cmap_multi *held)
   /* Of a thread that has ended only the records of locks are taken away, and
    * this one may have its address. */
   first = &multi->keys[multi->order[0].want].held;
-  return first->record.owner == &cmap__self ? multi : NULL;
+  return cmap__record_is_mine(&first->record) ? multi : NULL;
 }
 
 static bool want_is_valid(const struct cmap_want *want)
@@ -286,8 +286,9 @@ static enum cmap_status grant_key(struct cmap__multi *multi, size_t begin,
   cmap__held_fill(held, map, &call);
   held->multi = multi;
   held->follows = place > begin;
-  held->record.owner = &cmap__self;
-  held->record.serial = multi->anchor->record.serial;
+  cmap__store_relaxed(&held->record.owner, &cmap__self);
+  cmap__store_relaxed(&held->record.serial,
+                      cmap__load_relaxed(&multi->anchor->record.serial));
   if (!held->follows)
     cmap__held_link(held);
   if (call.found) {

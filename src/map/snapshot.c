@@ -11,19 +11,28 @@ struct cmap_snapshot {
   struct cmap__copies copies;
 };
 
+/* Rounds of making room, if entries come meanwhile. */
+#define ROUNDS 3
+
 /* Room for the entries that there are now, and some, with its pages at hand:
  * others are to wait for the copying only. */
 static enum cmap_status make_room(const struct cmap *map,
                                   enum cmap_snapshot_parts parts,
                                   struct cmap__copies *copies)
 {
-  size_t entries = cmap_len(map);
-  enum cmap_status status = cmap__copies_init(
-      &map->table.layout, copies, entries + entries / 64 + 16, parts);
+  const struct cmap__layout *layout = &map->table.layout;
 
-  if (status == CMAP_OK)
+  for (int round = 0;; round++) {
+    size_t entries = cmap_len(map);
+    enum cmap_status status =
+        cmap__copies_init(layout, copies, entries + entries / 64 + 16, parts);
+    if (status != CMAP_OK)
+      return status;
     cmap__pages_touch(copies->words, copies->bytes);
-  return status;
+    if (round == ROUNDS || cmap_len(map) <= copies->capacity)
+      return CMAP_OK;
+    cmap__copies_free(layout, copies, 0);
+  }
 }
 
 /* Copies all entries of a map that is locked as a whole. */
@@ -34,19 +43,19 @@ static enum cmap_status copy_all(const struct cmap *map, size_t entries,
   enum cmap_status status = CMAP_OK;
   uint64_t hash = 0;
 
-  if (entries > copies->capacity) { /* many came meanwhile */
+  if (entries > copies->capacity) { /* they come faster than room is made */
     cmap__copies_free(layout, copies, 0);
     status = cmap__copies_init(layout, copies, entries, copies->parts);
+    if (status != CMAP_OK)
+      return status;
   }
-  while (status == CMAP_OK) {
+  do {
     const struct cmap__shard *shard = cmap__all_next(map, &hash);
     struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
 
     cursor.ahead = cmap__table_ahead(&map->table, shard, UINT64_MAX);
     status = cmap__copies_add(layout, copies, &cursor);
-    if (hash == 0)
-      break;
-  }
+  } while (status == CMAP_OK && hash != 0);
   return status;
 }
 
@@ -58,9 +67,8 @@ static enum cmap_status fill(struct cmap *map, struct cmap_snapshot *snapshot,
   enum cmap_status status = make_room(map, parts, copies);
   size_t entries;
 
-  if (status != CMAP_OK)
-    return status;
-  status = cmap__all_lock(map, patience, &entries);
+  if (status == CMAP_OK)
+    status = cmap__all_lock(map, patience, &entries);
   if (status == CMAP_OK) {
     status = copy_all(map, entries, copies);
     cmap__all_unlock(map);

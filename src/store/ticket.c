@@ -285,7 +285,7 @@ static enum cmap_status use_up(struct cmap_ticket *user_ticket,
   abandoned = ticket->abandoned;
   bound = ticket->bound;
   /* As long as it is bound to it, the thread has not given the record back. */
-  mine = bound != NULL && bound->owner == &cmap__self;
+  mine = bound != NULL && cmap__record_is_mine(bound);
   pthread_mutex_unlock(&ticket->store->pool_mutex);
   if (bound != NULL && !mine)
     return CMAP_EINVAL;

@@ -41,7 +41,7 @@ static struct cmap__hold *hand_over(struct cmap__hold *list,
                                     struct cmap__holder *owner)
 {
   for (;; list = list->outer) {
-    record_of(list)->owner = owner;
+    cmap__store_relaxed(&record_of(list)->owner, owner);
     if (list->outer == NULL)
       return list;
   }
@@ -197,7 +197,7 @@ struct cmap__record *cmap__record_orphan(const void *object)
   hold = find_object(all.left, object);
   if (hold != NULL) {
     (void)unlink_from(&all.left, hold);
-    record_of(hold)->owner = &cmap__self;
+    cmap__store_relaxed(&record_of(hold)->owner, &cmap__self);
   }
   pthread_mutex_unlock(&all.mutex);
   return hold == NULL ? NULL : record_of(hold);
@@ -205,8 +205,8 @@ struct cmap__record *cmap__record_orphan(const void *object)
 
 void cmap__record_give_back(struct cmap__record *record)
 {
-  record->serial++;
-  record->owner = NULL;
+  cmap__record_renew(record);
+  cmap__store_relaxed(&record->owner, NULL);
   pthread_mutex_lock(&all.mutex);
   record->hold.outer = all.free;
   all.free = &record->hold;

@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomics.h"
 #include "base/compiler.h"
 
 /* 0 leaves out what only the detector needs, to measure what it costs. */
@@ -54,9 +55,11 @@ struct cmap__hold {
 
 /* The record behind a guard; the first part of struct cmap__guard. */
 struct cmap__record {
-  struct cmap__hold hold;     /* hold.outer links free records as well */
-  struct cmap__holder *owner; /* the thread, or NULL: it has ended */
-  uintptr_t serial;           /* of the guard; grows when it is released */
+  struct cmap__hold hold; /* hold.outer links free records as well */
+  /* Written by the owner, or under the mutex of hold.c when it has ended;
+     atomic, relaxed, because other threads may look at guards. */
+  struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended */
+  _Atomic uintptr_t serial; /* of the guard; grows when it is released */
   /* If hold.lock is NULL: called when the thread ends, without a lock. */
   void (*ended)(struct cmap__record *record);
 };
@@ -119,10 +122,22 @@ static inline struct cmap__record *cmap__record_take(void)
   return (struct cmap__record *)hold;
 }
 
+/* Guards that name the record are stale from now on. */
+static inline void cmap__record_renew(struct cmap__record *record)
+{
+  cmap__store_relaxed(&record->serial, cmap__load_relaxed(&record->serial) + 1);
+}
+
+/* Is it the calling thread's? */
+static inline bool cmap__record_is_mine(const struct cmap__record *record)
+{
+  return cmap__load_relaxed(&record->owner) == &cmap__self;
+}
+
 /* Gives an unlinked record back; guards that name it are stale from now on. */
 static inline void cmap__record_give(struct cmap__record *record)
 {
-  record->serial++;
+  cmap__record_renew(record);
   record->hold.outer = cmap__self.free;
   cmap__self.free = &record->hold;
 }

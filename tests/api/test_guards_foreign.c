@@ -149,9 +149,124 @@ static void every_hold(void **state)
   }
 }
 
+/* ------------------------------------------------------------------------
+ * At once
+ * ------------------------------------------------------------------------ */
+
+enum { ROUNDS = 3000 };
+
+static struct {
+  pthread_mutex_t mutex;
+  struct cmap_write_guard copy; /* under mutex */
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Thread 0 takes and releases, the other releases copies meanwhile. */
+static void take_or_release(unsigned index, void *ctx)
+{
+  struct cmap_write_guard guard = CMAP_INIT;
+  uint64_t id = KEY;
+
+  (void)ctx;
+  for (int i = 0; i < ROUNDS; i++) {
+    if (index == 0)
+      CHECK_OK(cmap_get_mut(held.map, cmap_key_u64(&id), &guard, NULL));
+    pthread_mutex_lock(&shared.mutex);
+    if (index == 0)
+      shared.copy = guard;
+    else
+      guard = shared.copy;
+    pthread_mutex_unlock(&shared.mutex);
+    cmap_write_guard_release(&guard);
+  }
+}
+
+static void copies_are_released_meanwhile(void **state)
+{
+  enum cmap_status ok = CMAP_OK;
+
+  (void)state;
+  held.map = calls_map(KEYS);
+  threads_run(2, take_or_release, NULL);
+  by_another_thread(write_now, &ok);
+  cmap_destroy(held.map);
+  checks_assert();
+}
+
+/* ------------------------------------------------------------------------
+ * Typed
+ * ------------------------------------------------------------------------ */
+
+CMAP_DEFINE(squares, CMAP_U64, uint64_t);
+
+static struct {
+  struct squares map;
+  struct squares_read_guard read;
+  struct squares_write_guard write;
+  struct squares_entry entry;
+  struct squares_iter iter;
+} typed;
+
+static void release_typed(void)
+{
+  squares_read_guard_release(&typed.read);
+  squares_write_guard_release(&typed.write);
+  squares_entry_release(&typed.entry);
+  squares_iter_release(&typed.iter);
+}
+
+static void release_by_another(unsigned index, void *ctx)
+{
+  (void)index;
+  (void)ctx;
+  release_typed();
+}
+
+static void every_typed_hold(void **state)
+{
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    enum cmap_status busy = CMAP_BUSY, ok = CMAP_OK;
+    memset(&typed, 0, sizeof typed);
+    assert_ok(squares_create(NULL, &typed.map));
+    assert_ok(squares_insert(typed.map, KEY, 49, NULL, NULL, NULL));
+    held.map = typed.map.map;
+    switch (i) {
+    case 0:
+      assert_ok(squares_get_ref(typed.map, KEY, &typed.read, NULL));
+      break;
+    case 1:
+      assert_ok(squares_get_mut(typed.map, KEY, &typed.write, NULL));
+      break;
+    case 2:
+      assert_ok(squares_entry_begin(typed.map, KEY, &typed.entry, NULL));
+      break;
+    default:
+      assert_ok(squares_iter_begin(typed.map, CMAP_READ, 0, 1, &typed.iter));
+      assert_ok(squares_iter_next(&typed.iter, NULL));
+      break;
+    }
+    by_another_thread(release_by_another, NULL);
+    by_another_thread(write_now, &busy);
+    CHECK(i != 0 || *typed.read.value == 49);
+    CHECK(i != 1 || *typed.write.value == 49);
+    CHECK(i != 2 || *typed.entry.value == 49);
+    CHECK(i != 3 || *typed.iter.value == 49);
+    release_typed();
+    CHECK(typed.read.value == NULL && typed.write.value == NULL);
+    CHECK(typed.entry.value == NULL && typed.iter.value == NULL);
+    by_another_thread(write_now, &ok);
+    squares_destroy(typed.map);
+    checks_assert();
+  }
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_hold)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_hold),
+      cmocka_unit_test(copies_are_released_meanwhile),
+      cmocka_unit_test(every_typed_hold),
+  };
 
   return cmocka_run_group_tests_name("guards_foreign", tests, NULL, NULL);
 }

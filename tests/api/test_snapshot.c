@@ -226,30 +226,41 @@ static void snapshots_outlive_entries(void **state)
 /* An allocator that lets another thread insert while it is asked for room. */
 struct late {
   struct cmap *map;
-  atomic_bool waits; /* for the request for the copies */
+  uint64_t ids;       /* inserted so far */
+  atomic_uint rounds; /* requests for the copies that it still does so at */
+  bool refuses;       /* the next one */
 };
 
-enum { LATE = 5 * IDS, FENCE = 2 * LATE * sizeof(uint64_t) };
+enum {
+  ROUNDS = 4, /* of making room without a lock (src/map/snapshot.c) */
+  FENCE = 2 * IDS * sizeof(uint64_t)
+};
 
 static void insert_late(unsigned index, void *ctx)
 {
   struct late *late = ctx;
 
   (void)index;
-  for (uint64_t i = IDS; i < LATE; i++)
-    numbers_put(late->map, i, i);
+  for (uint64_t end = late->ids + IDS; late->ids < end; late->ids++)
+    numbers_put(late->map, late->ids, late->ids);
 }
 
 static void *late_alloc(size_t size, size_t align, void *ctx)
 {
   struct late *late = ctx;
+  unsigned rounds = atomic_load(&late->rounds);
   struct thread thread;
   char *memory;
 
-  if (size >= IDS * 2 * sizeof(uint64_t) &&
-      atomic_exchange(&late->waits, false)) {
-    thread_start(&thread, insert_late, 0, late);
-    thread_join(&thread);
+  if (size >= 2 * IDS * sizeof(uint64_t)) {
+    if (rounds > 0) {
+      atomic_store(&late->rounds, 0); /* not for what the other thread asks */
+      thread_start(&thread, insert_late, 0, late);
+      thread_join(&thread);
+      atomic_store(&late->rounds, rounds - 1);
+    } else if (late->refuses) {
+      return NULL;
+    }
   }
   memory = aligned_alloc(align, (size + FENCE + align - 1) / align * align);
   if (memory != NULL)
@@ -268,32 +279,55 @@ static void late_free(void *memory, size_t size, size_t align, void *ctx)
   free(memory);
 }
 
-/* Room is made without a lock: what comes meanwhile is in the snapshot. */
-static void entries_that_come_meanwhile(void **state)
+static void check_all(struct late *late)
 {
-  struct cmap_options options;
+  unsigned char seen[(2 * ROUNDS + 1) * IDS] = {0};
   struct cmap_snapshot *snapshot;
-  struct late late = {.waits = false};
-  unsigned char seen[LATE] = {0};
 
-  (void)state;
-  cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
-  options.allocator = (struct cmap_allocator){late_alloc, late_free, &late};
-  assert_ok(cmap_create(&options, &late.map));
-  for (uint64_t i = 0; i < IDS; i++)
-    numbers_put(late.map, i, i);
-  atomic_store(&late.waits, true);
   assert_ok(
-      cmap_snapshot_create(late.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL));
-  assert_false(atomic_load(&late.waits));
-  assert_int_equal(cmap_snapshot_count(snapshot), LATE);
-  for (size_t i = 0; i < LATE; i++) {
+      cmap_snapshot_create(late->map, CMAP_KEYS_AND_VALUES, &snapshot, NULL));
+  assert_int_equal(cmap_snapshot_count(snapshot), late->ids);
+  for (size_t i = 0; i < late->ids; i++) {
     uint64_t value;
     memcpy(&value, cmap_snapshot_value(snapshot, i), sizeof value);
-    assert_true(value < LATE && seen[value]++ == 0);
+    assert_true(value < late->ids && seen[value]++ == 0);
   }
   cmap_snapshot_destroy(snapshot);
-  cmap_destroy(late.map);
+}
+
+/* Room is made without a lock: what comes meanwhile is in the snapshot. If that
+ * happens again and again, room is made under the locks. */
+static void entries_that_come_meanwhile(void **state)
+{
+  struct cmap_snapshot *snapshot = NULL;
+  struct cmap_how try_only = cmap_how_try();
+  struct cmap_options options;
+  uint64_t id = 0;
+
+  (void)state;
+  for (unsigned rounds = 1; rounds <= ROUNDS; rounds++) {
+    struct late late = {.map = NULL};
+    cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+    options.allocator = (struct cmap_allocator){late_alloc, late_free, &late};
+    assert_ok(cmap_create(&options, &late.map));
+    insert_late(0, &late);
+    atomic_store(&late.rounds, rounds);
+    if (rounds == ROUNDS) {
+      late.refuses = true;
+      assert_status(
+          cmap_snapshot_create(late.map, CMAP_KEYS_AND_VALUES, &snapshot, NULL),
+          CMAP_ENOMEM);
+      assert_null(snapshot);
+      /* It is not locked any more. */
+      assert_ok(cmap_remove(late.map, cmap_key_u64(&id), NULL, &try_only));
+      numbers_put(late.map, id, id);
+      late.refuses = false;
+      atomic_store(&late.rounds, rounds);
+    }
+    check_all(&late);
+    assert_int_equal(atomic_load(&late.rounds), 0);
+    cmap_destroy(late.map);
+  }
   checks_assert();
 }
 

@@ -69,9 +69,15 @@ says_ok "$scratch/static"
 
 # As the manual says it. libc and jemalloc need not be there as archives.
 read -r -a all <<<"$(pkg-config --static --cflags --libs cmap)"
+needs=()
+case " ${all[*]} " in
+  *" -ljemalloc "*) needs=(-ljemalloc -lm) ;;
+esac
 printf 'int main(void) { return 0; }\n' >"$scratch/empty.c"
-if "$cc" -static "$scratch/empty.c" -o "$scratch/empty" "${all[@]/#-lcmap/-lc}" \
+if ! "$cc" -static "$scratch/empty.c" -o "$scratch/empty" "${needs[@]}" \
     2>"$scratch/log"; then
+  echo "no archive of libc or jemalloc: -static is not tried"
+else
   echo "== -static"
   "$cc" -std=c11 -static "$program/main.c" -o "$scratch/all_static" \
     "${all[@]}" || fail "-static"

@@ -50,7 +50,7 @@ enum linear_kind {
 /* One call, as its thread saw it. */
 struct linear_call {
   enum linear_kind kind;
-  bool follows;      /* the call before it, of the same batch */
+  bool follows;      /* the call before it, of the same thread */
   unsigned key;      /* of two keys the first */
   uint64_t value;    /* given */
   uint64_t expected; /* given */
@@ -66,7 +66,7 @@ struct linear_state {
 };
 
 struct linear_history {
-  const struct linear_call *calls[LINEAR_MAX]; /* those of a batch in a row */
+  const struct linear_call *calls[LINEAR_MAX]; /* each thread's in a row */
   unsigned count;
 };
 

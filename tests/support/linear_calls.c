@@ -242,7 +242,6 @@ unsigned linear_make(struct cmap *map, const struct cmap_key *keys,
   if (call->kind >= LINEAR_GET_MANY) {
     call[1] = call[0];
     call[1].key = !call->key;
-    call[1].follows = true;
     call[0].begin = call[1].begin = test_now();
     call_batch(map, mine, call);
     call[0].end = call[1].end = test_now();

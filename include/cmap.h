@@ -28,12 +28,12 @@
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
- *   `size` field are CMAP_EINVAL. Where a struct goes in, `size` is wrong
- *   if it is less than the struct's, or more and what lies behind the struct is
- *   not zero; so never set it to more than there is. Wild pointers, a destroyed
- * map, copies of a handle or a ticket that are used after the first was given
- * up, and a callback that leaves by longjmp or a C++ exception cannot be
- * checked.
+ *   `size` field are CMAP_EINVAL. Where a struct goes in, `size` is wrong if
+ *   it is less than the struct's, or more and what lies behind the struct is
+ *   not zero; so never set it to more than there is. Wild pointers, a
+ *   destroyed map, copies of a handle or a ticket that are used after the
+ *   first was given up, and a callback that leaves by longjmp or a C++
+ *   exception cannot be checked.
  *
  * Threads. Every call on a map may be made from any number of threads at
  *   once, except cmap_destroy, which must be the last. No thread registers.

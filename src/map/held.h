@@ -74,7 +74,6 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
 static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
 {
   const struct cmap__held *held = (const struct cmap__held *)internal[0];
-
   const struct cmap__holder *owner =
       held == NULL ? NULL : cmap__load_relaxed(&held->record.owner);
 

@@ -12,7 +12,7 @@ struct cmap_snapshot {
 };
 
 /* Rounds of making room, if entries come meanwhile. */
-#define ROUNDS 3
+#define ROUNDS 4
 
 /* Room for the entries that there are now, and some, with its pages at hand:
  * others are to wait for the copying only. */
@@ -22,7 +22,7 @@ static enum cmap_status make_room(const struct cmap *map,
 {
   const struct cmap__layout *layout = &map->table.layout;
 
-  for (int round = 0;; round++) {
+  for (int round = 1;; round++) {
     size_t entries = cmap_len(map);
     enum cmap_status status =
         cmap__copies_init(layout, copies, entries + entries / 64 + 16, parts);

@@ -13,9 +13,12 @@ size_t cmap_len(const struct cmap *map)
     return 0;
   walk = cmap__shard_walk_begin(map);
   while (cmap__shard_walk_next(&walk)) {
-    /* Wraps below zero only while a writer is between its two numbers. */
+    /* Below zero while a writer is between its two numbers; and if this thread
+     * is switched off between them, more than there is room for. */
     int32_t count = (int32_t)cmap__shard_count(walk.shard);
-    len += count > 0 ? (size_t)count : 0;
+    size_t slots = cmap__block_slot_count(walk.shard->block);
+    if (count > 0)
+      len += (size_t)count < slots ? (size_t)count : slots;
   }
   return len;
 }

@@ -56,8 +56,9 @@ struct cmap__hold {
 /* The record behind a guard; the first part of struct cmap__guard. */
 struct cmap__record {
   struct cmap__hold hold; /* hold.outer links free records as well */
-  /* Written by the owner, or under the mutex of hold.c when it has ended;
-     atomic, relaxed, because other threads may look at guards. */
+  /* Written by the owner, or when that has ended by who takes the record over.
+     Atomic, because other threads may look at copies of a guard; relaxed: all
+     they do is to leave a record alone that is not theirs. */
   struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended */
   _Atomic uintptr_t serial; /* of the guard; grows when it is released */
   /* If hold.lock is NULL: called when the thread ends, without a lock. */

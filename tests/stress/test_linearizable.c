@@ -18,8 +18,10 @@
 #include "settings.h"
 #include "threads.h"
 
-#define THREADS 3 /* at the most */
-#define CALLS   7 /* of each thread in a round */
+#define THREADS     3 /* at the most */
+#define CALLS       7 /* of each thread in a round */
+/* With which the directory is deep enough for batches (src/map/batch.c). */
+#define DEEP_SHARDS 128
 
 _Static_assert(THREADS *CALLS <= LINEAR_MAX, "a history holds them");
 
@@ -187,6 +189,7 @@ static void run(const struct plan *plan)
     put_others(&stage, 1000, 2000);
   meeting_begin(&stage.meeting, plan->threads);
   threads_run(plan->threads, act, &stage);
+  assert_true(!plan->deep || cmap_shard_count(stage.map) >= DEEP_SHARDS);
   assert_in_range(stage.given_up, 0, stage.rounds / 100);
   cmap_destroy(stage.map);
 }

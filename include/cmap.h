@@ -76,6 +76,11 @@
  *   entries, is ever locked for growing. A wait that would never end is
  *   refused with CMAP_EDEADLK (section 9).
  *
+ * Copies. A program and the libraries in it may each have a copy of this
+ *   library inside (libcmap.a). What one copy has made, maps, guards, handles
+ *   and all else, may be given to that copy only. What a thread waits for and
+ *   holds in another copy is not seen (section 9).
+ *
  * Ordering guarantees.
  *   A.1  Calls on one key are linearizable: each takes effect at one moment
  *        between its begin and its return.
@@ -116,7 +121,13 @@ extern "C" {
 #define CMAP_VERSION_PATCH 0
 
 #if defined(__GNUC__)
-#  define CMAP_API        __attribute__((visibility("default")))
+/* To compile the library into a program or library of yours define CMAP_HIDDEN:
+   its functions stay in there, and do not mix with another copy's. */
+#  ifdef CMAP_HIDDEN
+#    define CMAP_API __attribute__((visibility("hidden")))
+#  else
+#    define CMAP_API __attribute__((visibility("default")))
+#  endif
 #  define CMAP_MUST_CHECK __attribute__((warn_unused_result))
 /* The linker's name: corosync's libcmap exports cmap_get and others. */
 #  define CMAP__STR2(x)   #  x
@@ -807,7 +818,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. Nobody is refused
  *   if another thread of the circle waits with a deadline: that wait ends.
  *   Waits for something else (a mutex of your own, pthread_join, another
- *   process) are not seen: give such calls a deadline.
+ *   process, a map of another copy of this library) are not seen: give such
+ *   calls a deadline.
  *
  * Ended threads. A thread that ends while it holds a guard leaves its shard
  *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be

@@ -1,6 +1,15 @@
 /*
  * The records of guards: where they come from, and what becomes of them when
  * their thread ends.
+ *
+ * Unloading. The library may be a part of a plugin, and a thread that has used
+ * guards may end after the plugin's dlclose. So:
+ *   - A thread that gets its first records makes the loader keep this code
+ *     until the thread ends, as the destructors of C++'s thread_local do. They
+ *     run before those of thread-specific data: a thread that holds nothing
+ * then takes its leave at once.
+ *   - The code's own destructor gives back the thread-specific key, and all
+ *     records if no thread has any.
  */
 #include "sync/hold.h"
 
@@ -22,14 +31,29 @@ _Thread_local struct cmap__holder cmap__self
  */
 #define END_ROUNDS 2
 
+/* Records that were made together follow one of these, a cache line of its own.
+ */
+struct batch {
+  struct batch *next; /* under all.mutex */
+};
+
+/* Everything is under mutex; `key` and `has_key` are also read by a thread that
+ * has set the key, and was told by the mutex then. */
 static struct {
-  pthread_once_t once;
   pthread_mutex_t mutex;
   pthread_key_t key;
-  bool has_key;            /* written once */
-  struct cmap__hold *free; /* under mutex: records of threads that have ended */
-  struct cmap__hold *left; /* under mutex: guards of threads that have ended */
-} all = {.once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER};
+  bool has_key;
+  bool closed;             /* the destructor has run: the process ends */
+  size_t threads;          /* that have records */
+  struct cmap__hold *free; /* records of threads that have ended */
+  struct cmap__hold *left; /* guards of threads that have ended */
+  struct batch *batches;
+} all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* The loader's, in C libraries that unload: calls end(arg) when the thread
+ * ends, and keeps what `within` lies in loaded until then. */
+extern int __cxa_thread_atexit_impl(void (*end)(void *), void *arg,
+                                    void *within) __attribute__((weak));
 
 static struct cmap__record *record_of(struct cmap__hold *hold)
 {
@@ -65,6 +89,19 @@ static void end_others(struct cmap__holder *self)
   }
 }
 
+/* The thread has no records any more. Under all.mutex. */
+static void take_leave(struct cmap__holder *self)
+{
+  if (self->free != NULL) {
+    hand_over(self->free, NULL)->outer = all.free;
+    all.free = self->free;
+    self->free = NULL;
+  }
+  if (self->known)
+    all.threads--;
+  self->known = false;
+}
+
 /* A thread that used guards ends. */
 static void end_thread(void *holder)
 {
@@ -85,36 +122,56 @@ static void end_thread(void *holder)
     all.left = self->guards;
     self->guards = NULL;
   }
-  if (self->free != NULL) {
-    hand_over(self->free, NULL)->outer = all.free;
-    all.free = self->free;
-    self->free = NULL;
-  }
+  take_leave(self);
   pthread_mutex_unlock(&all.mutex);
   self->end_rounds = 0;
 }
 
-static void make_key(void)
+/* The same before destructors of thread-specific data, if it holds nothing. */
+static void end_early(void *holder)
 {
-  all.has_key = pthread_key_create(&all.key, end_thread) == 0;
+  struct cmap__holder *self = holder;
+
+  self->ends_early = true;
+  if (cmap__hold_any())
+    return;
+  pthread_mutex_lock(&all.mutex);
+  if (all.has_key)
+    (void)pthread_setspecific(all.key, NULL);
+  take_leave(self);
+  pthread_mutex_unlock(&all.mutex);
 }
 
-/* Records that an ended thread has left, or new ones. */
-static struct cmap__hold *get_records(void)
+/* Sees to it that the thread's end is noticed. Under all.mutex. */
+static bool enter(struct cmap__holder *self)
 {
-  struct cmap__hold *list;
-  char *memory;
+  if (all.closed)
+    return true;
+  if (!all.has_key)
+    all.has_key = pthread_key_create(&all.key, end_thread) == 0;
+  if (!all.has_key || pthread_setspecific(all.key, self) != 0)
+    return false;
+  if (!self->known)
+    all.threads++;
+  self->known = true;
+  return true;
+}
 
-  pthread_mutex_lock(&all.mutex);
-  list = all.free;
-  all.free = NULL;
-  pthread_mutex_unlock(&all.mutex);
-  if (list != NULL)
-    return list;
-  memory = aligned_alloc(CMAP__CACHE_LINE, BATCH * CMAP__RECORD_BYTES);
+/* New records. Under all.mutex. */
+static struct cmap__hold *make_records(void)
+{
+  struct cmap__hold *list = NULL;
+  struct batch *batch;
+  char *memory = aligned_alloc(CMAP__CACHE_LINE,
+                               CMAP__CACHE_LINE + BATCH * CMAP__RECORD_BYTES);
+
   if (memory == NULL)
     return NULL;
-  memset(memory, 0, BATCH * CMAP__RECORD_BYTES);
+  memset(memory, 0, CMAP__CACHE_LINE + BATCH * CMAP__RECORD_BYTES);
+  batch = (void *)memory;
+  batch->next = all.batches;
+  all.batches = batch;
+  memory += CMAP__CACHE_LINE;
   for (size_t i = BATCH; i-- > 0;) {
     struct cmap__hold *hold = (void *)(memory + i * CMAP__RECORD_BYTES);
     hold->outer = list;
@@ -123,16 +180,48 @@ static struct cmap__hold *get_records(void)
   return list;
 }
 
+/*
+ * After all other destructors: the code is unloaded, and no thread has records;
+ * or the process ends, and other threads may go on. A child of fork may find
+ * the mutex locked by a thread that it does not have.
+ */
+__attribute__((destructor(101))) static void unload(void)
+{
+  if (pthread_mutex_trylock(&all.mutex) != 0)
+    return;
+  all.closed = true;
+  if (all.has_key)
+    (void)pthread_key_delete(all.key);
+  all.has_key = false;
+  if (all.threads == 0 && all.left == NULL) {
+    all.free = NULL;
+    while (all.batches != NULL) {
+      struct batch *batch = all.batches;
+      all.batches = batch->next;
+      free(batch);
+    }
+  }
+  pthread_mutex_unlock(&all.mutex);
+}
+
 CMAP__NOINLINE struct cmap__record *cmap__record_take_slow(void)
 {
   struct cmap__holder *self = &cmap__self;
-  struct cmap__hold *list;
+  struct cmap__hold *list = NULL;
 
-  /* Without the key nobody would mark what the thread leaves behind. */
-  if (pthread_once(&all.once, make_key) != 0 || !all.has_key ||
-      pthread_setspecific(all.key, self) != 0)
+  /* Not under the mutex, because the loader has locks of its own. */
+  if (!self->known && !self->ends_early && __cxa_thread_atexit_impl != NULL &&
+      __cxa_thread_atexit_impl(end_early, self, &all) != 0)
     return NULL;
-  list = get_records();
+  pthread_mutex_lock(&all.mutex);
+  /* Else nobody would mark what the thread leaves behind. */
+  if (enter(self)) {
+    list = all.free;
+    all.free = NULL;
+    if (list == NULL)
+      list = make_records();
+  }
+  pthread_mutex_unlock(&all.mutex);
   if (list == NULL)
     return NULL;
   (void)hand_over(list, self);

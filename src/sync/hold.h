@@ -13,8 +13,8 @@
  *            user likes and are copied by him: a guard names its record and
  *            the record's serial, so that a stale copy is told from a good one
  *
- * Records of guards come from the thread's free list. They are never given
- * back to the system: when a thread ends, others use them.
+ * Records of guards come from the thread's free list. When a thread ends,
+ * others use them; they are given back when the library is unloaded.
  *
  * When a thread ends while guards of it are out, their locks are marked
  * (cmap__shardlock_abandon), and the records are kept for cmap_destroy.
@@ -75,6 +75,8 @@ struct cmap__holder {
   struct cmap__hold *free; /* of records */
   unsigned end_rounds;     /* of the thread's end that were put off */
   bool ends;               /* the last of them has begun */
+  bool ends_early;         /* destructors of thread-local variables have run */
+  bool known;              /* it has, or had, records: its end is noticed */
 };
 
 extern _Thread_local struct cmap__holder cmap__self

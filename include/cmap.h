@@ -173,7 +173,8 @@ extern "C" {
   X(CMAP_ENOTSUP, -10, "this map's options do not allow the call")             \
   X(CMAP_ENOSPC, -11, "the buffer is too small")                               \
   X(CMAP_FROZEN, -12, "the map is frozen")                                     \
-  X(CMAP_EBROKEN, -13, "an invariant of the map does not hold")
+  X(CMAP_EBROKEN, -13, "an invariant of the map does not hold")                \
+  X(CMAP_ENORANDOM, -14, "the system gave no random numbers")
 
 enum cmap_status {
 #define CMAP__STATUS(name, value, text) name = value,
@@ -441,7 +442,9 @@ static inline void cmap_options_init(struct cmap_options *options,
 /*
  * Makes an empty map into *map.
  *   CMAP_EINVAL   an option is not valid, or two do not go together
- *   CMAP_ENOMEM   out of memory, or the system gave no random seed
+ *   CMAP_ENOMEM   out of memory
+ *   CMAP_ENORANDOM  the system gave no random seed, by getrandom or by
+ *                 /dev/urandom; CMAP_FIXED_SEED needs none
  * Cost: about 4 KiB; storage for entries comes with the first of them.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1343,6 +1346,7 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
 /*
  * Makes a new map into *copy with the same options (but a new seed unless
  * CMAP_FIXED_SEED) and a copy of every entry. On failure there is no copy.
+ *   CMAP_ENORANDOM  as of cmap_create
  * Lock: read, a shard at a time.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1749,7 +1753,7 @@ typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
  * Makes an empty store into *store.
  *   CMAP_EINVAL  an option is not valid; CUSTOM keys with key_destroy need
  *                key_copy, because a construction has a key of its own
- *   CMAP_ENOMEM
+ *   CMAP_ENOMEM, CMAP_ENORANDOM  as of cmap_create
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_create(const struct cmap_store_options *options,

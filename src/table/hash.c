@@ -1,5 +1,5 @@
 /*
- * Hash functions of byte strings, and the random key.
+ * Hash functions of byte strings.
  *
  * Keys are short, so that most of the time of a hash is its beginning and its
  * end. Neither function loops over single bytes: what is left of a string
@@ -7,30 +7,11 @@
  * it.
  */
 #include <endian.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/compiler.h"
 #include "table/hash.h"
 #include "table/words.h"
-
-bool cmap__hash_key_random(struct cmap__hash_key *key)
-{
-  unsigned char *bytes = (unsigned char *)key;
-  size_t filled = 0;
-
-  /* Ends: each turn fills at least a byte, fails, or was interrupted. */
-  while (filled < sizeof *key) {
-    ssize_t got = getrandom(bytes + filled, sizeof *key - filled, 0);
-
-    if (got > 0)
-      filled += (size_t)got;
-    else if (got == 0 || errno != EINTR)
-      return false;
-  }
-  return true;
-}
 
 static inline uint64_t load64(const unsigned char *p)
 {

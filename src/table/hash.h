@@ -55,13 +55,6 @@ struct cmap__hash_product {
 #define CMAP__HASH_MULTIPLIER_B UINT64_C(0xbb67ae8584caa73b)
 
 /*
- * Fills the key with random bytes from the system. False if the system has
- * none to give; the key is then unspecified. Waits only if the system has just
- * started and its random generator is not seeded yet.
- */
-bool cmap__hash_key_random(struct cmap__hash_key *key);
-
-/*
  * SipHash-1-3 of `size` bytes: for one who does not know the key, its values
  * cannot be told from random ones, nor can colliding data be found. `data`
  * needs no alignment, and may be NULL if size is 0.

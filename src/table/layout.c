@@ -3,6 +3,8 @@
  */
 #include "table/layout.h"
 
+#include "base/random.h"
+
 /* No struct of ours will ever be larger: a `size` beyond is a mistake. */
 #define STRUCT_SIZE_MAX 4096
 
@@ -137,7 +139,7 @@ static bool hash_key_init(struct cmap__layout *layout)
     layout->hash_key.k1 = o->seed[1];
     return true;
   }
-  return cmap__hash_key_random(&layout->hash_key);
+  return cmap__random_bytes(&layout->hash_key, sizeof layout->hash_key);
 }
 
 /* The key's place in the slot. */
@@ -204,7 +206,7 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
       !allocator_is_valid(&o->allocator))
     return CMAP_EINVAL;
   if (!hash_key_init(layout))
-    return CMAP_ENOMEM;
+    return CMAP_ENORANDOM;
   lay_out_key(layout);
   lay_out_value(layout);
   layout->owns_values = o->value_destroy != NULL;

@@ -78,7 +78,7 @@ struct cmap__layout {
 
 /*
  * Checks the options and derives the layout, hash key included.
- * CMAP_EINVAL, or CMAP_ENOMEM when there is no random seed.
+ * CMAP_EINVAL, or CMAP_ENORANDOM when there is no random seed.
  */
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,
                                    const struct cmap_options *options);

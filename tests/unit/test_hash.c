@@ -1,15 +1,12 @@
 /*
- * hash.h: values, the fields of a hash, and the random key. How evenly the
- * values are spread is test_hash_spread.c's question.
+ * hash.h: values, and the fields of a hash. How evenly the values are spread
+ * is test_hash_spread.c's question.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -356,84 +353,6 @@ static void tags_are_never_zero(void **state)
   }
 }
 
-/* -------------------------------------------------------------------------
- * The random key
- * ------------------------------------------------------------------------- */
-
-/*
- * Stands in for the system's getrandom in this program. While there is a
- * script it gives consecutive bytes: as many as the next step says, or all
- * after the last step (0); a negative step is an errno.
- */
-static const int *random_script;
-
-ssize_t getrandom(void *buffer, size_t size, unsigned flags)
-{
-  static unsigned char next;
-  size_t given = size;
-
-  if (random_script == NULL)
-    return syscall(SYS_getrandom, buffer, size, flags);
-
-  if (*random_script != 0) {
-    int step = *random_script++;
-
-    if (step < 0) {
-      errno = -step;
-      return -1;
-    }
-    if ((size_t)step < size)
-      given = (size_t)step;
-  }
-  for (size_t i = 0; i < given; i++)
-    ((unsigned char *)buffer)[i] = ++next;
-  return (ssize_t)given;
-}
-
-static void random_keys_differ(void **state)
-{
-  struct cmap__hash_key a;
-  struct cmap__hash_key b;
-
-  (void)state;
-  assert_true(cmap__hash_key_random(&a));
-  assert_true(cmap__hash_key_random(&b));
-  assert_int_not_equal(a.k0, b.k0);
-  assert_int_not_equal(a.k1, b.k1);
-}
-
-static void random_key_is_complete(void **state)
-{
-  static const int script[] = {5, -EINTR, 1, -EINTR, -EINTR, 9, 0};
-  unsigned char bytes[sizeof(struct cmap__hash_key)];
-  struct cmap__hash_key key;
-
-  (void)state;
-  random_script = script;
-  assert_true(cmap__hash_key_random(&key));
-  assert_int_equal(*random_script, 0);
-  random_script = NULL;
-
-  /* The pieces follow each other: 15 bytes from the script, 1 after it. */
-  memcpy(bytes, &key, sizeof key);
-  for (size_t i = 1; i < sizeof bytes; i++)
-    assert_int_equal(bytes[i], (unsigned char)(bytes[i - 1] + 1));
-}
-
-static void random_key_fails_with_the_system(void **state)
-{
-  static const int script_at_once[] = {-ENOSYS, 0};
-  static const int script_midway[] = {8, -EIO, 0};
-  struct cmap__hash_key key;
-
-  (void)state;
-  random_script = script_at_once;
-  assert_false(cmap__hash_key_random(&key));
-  random_script = script_midway;
-  assert_false(cmap__hash_key_random(&key));
-  random_script = NULL;
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -448,9 +367,6 @@ int main(void)
       cmocka_unit_test(hashes_depend_on_the_key),
       cmocka_unit_test(fields_read_their_own_bits),
       cmocka_unit_test(tags_are_never_zero),
-      cmocka_unit_test(random_keys_differ),
-      cmocka_unit_test(random_key_is_complete),
-      cmocka_unit_test(random_key_fails_with_the_system),
   };
 
   return cmocka_run_group_tests_name("hash", tests, NULL, NULL);

@@ -2014,12 +2014,18 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
  *     CMAP_DEFINE_FIXED(name, key_type, value_type);
  *                                 key_type, usually a struct, by value: up to
  *                                 256 bytes, compared as bytes
- *   Beware of padding in key_type: equal members with different padding are
- *   different keys, and a struct passed by value need not keep its padding, so
- *   that clearing it with memset is not enough. Fill the gaps with members of
- *   your own that are always 0 (the compilers' -Wpadded finds them). The
- *   same holds for value_type in compare_exchange, remove_if_equal and equal,
- *   unless the options have value_equal. CMAP_CUSTOM keys have no typed layer.
+ *   Equal keys must be equal bytes. So key_type is no pointer to characters
+ *   (CMAP_STRING compares what is pointed to; for addresses take uintptr_t) and
+ *   no floating point type (0.0 and -0.0 are equal, but different bytes, and a
+ *   NaN is never equal, but may be the same bytes; take the bits as an
+ * integer): the compiler refuses both. Beware of both as members of a struct,
+ * and of padding: equal members with different padding are different keys, and
+ * a struct passed by value need not keep its padding, so that clearing it with
+ *   memset is not enough. Fill the gaps with members of your own that are
+ *   always 0 (the compilers' -Wpadded finds them). C++ refuses structs with
+ *   padding or floating point members; C cannot. The same holds for value_type
+ *   in compare_exchange, remove_if_equal and equal, unless the options have
+ *   value_equal. CMAP_CUSTOM keys have no typed layer.
  *
  * Values. What goes in is passed by value, what comes out is a value_type *
  *   that may be NULL where the untyped call allows it; name_get_or_insert and
@@ -2100,7 +2106,7 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
     memcpy(&copy_, key_.data, sizeof copy_);                                   \
     return copy_;                                                              \
   }                                                                            \
-  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys of up to 256 bytes");  \
+  CMAP__FIXED_KEY(name##__key);                                                \
   CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))
 
 /* Sets of the same kinds of keys. */
@@ -2130,7 +2136,7 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
     return copy_;                                                              \
   }                                                                            \
   CMAP__TYPED_SET(name, CMAP_FIXED, sizeof(name##__key))                       \
-  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys of up to 256 bytes")
+  CMAP__FIXED_KEY(name##__key)
 
 /*
  * The rest of the header is how that is made, and no part of the contract.
@@ -2145,6 +2151,57 @@ cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
 #  define CMAP__ALIGNOF(type) _Alignof(type)
 #  define CMAP__STATIC_ASSERT _Static_assert
 #endif
+
+/* X(type): those that are compared otherwise than as bytes. */
+#define CMAP__TEXT_TYPES(X)  X(char) X(signed char) X(unsigned char)
+#define CMAP__FLOAT_TYPES(X) X(float) X(double) X(long double)
+
+#ifdef __cplusplus
+extern "C++" {
+template <typename type> struct cmap__fixed_key {
+  enum { is_text = 0, is_float = 0 };
+};
+#  define CMAP__IS_TEXT(type)                                                  \
+    template <> struct cmap__fixed_key<type *> {                               \
+      enum { is_text = 1, is_float = 0 };                                      \
+    };                                                                         \
+    template <> struct cmap__fixed_key<const type *> {                         \
+      enum { is_text = 1, is_float = 0 };                                      \
+    };
+#  define CMAP__IS_FLOAT(type)                                                 \
+    template <> struct cmap__fixed_key<type> {                                 \
+      enum { is_text = 0, is_float = 1 };                                      \
+    };
+CMAP__TEXT_TYPES(CMAP__IS_TEXT)
+CMAP__FLOAT_TYPES(CMAP__IS_FLOAT)
+#  undef CMAP__IS_TEXT
+#  undef CMAP__IS_FLOAT
+}
+#  define CMAP__KEY_IS_TEXT(type)  cmap__fixed_key<type>::is_text
+#  define CMAP__KEY_IS_FLOAT(type) cmap__fixed_key<type>::is_float
+#  define CMAP__KEY_IS_BYTES(type)                                             \
+    (CMAP__KEY_IS_FLOAT(type) || __has_unique_object_representations(type))
+#else
+/* clang-format off */
+#  define CMAP__IF_TEXT(type)  type **: 1, const type **: 1,
+#  define CMAP__IF_FLOAT(type) type *: 1,
+#  define CMAP__KEY_IS_TEXT(type)                                              \
+    _Generic((type *)NULL, CMAP__TEXT_TYPES(CMAP__IF_TEXT) default: 0)
+#  define CMAP__KEY_IS_FLOAT(type)                                             \
+    _Generic((type *)NULL, CMAP__FLOAT_TYPES(CMAP__IF_FLOAT) default: 0)
+/* clang-format on */
+#  define CMAP__KEY_IS_BYTES(type) 1 /* C cannot know */
+#endif
+
+#define CMAP__FIXED_KEY(type)                                                  \
+  CMAP__STATIC_ASSERT(sizeof(type) <= 256, "keys of up to 256 bytes");         \
+  CMAP__STATIC_ASSERT(!CMAP__KEY_IS_TEXT(type),                                \
+                      "strings are keys of CMAP_STRING, addresses uintptr_t"); \
+  CMAP__STATIC_ASSERT(!CMAP__KEY_IS_FLOAT(type),                               \
+                      "keys are compared as bytes: no floating point");        \
+  CMAP__STATIC_ASSERT(CMAP__KEY_IS_BYTES(type),                                \
+                      "keys are compared as bytes: no padding, and no "        \
+                      "floating point members")
 
 #define CMAP__TYPED static inline __attribute__((unused))
 #define CMAP__TYPED_STATUS                                                     \

@@ -3,12 +3,12 @@
 # with output that matches the extended regular expression in its comment
 #   /* expect: regex */
 # and compiles without a warning under -DCMAP_TEST_GOOD, which takes the one
-# wrong thing out: so it is refused for the right reason.
+# wrong thing out: so it is refused for the right reason. Files in C++ are for
+# every compiler of C++ that is installed.
 . "$(dirname "$0")/common.sh"
 
-flags=(-std=c11 -I "$source_dir/include" -fsyntax-only)
-warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
-  -Werror)
+flags=(-I "$source_dir/include" -fsyntax-only)
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 cases=0
 failed=0
 
@@ -18,23 +18,36 @@ wrong() {
   failed=$((failed + 1))
 }
 
-for file in "$source_dir"/tests/build/compile_fail/*.c; do
-  [ -e "$file" ] || continue
+# try <compiler and its own flags>: of $file
+try() {
   cases=$((cases + 1))
   : >"$scratch/output"
-  expect=$(sed -n 's|^/\* expect: \(.*\) \*/$|\1|p' "$file")
   if [ -z "$expect" ]; then
     wrong "has no line /* expect: regex */"
-  elif ! "$cc" "${flags[@]}" "${warnings[@]}" -DCMAP_TEST_GOOD "$file" \
+  elif ! "$@" "${flags[@]}" "${warnings[@]}" -DCMAP_TEST_GOOD "$file" \
       >"$scratch/output" 2>&1; then
     wrong "does not compile with -DCMAP_TEST_GOOD"
-  elif "$cc" "${flags[@]}" "$file" >"$scratch/output" 2>&1; then
+  elif "$@" "${flags[@]}" "$file" >"$scratch/output" 2>&1; then
     wrong "compiles"
   elif ! grep -Eq -e "$expect" "$scratch/output"; then
     wrong "is refused, but not with '$expect'"
   else
-    printf 'refused: %s\n' "${file##*/}"
+    printf '%s refuses %s\n' "$1" "${file##*/}"
   fi
+}
+
+for file in "$source_dir"/tests/build/compile_fail/*.c*; do
+  [ -e "$file" ] || continue
+  expect=$(sed -n 's|^/\* expect: \(.*\) \*/$|\1|p' "$file")
+  case $file in
+    *.c) try "$cc" -std=c11 -Wstrict-prototypes ;;
+    *)
+      for compiler in g++ clang++; do
+        if have "$compiler"; then
+          try "$compiler" -std=c++17
+        fi
+      done ;;
+  esac
 done
 
 [ "$cases" -gt 0 ] || fail "no files in compile_fail"

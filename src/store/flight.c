@@ -70,6 +70,7 @@ static struct timespec timespec_of(uint64_t ns)
 /* Waits once, mutex held. */
 static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
 {
+  cmap__park_begin();
   if (deadline_ns == CMAP__NO_DEADLINE) {
     pthread_cond_wait(&flight->changed, &flight->mutex);
   } else {

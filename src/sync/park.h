@@ -28,6 +28,7 @@
 
 #include <limits.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -58,6 +59,20 @@ static inline uint64_t cmap__now_ns(void)
 
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * For tests, which wait until another thread's call waits: NULL, or called by
+ * each thread that is about to sleep until another one wakes it, when it has
+ * announced itself to those who will. Const while there are other threads.
+ */
+extern void (*cmap__park_begins)(void);
+
+/* Says so, at every place where the library makes a thread sleep. */
+static inline void cmap__park_begin(void)
+{
+  if (cmap__park_begins != NULL)
+    cmap__park_begins();
 }
 
 /*

@@ -51,6 +51,7 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
   enum cmap__park_result result = CMAP__PARK_WOKEN;
   int saved_errno = errno;
 
+  cmap__park_begin();
   /* The bit-set form takes an absolute time of CLOCK_MONOTONIC. */
   if (syscall(SYS_futex, word, FUTEX_OP_WAIT_BITSET | FUTEX_OP_PRIVATE,
               expected, deadline_ns == CMAP__NO_DEADLINE ? NULL : &until, NULL,

@@ -74,6 +74,7 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
   /* A thread that is cancelled here would take the mutex with it. */
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   (void)class_mask; /* every wake-up reaches every class */
+  cmap__park_begin();
   pthread_mutex_lock(&bucket->mutex);
   /*
    * Relaxed: a waker changes the word before it takes the mutex. If it comes

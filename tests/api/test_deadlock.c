@@ -7,9 +7,11 @@
  *     b unlocks, a resumes
  *
  * The next act begins when the last one has returned, or, where the script says
- * "parks", when its thread sleeps. The system says whether it does: its state
- * is "sleeping", and it has not been woken over several looks. So the script
- * decides which wait closes a circle, and nobody sleeps for a time.
+ * "parks", when its wait is published: the library says so (asleep.h). So the
+ * script decides which wait closes a circle, and nobody sleeps for a time.
+ *
+ * When a scene is over, or has gone wrong, all actors let go of what they hold
+ * as soon as their calls return, and end: nobody is left for the next scene.
  *
  * Three maps: L and H have one shard each, and L the lower address; B has many
  * shards, and its keys B0, B1, ... lie in different ones, in hash order.
@@ -25,15 +27,16 @@
  *   resumes       no call: the one that parked has returned
  *   try soon late with CMAP_TRY; a deadline within the scene; one behind it
  */
+#include "asleep.h"
 #include "calls.h"
 #include "step.h"
 #include "threads.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ACTORS     16
 #define HOLDS      220
@@ -66,7 +69,7 @@ static struct actor {
   atomic_uint over;         /* the last call that is */
   struct act act;           /* ordered by the steps, as the next two */
   enum cmap_status status;
-  atomic_int tid;     /* 0: not known yet */
+  struct asleep asleep;
   bool parked, ended; /* owner: the script */
   size_t held;        /* owner: the actor */
   struct hold holds[HOLDS];
@@ -74,7 +77,8 @@ static struct actor {
 
 static struct cmap *low, *high, *big; /* const during a scene */
 static uint64_t big_ids[ACTORS];
-static bool abandoned; /* a thread has ended with what it held */
+static bool abandoned;      /* a thread has ended with what it held */
+static atomic_bool closing; /* all let go and end */
 
 static bool is(const struct act *act, const char *verb)
 {
@@ -198,6 +202,8 @@ static void serve(struct actor *actor)
     enum cmap_status status = CMAP_OK;
     struct act act;
     step_wait(&actor->go, ++actor->served);
+    if (atomic_load(&closing))
+      return;
     act = actor->act;
     if (is(&act, "leaves") || is(&act, "ends"))
       return;
@@ -212,40 +218,19 @@ static void act_along(unsigned index, void *ctx)
   struct actor *actor = ctx;
 
   (void)index;
-  atomic_store(&actor->tid, gettid());
+  asleep_here(&actor->asleep);
   serve(actor);
+  if (atomic_load(&closing))
+    (void)unlock(actor);
 }
 
-/* Is the thread asleep, and how often has it fallen asleep so far? */
-static bool sleeps(struct actor *actor, unsigned long *times)
+/* Waits until the actor's call waits (true) or has returned (false). */
+static bool until_parked(struct actor *actor, unsigned times)
 {
-  char path[64], line[256], state = 'R';
-  FILE *file;
-
-  snprintf(path, sizeof path, "/proc/self/task/%d/status",
-           atomic_load(&actor->tid));
-  file = fopen(path, "r");
-  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-    (void)sscanf(line, "State: %c", &state);
-    (void)sscanf(line, "voluntary_ctxt_switches: %lu", times);
-  }
-  if (file != NULL)
-    fclose(file);
-  return state == 'S';
-}
-
-/* Waits until the actor's call sleeps (true) or has returned (false). */
-static bool until_parked(struct actor *actor)
-{
-  unsigned long times = 0, before = 0;
-  unsigned looks = 0;
-
   /* Ends: one or the other comes about. */
-  while (looks < 5 && atomic_load(&actor->over) < actor->calls) {
-    looks = sleeps(actor, &times) && times == before ? looks + 1 : 0;
-    before = times;
+  while (asleep_times(&actor->asleep) == times &&
+         atomic_load(&actor->over) < actor->calls)
     sched_yield();
-  }
   return atomic_load(&actor->over) < actor->calls;
 }
 
@@ -259,6 +244,7 @@ static void expect(struct actor *actor, enum cmap_status status)
 static void play_act(const struct act *act)
 {
   struct actor *actor = &actors[act->who - 'a'];
+  unsigned times = asleep_times(&actor->asleep);
 
   if (is(act, "resumes")) {
     CHECK(actor->parked);
@@ -277,7 +263,7 @@ static void play_act(const struct act *act)
   } else if (act->parks) {
     actor->parked = true;
     /* On a slow machine "soon" may be over before we look. */
-    if (!until_parked(actor))
+    if (!until_parked(actor, times))
       CHECK(act->soon && actor->status == CMAP_TIMEDOUT);
   } else {
     expect(actor, act->status);
@@ -318,8 +304,10 @@ static void scene_open(void)
       big_ids[cmap_shard_index(big, hash)] = id;
   }
   abandoned = false;
+  atomic_store(&closing, false);
   memset(actors, 0, sizeof actors);
   for (unsigned i = 0; i < ACTORS; i++) {
+    asleep_begin(&actors[i].asleep);
     step_begin(&actors[i].go);
     step_begin(&actors[i].finished);
   }
@@ -331,12 +319,14 @@ static void scene_close(void)
   struct cmap_how how = cmap_how_try();
   struct cmap *maps[] = {low, high, big};
 
+  atomic_store(&closing, true);
   for (unsigned i = 0; i < ACTORS; i++) {
-    struct act unlocks = {
-        .who = (char)('a' + i), .verb = "unlocks", .times = 1};
-    struct act ends = {.who = (char)('a' + i), .verb = "ends"};
+    CHECK(!actors[i].parked);
+    step_done(&actors[i].go, UINT_MAX);
+  }
+  for (unsigned i = 0; i < ACTORS; i++) {
     if (actors[i].calls > 0 && !actors[i].ended)
-      play_act(&unlocks), play_act(&ends);
+      thread_join(&actors[i].thread);
     step_end(&actors[i].go);
     step_end(&actors[i].finished);
   }
@@ -356,7 +346,6 @@ static void play(char *script)
     checks_about(act);
     read_and_play_act(act);
   }
-  checks_assert();
   scene_close();
   checks_assert();
 }

@@ -3,6 +3,7 @@
  * circle gets CMAP_EDEADLK, and nobody hangs. Scene by scene; store_scene.h
  * explains the scripts.
  */
+#include "asleep.h"
 #include "numbers.h"
 #include "settings.h"
 #include "step.h"
@@ -126,6 +127,7 @@ struct put_first {
   struct test_store t;
   struct cmap *map;
   struct step step;
+  struct asleep asleep;
   enum cmap_status status; /* of the guard */
 };
 
@@ -136,10 +138,7 @@ static enum cmap_status put_and_lock(struct cmap_key key, void **object,
   struct cmap_write_guard guard = CMAP_INIT;
 
   step_done(&p->step, 1);
-  store_until_waiting(p->t.store, key, 1);
-  /* It sleeps soon; whether it does is no matter. */
-  for (int tid = 0; tid < 100; tid++)
-    (void)thread_sleeps(tid);
+  asleep_wait(&p->asleep);
   CHECK_OK(cmap_store_put(p->t.store, key, tracked_new(&p->t.lives, 1, 1), NULL,
                           NULL));
   p->status = cmap_get_mut(p->map, key, &guard, NULL);
@@ -159,6 +158,7 @@ static void wait_with_guard(unsigned index, void *ctx)
   CHECK_OK(cmap_get_mut(p->map, cmap_key_u64(&id), &guard, NULL));
   step_done(&p->step, 2);
   step_wait(&p->step, 3);
+  asleep_here(&p->asleep);
   CHECK_OK(cmap_store_get_or_create(p->t.store, cmap_key_u64(&id), &handle,
                                     put_and_lock, p, NULL));
   cmap_write_guard_release(&guard);
@@ -187,6 +187,7 @@ static void no_circle_after_put(void **state)
     struct thread thread;
     test_store_open(&p.t, KEYS_U64);
     step_begin(&p.step);
+    asleep_begin(&p.asleep);
     thread_start(&thread, wait_with_guard, 0, &p);
     step_wait(&p.step, 2);
     CHECK_OK(cmap_store_get_or_create(p.t.store, cmap_key_u64(&id), &handle,

@@ -1,7 +1,6 @@
 #include "store_actor.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #define SOON_NS (UINT64_C(150) * 1000000)
 #define LATE_NS (UINT64_C(300) * 1000000000)
@@ -40,6 +39,8 @@ static enum cmap_status build(struct cmap_key key, void **object, void *ctx)
   memcpy(&id, key.data, sizeof id);
   finish(actor, BUILDS);
   serve(actor);
+  if (atomic_load(&world.closing))
+    return CMAP_ENOMEM;
   if (act_is(&actor->act, "exits"))
     pthread_exit(NULL);
   if (act_is(&actor->act, "cancels")) {
@@ -205,6 +206,8 @@ static void serve(struct actor *actor)
     struct act act;
     int old, outcome;
     step_wait(&actor->go, ++actor->served);
+    if (atomic_load(&world.closing))
+      return;
     act = actor->act;
     if (act_is(&act, "ends") || ends_constructor(&act))
       return;
@@ -222,6 +225,8 @@ void actor_run(unsigned index, void *ctx)
 
   (void)index;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-  actor->tid = gettid();
+  asleep_here(&actor->asleep);
   serve(actor);
+  if (atomic_load(&world.closing))
+    (void)unlock(actor);
 }

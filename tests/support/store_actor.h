@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "asleep.h"
 #include "step.h"
 #include "store_objects.h"
 #include "threads.h"
@@ -40,7 +41,7 @@ struct actor {
   struct act act;           /* ordered by the steps, as the next three */
   int outcome;
   void *object; /* of an outcome that has one */
-  int tid;
+  struct asleep asleep;
   bool parked, ended; /* owner: the script */
   size_t handle_count;
   struct cmap_handle handles[SCENE_HANDLES];
@@ -58,6 +59,7 @@ extern struct scene_world {
   struct cmap_ticket tickets[2][SCENE_KEYS];
   struct tracked *objects[SCENE_OBJECTS]; /* from 1, as they were made */
   unsigned object_count;
+  atomic_bool closing; /* all constructors fail, all let go of locks, and end */
 } world;
 
 static inline bool act_is(const struct act *act, const char *verb)

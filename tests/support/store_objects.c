@@ -8,9 +8,6 @@
 #include "settings.h"
 #include "step.h"
 
-/* Looks at a thread until it is taken for asleep. */
-#define LOOKS 5
-
 static void destroy_object(void *object, void *ctx)
 {
   struct tracked *tracked = object;
@@ -69,37 +66,6 @@ struct cmap_store_stats store_stats(struct cmap_store *store)
   CHECK_OK(cmap_store_get_stats(store, &stats));
   CHECK(stats.size == sizeof stats);
   return stats;
-}
-
-/* Is it asleep now, and how often has it fallen asleep so far? */
-static bool sleeps_now(int tid, unsigned long *times)
-{
-  char path[64], line[256], state = 'R';
-  FILE *file;
-
-  snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
-  file = fopen(path, "r");
-  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-    (void)sscanf(line, "State: %c", &state);
-    (void)sscanf(line, "voluntary_ctxt_switches: %lu", times);
-  }
-  if (file != NULL)
-    fclose(file);
-  return state == 'S';
-}
-
-bool thread_sleeps(int tid)
-{
-  unsigned long times = 0, before;
-
-  if (!sleeps_now(tid, &before))
-    return false;
-  for (unsigned look = 0; look < LOOKS; look++) {
-    sched_yield();
-    if (!sleeps_now(tid, &times) || times != before)
-      return false;
-  }
-  return true;
 }
 
 void store_until_waiting(struct cmap_store *store, struct cmap_key key,

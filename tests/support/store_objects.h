@@ -38,9 +38,6 @@ struct tracked *store_object(const struct cmap_handle *handle, uint64_t id);
 /* The statistics; checks the call. */
 struct cmap_store_stats store_stats(struct cmap_store *store);
 
-/* Has the thread been asleep over several looks? The system says so. */
-bool thread_sleeps(int tid);
-
 /* Waits until that many threads wait for the key's construction. */
 void store_until_waiting(struct cmap_store *store, struct cmap_key key,
                          size_t count);

@@ -1,5 +1,6 @@
 #include "store_scene.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,23 +11,17 @@
 #define ACTORS  8
 #define HOUR_NS (UINT64_C(3600) * 1000000000)
 
-/* Of the running scene; left to its threads if it fails. */
-static struct actor *actors;
+/* Of the running scene. */
+static struct actor actors[ACTORS];
 
-/* Waits until the actor's call sleeps (true) or has come to something. */
-static bool until_parked(struct actor *actor, const struct act *act,
-                         size_t waiters)
+/* Waits until the actor's call waits (true) or has come to something. */
+static bool until_parked(struct actor *actor, unsigned times)
 {
-  uint64_t id = act->key;
-
-  if (act_is(act, "create"))
-    while (atomic_load(&actor->over) < actor->calls &&
-           cmap_store_waiters(act_store(act), cmap_key_u64(&id)) <= waiters)
-      sched_yield();
-  while (atomic_load(&actor->over) < actor->calls)
-    if (thread_sleeps(actor->tid))
-      return atomic_load(&actor->over) < actor->calls;
-  return false;
+  /* Ends: one or the other comes about. */
+  while (asleep_times(&actor->asleep) == times &&
+         atomic_load(&actor->over) < actor->calls)
+    sched_yield();
+  return atomic_load(&actor->over) < actor->calls;
 }
 
 static void check_object(void *object, unsigned number)
@@ -51,14 +46,11 @@ static void expect(struct actor *actor, const struct act *act)
 
 static void play_call(struct actor *actor, const struct act *act)
 {
-  uint64_t id = act->key;
-  size_t waiters = 0;
+  unsigned times = asleep_times(&actor->asleep);
 
   CHECK(!actor->parked && !actor->ended);
   if (actor->calls == 0)
     thread_start(&actor->thread, actor_run, 0, actor);
-  if (act_is(act, "create"))
-    waiters = cmap_store_waiters(act_store(act), cmap_key_u64(&id));
   actor->act = *act;
   step_done(&actor->go, ++actor->calls);
   if (act_is(act, "ends") || act_is(act, "exits") || act_is(act, "cancels")) {
@@ -67,7 +59,7 @@ static void play_call(struct actor *actor, const struct act *act)
   } else if (act->outcome == WAITS) {
     actor->parked = true;
     /* On a slow machine "soon" may be over before we look. */
-    if (!until_parked(actor, act, waiters))
+    if (!until_parked(actor, times))
       CHECK(act->soon && actor->outcome == CMAP_TIMEDOUT);
   } else {
     expect(actor, act);
@@ -224,30 +216,40 @@ static void scene_open(const char *settings)
     for (uint64_t id = 0; id < SCENE_KEYS; id++)
       numbers_put(world.maps[i], id, id);
   }
-  actors = calloc(ACTORS, sizeof *actors);
-  if (actors == NULL)
-    abort();
+  memset(actors, 0, sizeof actors);
   for (unsigned i = 0; i < ACTORS; i++) {
+    asleep_begin(&actors[i].asleep);
     step_begin(&actors[i].go);
     step_begin(&actors[i].finished);
   }
 }
 
-/* All ends; then nothing is left. */
+/* Those that are bound to another thread stay. */
+static void abandon_tickets(void)
+{
+  for (int i = 0; i < 2; i++)
+    for (int key = 0; key < SCENE_KEYS; key++)
+      cmap_ticket_abandon(&world.tickets[i][key]);
+}
+
+/* All ends, whatever has gone wrong; then nothing is left. */
 static void scene_close(void)
 {
+  atomic_store(&world.closing, true);
+  abandon_tickets();
   for (unsigned i = 0; i < ACTORS; i++) {
-    struct act ends = {.who = (char)('a' + i), .verb = "ends"};
     CHECK(!actors[i].parked);
+    step_done(&actors[i].go, UINT_MAX);
+  }
+  for (unsigned i = 0; i < ACTORS; i++) {
     if (actors[i].calls > 0 && !actors[i].ended)
-      play_call(&actors[i], &ends);
+      thread_join(&actors[i].thread);
     step_end(&actors[i].go);
     step_end(&actors[i].finished);
     actor_release(&actors[i]);
   }
+  abandon_tickets(); /* of threads that have ended */
   for (int i = 1; i >= 0; i--) {
-    for (int key = 0; key < SCENE_KEYS; key++)
-      cmap_ticket_abandon(&world.tickets[i][key]);
     cmap_destroy(world.maps[i]);
     test_store_close(&world.stores[i]);
   }
@@ -267,16 +269,14 @@ void store_scene_play(const char *script)
        act = strtok_r(NULL, ",", &rest)) {
     checks_about(act);
     read_and_play_act(act);
-    /* Threads may be anywhere: nothing can be played on, nor ended. */
     if (checks_failed()) {
       fprintf(stderr, "scene: %s\n", script);
       break;
     }
   }
-  checks_assert();
   scene_close();
-  free(actors);
   free(text);
+  checks_assert();
 }
 
 static void play_state(void **script)

@@ -6,7 +6,7 @@
  *     share | a create S1 builds, b create S1 waits, a fails:7 7, b resumes 7
  *
  * The next act begins when the last one has returned, or where the script says
- * "waits", when its thread sleeps in the library; or "builds", when it is in
+ * "waits", when its wait is published (asleep.h); or "builds", when it is in
  * its constructor. There it does what the next acts say, until one ends the
  * constructor: the outcome of that act is what the outer call returns.
  *

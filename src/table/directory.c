@@ -100,43 +100,94 @@ void cmap__directory_destroy(struct cmap__directory *directory,
   pthread_mutex_destroy(&directory->mutex);
 }
 
-/* Fills an array of another depth from the current one; mutex held. */
-static void refill(const struct cmap__directory *directory,
-                   struct cmap__directory_array *to)
+/* The current array and its depth; mutex held. */
+static struct cmap__directory_array *
+current_of(const struct cmap__directory *directory, unsigned *depth)
 {
   /* Relaxed: it and its entries change only under the mutex. */
-  const struct cmap__directory_array *from =
-      cmap__load_relaxed(&directory->current);
-  unsigned old = cmap__directory_depth(from);
-  unsigned depth = cmap__directory_depth(to);
+  struct cmap__directory_array *array = cmap__load_relaxed(&directory->current);
 
-  for (size_t i = 0; i < (size_t)1 << depth; i++) {
-    size_t j = depth >= old ? i >> (depth - old) : i << (old - depth);
-    set_entry(&to->entries[i], cmap__load_relaxed(&from->entries[j].shard));
+  *depth = cmap__directory_depth(array);
+  return array;
+}
+
+/* Begins to fill the array of a depth; mutex held. False: no memory. */
+static bool begin_next(struct cmap__directory *directory,
+                       const struct cmap__layout *layout, unsigned depth)
+{
+  if (directory->next != NULL &&
+      cmap__directory_depth(directory->next) == depth)
+    return true;
+  directory->next = array_for(directory, layout, depth);
+  directory->filled = 0;
+  return directory->next != NULL;
+}
+
+/* Fills some entries of the next array, which becomes current when all are;
+ * mutex held. */
+static void fill_some(struct cmap__directory *directory)
+{
+  struct cmap__directory_array *to = directory->next;
+  unsigned old;
+  const struct cmap__directory_array *from = current_of(directory, &old);
+  unsigned depth = cmap__directory_depth(to);
+  size_t n = (size_t)1 << depth;
+  size_t i = directory->filled;
+  size_t end = n - i < CMAP__DIRECTORY_STEP ? n : i + CMAP__DIRECTORY_STEP;
+
+  for (; i < end; i++) {
+    const struct cmap__directory_entry *entry =
+        from->entries +
+        (depth >= old ? i >> (depth - old) : i << (old - depth));
+    /* Relaxed: we hold the mutex. */
+    cmap__store_release(&to->entries[i].block, /* [D2] */
+                        cmap__load_relaxed(&entry->block));
+    cmap__store_release(&to->entries[i].shard, /* [D2] */
+                        cmap__load_relaxed(&entry->shard));
+  }
+  directory->filled = end;
+  if (end == n) {
+    directory->next = NULL;
+    make_current(directory, to);
   }
 }
 
-enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
-                                          const struct cmap__layout *layout,
-                                          unsigned depth, size_t count)
+/*
+ * A step towards the depth, or of what was begun; mutex held. What was begun
+ * for less is dropped: it must not be current when deeper shards are there.
+ */
+static enum cmap_status step_to(struct cmap__directory *directory,
+                                const struct cmap__layout *layout,
+                                unsigned depth)
 {
-  enum cmap_status status = CMAP_OK;
   unsigned now;
 
-  if (depth > CMAP__DEPTH_MAX)
+  (void)current_of(directory, &now);
+  if (directory->next != NULL && cmap__directory_depth(directory->next) < depth)
+    directory->next = NULL;
+  if (now < depth && directory->next == NULL &&
+      !begin_next(directory, layout, depth))
     return CMAP_ENOMEM;
+  if (directory->next != NULL)
+    fill_some(directory);
+  return CMAP_OK;
+}
+
+/* The same with the mutex; *reached: is the directory that deep? If so,
+ * announces `count` shards. */
+static enum cmap_status step_and_announce(struct cmap__directory *directory,
+                                          const struct cmap__layout *layout,
+                                          unsigned depth, size_t count,
+                                          bool *reached)
+{
+  enum cmap_status status;
+  unsigned now;
+
   pthread_mutex_lock(&directory->mutex);
-  now = cmap__directory_depth(cmap__load_relaxed(&directory->current));
-  if (now < depth) {
-    struct cmap__directory_array *array = array_for(directory, layout, depth);
-    if (array == NULL) {
-      status = CMAP_ENOMEM;
-    } else {
-      refill(directory, array);
-      make_current(directory, array);
-    }
-  }
-  if (status == CMAP_OK) {
+  status = step_to(directory, layout, depth);
+  (void)current_of(directory, &now);
+  *reached = status == CMAP_OK && now >= depth;
+  if (*reached) {
     directory->shards_at[depth] += count;
     cmap__add_relaxed(&directory->shards, count); /* a number, no more */
   }
@@ -144,19 +195,41 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
   return status;
 }
 
+bool cmap__directory_deepen(struct cmap__directory *directory,
+                            const struct cmap__layout *layout, unsigned depth)
+{
+  bool reached = false;
+
+  if (depth <= cmap__directory_depth(cmap__directory_current(directory)) ||
+      depth > CMAP__DEPTH_MAX)
+    return true;
+  return step_and_announce(directory, layout, depth, 0, &reached) != CMAP_OK ||
+         reached;
+}
+
+enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
+                                          const struct cmap__layout *layout,
+                                          unsigned depth, size_t count)
+{
+  enum cmap_status status;
+  bool reached;
+
+  if (depth > CMAP__DEPTH_MAX)
+    return CMAP_ENOMEM;
+  /* Ends: each step fills entries, and others go on with the same. */
+  do
+    status = step_and_announce(directory, layout, depth, count, &reached);
+  while (status == CMAP_OK && !reached);
+  return status;
+}
+
 enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
                                          const struct cmap__layout *layout,
                                          unsigned depth)
 {
-  enum cmap_status status = CMAP_OK;
-
   if (depth > CMAP__DEPTH_MAX)
     return CMAP_OK; /* it will not come to that */
-  pthread_mutex_lock(&directory->mutex);
-  if (array_for(directory, layout, depth) == NULL)
-    status = CMAP_ENOMEM;
-  pthread_mutex_unlock(&directory->mutex);
-  return status;
+  return cmap__directory_announce(directory, layout, depth, 0);
 }
 
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
@@ -169,6 +242,22 @@ void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
   pthread_mutex_unlock(&directory->mutex);
 }
 
+/* Lets the first `end` entries of an array name a shard, where they are its;
+ * mutex held. */
+static void name_shard(struct cmap__directory_array *array, size_t end,
+                       struct cmap__shard *shard)
+{
+  unsigned shallow = cmap__directory_depth(array) - cmap__shard_depth(shard);
+  struct cmap__directory_entry *entry =
+      cmap__directory_at(array, shard->prefix);
+  size_t at = (size_t)(entry - array->entries);
+  size_t n = (size_t)1 << shallow;
+
+  cmap__assert(cmap__shard_depth(shard) <= cmap__directory_depth(array));
+  for (; n > 0 && at < end; n--, at++)
+    set_entry(entry++, shard);
+}
+
 void cmap__directory_publish(struct cmap__directory *directory,
                              struct cmap__shard *const *shards, size_t count)
 {
@@ -176,16 +265,12 @@ void cmap__directory_publish(struct cmap__directory *directory,
   unsigned depth;
 
   pthread_mutex_lock(&directory->mutex);
-  array = cmap__load_relaxed(&directory->current); /* we hold the mutex */
-  depth = cmap__directory_depth(array);
+  array = current_of(directory, &depth);
   begin_change(directory);
   for (size_t i = 0; i < count; i++) {
-    unsigned shallow = depth - cmap__shard_depth(shards[i]);
-    struct cmap__directory_entry *entry =
-        cmap__directory_at(array, shards[i]->prefix);
-    cmap__assert(cmap__shard_depth(shards[i]) <= depth);
-    for (size_t n = (size_t)1 << shallow; n > 0; n--)
-      set_entry(entry++, shards[i]);
+    name_shard(array, (size_t)1 << depth, shards[i]);
+    if (directory->next != NULL)
+      name_shard(directory->next, directory->filled, shards[i]);
   }
   end_change(directory);
   pthread_mutex_unlock(&directory->mutex);
@@ -201,25 +286,38 @@ bool cmap__directory_may_reach(const struct cmap__directory *directory,
   return depth <= CMAP__DEPTH_MAX && (uint64_t)1 << depth <= bound;
 }
 
-void cmap__directory_shrink(struct cmap__directory *directory,
-                            const struct cmap__layout *layout, unsigned least)
+/* A step of halving; mutex held. False: there is none to do. */
+static bool shrink_step(struct cmap__directory *directory,
+                        const struct cmap__layout *layout, unsigned least)
 {
   unsigned now, depth;
 
-  pthread_mutex_lock(&directory->mutex);
-  now = cmap__directory_depth(cmap__load_relaxed(&directory->current));
+  (void)current_of(directory, &now);
+  if (directory->next != NULL && cmap__directory_depth(directory->next) < now) {
+    fill_some(directory);
+    return true;
+  }
   depth = now;
   while (depth > 1 && directory->shards_at[depth] == 0)
     depth--;
-  if (depth + least <= now) {
-    struct cmap__directory_array *array = array_for(directory, layout, depth);
-    /* Without memory for it, the large one does as well. */
-    if (array != NULL) {
-      refill(directory, array);
-      make_current(directory, array);
-    }
-  }
-  pthread_mutex_unlock(&directory->mutex);
+  /* Without memory for it, the large one does as well. */
+  if (depth + least > now || !begin_next(directory, layout, depth))
+    return false;
+  fill_some(directory);
+  return true;
+}
+
+void cmap__directory_shrink(struct cmap__directory *directory,
+                            const struct cmap__layout *layout, unsigned least)
+{
+  bool more;
+
+  /* Ends: each step fills entries, unless others need the old depth. */
+  do {
+    pthread_mutex_lock(&directory->mutex);
+    more = shrink_step(directory, layout, least);
+    pthread_mutex_unlock(&directory->mutex);
+  } while (more && least <= 1);
 }
 
 size_t cmap__directory_bytes(struct cmap__directory *directory)

@@ -15,6 +15,10 @@
  *   3. There is at most one array per depth. It is kept until destroy: a late
  *      reader may still index it. It is filled before it becomes current, also
  *      when it is used again.
+ *   4. A large array is filled in steps of CMAP__DIRECTORY_STEP entries, each
+ *      under the mutex, so that neither a call nor those that wait for it take
+ *      longer for a larger map. Each announcement does a step of an array that
+ *      has been begun. The entries that are filled follow all changes.
  *
  * Concurrency: readers load `current` and the entry (acquire); a change of an
  * entry ([D2]) or of the array ([D1]) is a release store.
@@ -54,6 +58,10 @@ struct cmap__directory {
   CMAP__ALIGNED(CMAP__CACHE_LINE) pthread_mutex_t mutex;
   /* By depth, from 1; under mutex. */
   struct cmap__directory_array *arrays[CMAP__DEPTH_MAX + 1];
+  /* Under mutex: the array that is being filled, or NULL; and its entries that
+     are. No shard is deeper than it. */
+  struct cmap__directory_array *next;
+  size_t filled;
   /* Live shards of each depth, and those announced; under mutex. */
   size_t shards_at[CMAP__DEPTH_MAX + 1];
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
@@ -113,15 +121,27 @@ enum cmap_status cmap__directory_init(struct cmap__directory *directory,
 void cmap__directory_destroy(struct cmap__directory *directory,
                              const struct cmap__layout *layout);
 
+/* Entries that are filled in a step: about as long as a shard is split, and
+ * all there are for up to some 500,000 entries in a map. */
+#define CMAP__DIRECTORY_STEP ((size_t)2048)
+
+/*
+ * Is the directory this deep? If not, does a step towards it; also if there is
+ * no memory for it, which the announcement will say.
+ */
+bool cmap__directory_deepen(struct cmap__directory *directory,
+                            const struct cmap__layout *layout, unsigned depth);
+
 /*
  * Announces `count` shards of a depth: deepens the directory to that depth if
- * need be, and keeps it there until they are withdrawn. CMAP_ENOMEM.
+ * need be, with as many steps as it takes, and keeps it there until they are
+ * withdrawn. CMAP_ENOMEM.
  */
 enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
                                           const struct cmap__layout *layout,
                                           unsigned depth, size_t count);
 
-/* Gets the memory for a directory of this depth in advance. CMAP_ENOMEM */
+/* Deepens the directory to this depth in advance. CMAP_ENOMEM */
 enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
                                          const struct cmap__layout *layout,
                                          unsigned depth);
@@ -144,8 +164,11 @@ bool cmap__directory_may_reach(const struct cmap__directory *directory,
 /* The bytes of all its arrays. Locks the mutex. */
 size_t cmap__directory_bytes(struct cmap__directory *directory);
 
-/* Halves the directory as often as the depth of the shards allows, if that is
- * at least `least` times. */
+/*
+ * Halves the directory as often as the depth of the shards allows, if that is
+ * at least `least` times. With more than one at least it does a step, which
+ * others go on with; else all of it, and nobody waits for more than a step.
+ */
 void cmap__directory_shrink(struct cmap__directory *directory,
                             const struct cmap__layout *layout, unsigned least);
 

@@ -391,6 +391,12 @@ static int next_size(const struct cmap__layout *layout, int g)
              : next;
 }
 
+bool cmap__shard_may_split(struct cmap__table *table, unsigned depth)
+{
+  return cmap__directory_may_reach(&table->directory, depth) &&
+         cmap__directory_deepen(&table->directory, &table->layout, depth);
+}
+
 enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
                                      struct cmap__shard **shard, uint64_t hash)
 {
@@ -403,7 +409,7 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
     return cmap__shard_resize(table, shard, 0);
   if (g >= split_size(table)) {
     depth = parting_depth(layout, *shard, hash);
-    if (depth != 0 && cmap__directory_may_reach(&table->directory, depth))
+    if (depth != 0 && cmap__shard_may_split(table, depth))
       return cmap__shard_split(table, shard, hash, depth);
   }
   return cmap__shard_resize(table, shard, next_size(layout, g));

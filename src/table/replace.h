@@ -48,6 +48,14 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
 bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes);
 
 /*
+ * May a shard be split to this depth? Not if the directory would be too large
+ * for the number of shards, and not yet while it is being deepened, which each
+ * such question helps along. Whoever splits asks first, but for cmap_reserve,
+ * which ends with all shards at that depth.
+ */
+bool cmap__shard_may_split(struct cmap__table *table, unsigned depth);
+
+/*
  * Splits the shard into shards of `depth`, deeper than its own, along the path
  * to `hash`. *shard becomes the one that covers the hash; the others are
  * unlocked.

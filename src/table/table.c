@@ -96,15 +96,17 @@ static void relieve(struct cmap__table *table, struct cmap__shard **shard,
                     uint64_t hash)
 {
   _Atomic uint16_t *waits = (*shard)->waits;
+  unsigned depth = cmap__shard_depth(*shard) + 1;
 
   if (cmap__load_relaxed(&waits[0]) < CONTENTION_WAITS ||
       cmap__load_relaxed(&waits[1]) < CONTENTION_WAITS)
     return;
   cmap__store_relaxed(&waits[0], 0);
   cmap__store_relaxed(&waits[1], 0);
-  if (cmap__load_relaxed(&table->directory.shards) < table->contention_shards)
+  if (cmap__load_relaxed(&table->directory.shards) < table->contention_shards &&
+      cmap__shard_may_split(table, depth))
     /* Without memory it stays as it is. */
-    (void)cmap__shard_split(table, shard, hash, cmap__shard_depth(*shard) + 1);
+    (void)cmap__shard_split(table, shard, hash, depth);
 }
 
 /*

@@ -116,6 +116,32 @@ static void the_number_of_shards_is_bounded(void **state)
   cmap__table_destroy(&contest.table);
 }
 
+/* However long its hashes are alike: no more than 8 entries a shard and 64. */
+static void the_directory_is_bounded(void **state)
+{
+  const unsigned most = 14;
+  struct contest contest;
+  unsigned depth;
+
+  (void)state;
+  contest_begin(&contest);
+  contest.table.contention_shards = 1000;
+  for (unsigned i = 0; i < most * ROUNDS / 20; i++) {
+    const struct cmap__shard *shard =
+        cmap__directory_shard(&contest.table.directory, LOWER_HALF);
+    uint64_t bit = UPPER_HALF >> cmap__shard_depth(shard);
+    if (cmap__shard_depth(shard) == most)
+      break;
+    make_wait(&contest, LOWER_HALF);
+    make_wait(&contest, bit);
+  }
+  depth =
+      cmap__directory_depth(cmap__directory_current(&contest.table.directory));
+  assert_in_range(depth, 6, most);
+  assert_true((size_t)1 << depth <= 8 * shards(&contest) + 64);
+  cmap__table_destroy(&contest.table);
+}
+
 /* A thousand keys would fit into two shards. */
 static void small_maps_have_several_shards(void **state)
 {
@@ -139,6 +165,7 @@ int main(void)
       cmocka_unit_test(one_hot_half_is_not_split),
       cmocka_unit_test(two_hot_halves_are_parted),
       cmocka_unit_test(the_number_of_shards_is_bounded),
+      cmocka_unit_test(the_directory_is_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,102 @@ static void announcements_fail_without_memory(void **state)
   end(&f);
 }
 
+/* The entries of a depth in steps, and a few more. */
+static unsigned steps_for(unsigned depth)
+{
+  return (unsigned)(((size_t)1 << depth) / CMAP__DIRECTORY_STEP);
+}
+
+/* Do all entries name the shard that covers them? */
+static void all_are_named(const struct fixture *f)
+{
+  struct cmap__directory_array *array = cmap__directory_current(f->directory);
+  unsigned depth = cmap__directory_depth(array);
+
+  for (uint64_t i = 0; i < UINT64_C(1) << depth; i++) {
+    struct cmap__directory_entry *entry =
+        cmap__directory_at(array, i << (64 - depth));
+    struct cmap__shard *shard = cmap__load_relaxed(&entry->shard);
+    assert_true(cmap__shard_covers(shard, i << (64 - depth)));
+    assert_int_equal(cmap__load_relaxed(&entry->block), shard->block);
+  }
+}
+
+/* Halves and joins in what is filled already, and in what is not. */
+static void change_some(struct fixture *f, struct random *random)
+{
+  for (unsigned i = 0; i < 4; i++) {
+    uint64_t hash = random_next(random) >> 1 | (uint64_t)(i % 2) << 63;
+    if (cmap__shard_depth(cmap__directory_shard(f->directory, hash)) < 9)
+      halve(f, hash);
+  }
+  all_are_named(f);
+}
+
+/* What changes shards meanwhile does steps, too: not these, which only look. */
+static void large_arrays_are_filled_in_steps(void **state)
+{
+  const unsigned large = 14, small = 12;
+  struct random random;
+  struct fixture f;
+  unsigned steps = 0, least = steps_for(large);
+
+  (void)state;
+  random_begin(&random, 3);
+  begin(&f);
+  change_some(&f, &random);
+  while (!cmap__directory_deepen(f.directory, f.layout, large)) {
+    assert_true(depth_of(&f) < large);
+    steps++;
+  }
+  assert_int_equal(steps + 1, least);
+  assert_int_equal(depth_of(&f), large);
+  all_are_named(&f);
+
+  /* The same while shards change, which goes on with it. */
+  cmap__directory_shrink(f.directory, f.layout, 1);
+  assert_true(depth_of(&f) < small);
+  assert_false(cmap__directory_deepen(f.directory, f.layout, large));
+  for (steps = 0; depth_of(&f) < large && steps < least; steps++)
+    change_some(&f, &random);
+  assert_int_equal(depth_of(&f), large);
+  assert_in_range(steps, 1, least / 2);
+  all_are_named(&f);
+
+  /* And when it is halved, which announcements go on with. */
+  assert_ok(cmap__directory_announce(f.directory, f.layout, small, 1));
+  cmap__directory_shrink(f.directory, f.layout, 2);
+  assert_int_equal(depth_of(&f), large);
+  change_some(&f, &random);
+  assert_int_equal(depth_of(&f), small);
+  all_are_named(&f);
+  cmap__directory_withdraw(f.directory, small, 1);
+  end(&f);
+}
+
+/* A halving that has begun is dropped for a shard that is too deep for it. */
+static void what_was_begun_gives_way(void **state)
+{
+  const unsigned large = 14, small = 12;
+  struct fixture f;
+
+  (void)state;
+  begin(&f);
+  assert_ok(cmap__directory_prepare(f.directory, f.layout, large));
+  assert_ok(cmap__directory_announce(f.directory, f.layout, small, 1));
+  cmap__directory_shrink(f.directory, f.layout, 2);
+  assert_non_null(f.directory->next);
+  assert_ok(cmap__directory_announce(f.directory, f.layout, small + 1, 1));
+  assert_null(f.directory->next);
+  assert_int_equal(depth_of(&f), large);
+  cmap__directory_withdraw(f.directory, small + 1, 1);
+  cmap__directory_shrink(f.directory, f.layout, 1);
+  assert_int_equal(depth_of(&f), small);
+  all_are_named(&f);
+  cmap__directory_withdraw(f.directory, small, 1);
+  end(&f);
+}
+
 /* At most 8 entries a shard, and 64 more. */
 static void depth_is_bounded_by_the_shards(void **state)
 {
@@ -300,6 +396,8 @@ int main(void)
       cmocka_unit_test(arrays_are_used_again),
       cmocka_unit_test(announced_depth_is_kept),
       cmocka_unit_test(announcements_fail_without_memory),
+      cmocka_unit_test(large_arrays_are_filled_in_steps),
+      cmocka_unit_test(what_was_begun_gives_way),
       cmocka_unit_test(depth_is_bounded_by_the_shards),
       cmocka_unit_test(changes_are_counted),
   };

@@ -165,12 +165,12 @@ enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
 enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,
                                      uint64_t word)
 {
-  struct cmap__fresh fresh;
-  enum cmap_status status = cmap__call_make_room(map, call, &fresh.key);
+  struct cmap__key_image key;
+  enum cmap_status status = cmap__call_make_room(map, call, &key);
 
-  fresh.value.words[0] = word;
   if (status == CMAP_OK)
-    cmap__call_put(map, call, &fresh.key, &fresh.value);
+    cmap__shard_put(&map->table.layout, call->locked.shard, &call->place, false,
+                    &key, &word);
   return status;
 }
 

@@ -193,22 +193,16 @@ enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
   return status;
 }
 
-/* How much of a shard is taken at a time when there is no memory. */
-#define TAKE_AT_ONCE 2
-
-/* Takes out up to list->capacity entries; true if there may be more. */
-static bool take_some(const struct cmap__layout *layout,
+/* Takes out up to list->capacity entries. */
+static void take_some(const struct cmap__layout *layout,
                       struct cmap__shard *shard, struct removed_list *list)
 {
   struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
   struct cmap__place place;
 
-  while (list->count < list->capacity) {
-    if (!cmap__cursor_next(layout, &cursor, &place))
-      return false;
+  while (list->count < list->capacity &&
+         cmap__cursor_next(layout, &cursor, &place))
     list_take(layout, list, shard, &place, false);
-  }
-  return cmap__shard_count(shard) > 0;
 }
 
 /* What becomes of entries that were taken out; none of this thread's locks is
@@ -242,34 +236,37 @@ static void give_list(const struct cmap__layout *layout, struct drain *drain,
     give_entry(layout, drain, list->words + i * layout->slot_words);
 }
 
-/* Takes the entries out of the shard that is locked, or a part of them; unlocks
- * it. True if there may be more. */
-static bool drain_shard(struct cmap *map, struct cmap__locked *locked,
-                        struct drain *drain)
+/*
+ * Takes up to *left entries out of the shard that is locked; unlocks it. *left
+ * is how many are left after that: some if there is no memory, and none once
+ * the shard is empty.
+ */
+static void drain_shard(struct cmap *map, struct cmap__locked *locked,
+                        struct drain *drain, size_t *left)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__slot_image few[TAKE_AT_ONCE];
+  struct cmap__slot_image one;
   struct removed_list list;
   uint64_t *allocated;
-  bool more;
 
   if (drain->take == NULL && !layout->owns_anything) {
     cmap__shard_wipe(locked->shard);
     cmap__unlock_after_removal(&map->table, locked->shard);
-    return false;
+    *left = 0;
+    return;
   }
-  (void)list_alloc(layout, &list, cmap__shard_count(locked->shard));
+  (void)list_alloc(layout, &list, *left);
   allocated = list.words;
   if (allocated == NULL) {
-    list.words = few[0].words; /* a slot is not larger than an image */
-    list.capacity = TAKE_AT_ONCE;
+    list.words = one.words; /* a slot is not larger than an image */
+    list.capacity = 1;
   }
-  more = take_some(layout, locked->shard, &list);
+  take_some(layout, locked->shard, &list);
   cmap__unlock_after_removal(&map->table, locked->shard);
   give_list(layout, drain, &list);
+  *left = list.count < list.capacity ? 0 : *left - list.count;
   if (allocated != NULL)
     list_free(layout, &list);
-  return more;
 }
 
 static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
@@ -279,10 +276,11 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
   struct cmap__locked locked;
   const uint64_t *unused;
   uint64_t hash = 0;
-  bool more;
+  size_t left = 0; /* in this shard, of those that were there */
 
   if (map == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
+  /* Ends: a destructor that inserts adds nothing to `left`. */
   do {
     uint64_t next;
     enum cmap_status status =
@@ -290,10 +288,12 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
     if (status != CMAP_OK)
       return status;
     next = cmap__shard_next_hash(locked.shard);
-    more = drain_shard(map, &locked, drain);
-    if (!more)
+    if (left == 0)
+      left = cmap__shard_count(locked.shard);
+    drain_shard(map, &locked, drain, &left);
+    if (left == 0)
       hash = next;
-  } while (drain->status == CMAP_OK && (more || hash != 0));
+  } while (drain->status == CMAP_OK && (left != 0 || hash != 0));
   return drain->status;
 }
 

@@ -44,3 +44,11 @@ void cmap__free(const struct cmap_allocator *allocator, void *memory,
   if (memory != NULL)
     allocator->free(memory, size, align, allocator->ctx);
 }
+
+size_t cmap__alloc_takes(const struct cmap_allocator *allocator, size_t size,
+                         size_t align)
+{
+  return allocator->alloc == cmap__allocator_default.alloc
+             ? cmap__allocator_default_takes(size, align)
+             : size;
+}

@@ -26,6 +26,10 @@ extern const struct cmap_allocator cmap__allocator_default;
 /* The bytes that it takes for such a request, its own included. */
 size_t cmap__allocator_default_takes(size_t size, size_t align);
 
+/* The same of any allocator; of the user's we know what was asked for. */
+size_t cmap__alloc_takes(const struct cmap_allocator *allocator, size_t size,
+                         size_t align);
+
 /*
  * Memory of `size` bytes at a multiple of `align`, a power of two from 1.
  * NULL if there is none, if size is 0 (the table has no empty objects, so a

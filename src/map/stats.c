@@ -18,24 +18,14 @@ struct sample {
   size_t longest_probe;
 };
 
-/* What the allocator takes for a box; of the user's we know what was asked. */
-static size_t taken(const struct cmap_options *o, size_t size, size_t align)
-{
-  return o->allocator.alloc == cmap__allocator_default.alloc
-             ? cmap__allocator_default_takes(size, align)
-             : size;
-}
-
 static size_t box_bytes(const struct cmap__layout *layout,
                         const _Atomic uint64_t *slot)
 {
   const struct cmap_options *o = &layout->options;
-  size_t bytes =
-      layout->value_boxed ? taken(o, o->value_size, o->value_align) : 0;
+  size_t bytes = cmap__key_box_bytes(layout, slot);
 
-  if ((layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) &&
-      cmap__key_is_boxed(layout, slot))
-    bytes += taken(o, cmap__slot_key(layout, slot).size + 1, 1);
+  if (layout->value_boxed)
+    bytes += cmap__alloc_takes(&o->allocator, o->value_size, o->value_align);
   return bytes;
 }
 

@@ -207,3 +207,12 @@ void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
     o->key_destroy(words, o->key_ctx);
   }
 }
+
+size_t cmap__key_box_bytes(const struct cmap__layout *layout,
+                           const _Atomic uint64_t *slot)
+{
+  if (!is_string_like(layout) || !cmap__key_is_boxed(layout, slot))
+    return 0;
+  return cmap__alloc_takes(&layout->options.allocator,
+                           cmap__slot_key(layout, slot).size + 1, 1);
+}

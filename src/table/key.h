@@ -69,6 +69,11 @@ static inline bool cmap__key_is_boxed(const struct cmap__layout *layout,
   return cmap__last_byte(cmap__payload_load(slot + last)) == CMAP__KEY_BOXED;
 }
 
+/* What the allocator takes for the key's box; 0: it has none. The caller holds
+ * the lock, or the slot is a copy. */
+size_t cmap__key_box_bytes(const struct cmap__layout *layout,
+                           const _Atomic uint64_t *slot);
+
 /* Compares out of line: long strings and custom keys, under the lock. */
 bool cmap__key_equal_slow(const struct cmap__layout *layout,
                           const _Atomic uint64_t *slot,

@@ -1677,7 +1677,9 @@ cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
  * and others, maps and their guards. One that asks, over any chain of threads,
  * stores and maps, for what waits for it gets CMAP_EDEADLK (section 9). One
  * whose thread ends (pthread_exit, cancellation) has failed with
- * CMAP_EABANDONED. It must not leave by longjmp or a C++ exception.
+ * CMAP_EABANDONED. It must not leave by longjmp or a C++ exception. Other
+ * callbacks return: a cancellation of their thread takes effect after the call
+ * that runs them, or after the callback.
  *
  * What happens to a construction in flight when
  *   it succeeds   its caller and all who wait get the object.
@@ -1711,8 +1713,8 @@ struct cmap_handle {
   uintptr_t internal[2];
 };
 
-/* Flags of struct cmap_how, for calls on stores, one or none; and the first, of
-   struct cmap_store_options. */
+/* Flags of struct cmap_how, for calls on stores, and of struct
+   cmap_store_options: one or none. */
 enum {
   CMAP_SHARE_FAILURE = 16, /* all who wait get the status of the failure */
   CMAP_RETRY_FAILURE = 32  /* one of them goes on with its own constructor */
@@ -1722,11 +1724,15 @@ struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
   struct cmap_options keys; /* of the keys, its size exact; all about values
                                must be zero */
-  unsigned flags;           /* CMAP_SHARE_FAILURE; else failures are retried */
+  unsigned flags;           /* CMAP_SHARE_FAILURE; or CMAP_RETRY_FAILURE, the
+                               default */
   uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
                            its status; 0: not. CMAP_BUSY, CMAP_TIMEDOUT,
                            CMAP_EDEADLK, CMAP_EABANDONED, CMAP_ENOMEM and
                            CMAP_FROZEN, which pass, are not remembered */
+  size_t max_failures;  /* so many are remembered at once, and one more for each
+                           thread: the oldest go; 0: 65,536. Those that are out
+                           of date go by and by as constructions end */
   /* Releases an object; NULL: nothing is to be done. No lock is held; it may
      use the store. */
   void (*object_destroy)(void *object, void *ctx);
@@ -1842,9 +1848,26 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_forget(struct cmap_store *store, struct cmap_key key,
                   const struct cmap_how *how) CMAP_SYMBOL(store_forget);
 
-/* Removes every key, some at a time. CMAP_EINVAL: NULL. */
+/* Removes every key that was there when the call reached it. CMAP_EINVAL: NULL.
+ */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_clear(struct cmap_store *store) CMAP_SYMBOL(store_clear);
+
+/*
+ * Gives memory back to the system that the store does not need now. Failures
+ * that are out of date are forgotten, and storage of keys is made as small as
+ * by cmap_shrink_to_fit. Headers of objects (32 bytes each) go by pages in
+ * which no object has one; but for some 64 KiB they do so by themselves as
+ * objects are destroyed. With CMAP_AUTO_SHRINK among the flags of the keys the
+ * storage of keys goes by itself, too. With an allocator of your own all but
+ * the failures is kept for this store.
+ *   CMAP_EINVAL  NULL
+ *   CMAP_ENOMEM  as of cmap_shrink_to_fit
+ * Lock: as cmap_shrink_to_fit; others wait for moments.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_shrink_to_fit(struct cmap_store *store)
+    CMAP_SYMBOL(store_shrink_to_fit);
 
 /* The number of objects in the store. Exact when no thread changes it. */
 CMAP_API size_t cmap_store_len(const struct cmap_store *store)
@@ -1877,17 +1900,20 @@ CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
     CMAP_SYMBOL(store_waiters);
 
 struct cmap_store_stats {
-  size_t size;        /* in: sizeof(struct cmap_store_stats) */
-  uint64_t objects;   /* in the store */
-  uint64_t hits;      /* calls that found the object there */
-  uint64_t misses;    /* calls that did not */
-  uint64_t running;   /* constructions and tickets now */
-  uint64_t waiters;   /* threads that wait for one now */
-  uint64_t done;      /* constructions that gave an object */
-  uint64_t failed;    /* that gave a status */
-  uint64_t abandoned; /* whose thread ended, or whose ticket was given up */
-  uint64_t build_ns;  /* time in constructors */
-  uint64_t bytes;     /* of memory in all, without the objects themselves */
+  size_t size;      /* in: sizeof(struct cmap_store_stats) */
+  uint64_t objects; /* in the store */
+  uint64_t hits;    /* calls that found the object there */
+  uint64_t misses;  /* calls that did not */
+  uint64_t running; /* constructions and tickets now */
+  uint64_t waiters; /* threads that wait for one now */
+  /* Constructions and tickets, each in one of these once it has ended: */
+  uint64_t done;       /* that gave the object */
+  uint64_t failed;     /* that gave a status */
+  uint64_t abandoned;  /* whose thread ended, or whose ticket was given up */
+  uint64_t overtaken;  /* that put came before, however they ended then */
+  uint64_t build_ns;   /* time in constructors */
+  uint64_t remembered; /* failures, now; some may be out of date */
+  uint64_t bytes;      /* of memory in all, without the objects themselves */
 };
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never
@@ -1903,6 +1929,12 @@ cmap_store_get_stats(const struct cmap_store *store,
  * has the ticket completes it, on any thread; threads that ask for the key
  * wait as they would for a constructor. It is ended once, whatever copies of
  * the struct there are, which is not checked.
+ *
+ * The thread that began it is taken for the one that will end it: if it asks
+ * for the key where it would wait, that is CMAP_EDEADLK. If it hands the ticket
+ * over and then wants to wait, it calls cmap_ticket_unbind first, or the other
+ * thread cmap_ticket_bind. Longer circles are found if a thread is bound to the
+ * ticket.
  */
 struct cmap_ticket {
   uintptr_t internal[2];
@@ -1965,6 +1997,16 @@ CMAP_API void cmap_ticket_abandon(struct cmap_ticket *ticket)
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_ticket_bind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_bind);
+
+/*
+ * No thread is the one that builds, also not the one that began: any may end
+ * the ticket, and any may wait for it.
+ *   CMAP_EINVAL      no ticket, or another thread is bound to it
+ *   CMAP_EABANDONED  the thread that was bound to it has ended; the ticket is
+ *                    still to be ended
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
 
 /* -------------------------------------------------------------------------
  * 17. The typed layer

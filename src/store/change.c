@@ -1,7 +1,6 @@
 /*
  * Changing what the store has: put, remove, forget, clear; and walking it.
  */
-#include "base/alloc.h"
 #include "store/flight.h"
 
 /*
@@ -70,7 +69,7 @@ enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
     return status;
   if (object == NULL)
     return CMAP_EINVAL;
-  header = cmap__object_new(store);
+  header = cmap__header_take(store);
   if (header == NULL)
     return CMAP_ENOMEM;
   cmap__object_init(header, object);
@@ -89,6 +88,7 @@ static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
   struct cmap__request r;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
   uint64_t word;
+  int cancel;
 
   if (status != CMAP_OK)
     return status;
@@ -96,8 +96,10 @@ static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
   if (r.call.found) {
     word = cmap__load_relaxed(cmap__request_word(&r)); /* lock held */
     if (objects || cmap__word_kind(word) != CMAP__WORD_OBJECT) {
+      cancel = cmap__cancel_disable(); /* keys have destructors, too */
       cmap__request_take(&r);
       cmap__word_drop(store, word);
+      cmap__cancel_restore(cancel);
       return objects && cmap__word_kind(word) == CMAP__WORD_FAILURE
                  ? CMAP_NOT_FOUND
                  : CMAP_OK;
@@ -185,7 +187,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
   if (size == 0)
     return CMAP_OK;
   walk->count = 0;
-  walk->entries = cmap__alloc(&walk->store->allocator, size, CMAP__CACHE_LINE);
+  walk->entries = cmap__store_alloc(walk->store, size, CMAP__CACHE_LINE);
   if (walk->entries == NULL)
     return CMAP_ENOMEM;
   status = copy_shard(layout, visit, walk);
@@ -201,7 +203,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
     cmap__key_words_destroy(layout, entry->key.words);
   }
   cmap__cancel_restore(cancel);
-  cmap__free(&walk->store->allocator, walk->entries, size, CMAP__CACHE_LINE);
+  cmap__store_free(walk->store, walk->entries, size, CMAP__CACHE_LINE);
   return status;
 }
 
@@ -215,66 +217,27 @@ enum cmap_status cmap_store_for_each(struct cmap_store *store,
   return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
 }
 
-/* Entries that clear takes out under one lock. */
-#define BATCH 32
-
-/* A batch of them, to be dropped without the lock. */
-struct batch {
-  struct cmap__slot_image entries[BATCH];
-  size_t count;
-};
-
-static void take_batch(const struct cmap__layout *layout,
-                       struct cmap__shard *shard, struct batch *batch)
+/* Drops a word that was taken out of the map. */
+static enum cmap_status drop_word(struct cmap_key key, void *value, void *store)
 {
-  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
-  struct cmap__place place;
+  uint64_t word;
 
-  batch->count = 0;
-  while (batch->count < BATCH && cmap__cursor_next(layout, &cursor, &place))
-    cmap__shard_take(layout, shard, &place, false,
-                     batch->entries[batch->count++].words);
+  (void)key;
+  memcpy(&word, value, sizeof word);
+  cmap__word_drop(store, word);
+  return CMAP_OK;
 }
-
-static void drop_batch(struct cmap_store *store, struct batch *batch)
-{
-  const struct cmap__layout *layout = &store->map->table.layout;
-  int cancel = cmap__cancel_disable();
-
-  for (size_t i = 0; i < batch->count; i++) {
-    uint64_t *words = batch->entries[i].words;
-    cmap__word_drop(store, words[layout->value_word]);
-    cmap__key_words_destroy(layout, words);
-  }
-  cmap__cancel_restore(cancel);
-}
-
-/*
- * Batches that a shard may take, however many new keys come in meanwhile: ten
- * times as many as it had entries.
- */
-#define ROUNDS(count) (10 * ((count) / BATCH + 1))
 
 enum cmap_status cmap_store_clear(struct cmap_store *store)
 {
-  struct cmap__locked locked;
-  struct batch batch;
-  uint64_t hash = 0, next;
-  size_t rounds = 0; /* left in this shard */
+  enum cmap_status status;
+  int cancel;
 
   if (store == NULL)
     return CMAP_EINVAL;
-  do {
-    cmap__store_lock_hash(store, hash, &locked);
-    if (rounds == 0)
-      rounds = ROUNDS(cmap__shard_count(locked.shard));
-    next = cmap__shard_next_hash(locked.shard);
-    take_batch(&store->map->table.layout, locked.shard, &batch);
-    cmap__table_unlock(&locked);
-    drop_batch(store, &batch);
-    rounds = batch.count == BATCH ? rounds - 1 : 0;
-    if (rounds == 0)
-      hash = next;
-  } while (rounds != 0 || hash != 0);
-  return CMAP_OK;
+  cancel = cmap__cancel_disable();
+  /* Refuses no wait: see cmap__request_lock. */
+  status = cmap_drain(store->map, drop_word, store, NULL);
+  cmap__cancel_restore(cancel);
+  return status;
 }

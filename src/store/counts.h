@@ -19,7 +19,9 @@ enum cmap__count {
   CMAP__COUNT_DONE,
   CMAP__COUNT_FAILED,
   CMAP__COUNT_ABANDONED,
+  CMAP__COUNT_OVERTAKEN,
   CMAP__COUNT_BUILD_NS,
+  CMAP__COUNT_BYTES, /* modulo 2^64: one thread takes, another gives back */
   CMAP__COUNTS
 };
 

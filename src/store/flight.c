@@ -3,12 +3,10 @@
  */
 #include "store/flight.h"
 
-#include "base/alloc.h"
-
 struct cmap__flight *cmap__flight_new(struct cmap_store *store)
 {
   struct cmap__flight *flight =
-      cmap__alloc_zeroed(&store->allocator, sizeof *flight, CMAP__CACHE_LINE);
+      cmap__store_alloc(store, sizeof *flight, CMAP__CACHE_LINE);
   pthread_condattr_t monotonic;
 
   if (flight == NULL)
@@ -18,7 +16,7 @@ struct cmap__flight *cmap__flight_new(struct cmap_store *store)
       pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
       pthread_cond_init(&flight->changed, &monotonic) != 0 ||
       pthread_mutex_init(&flight->mutex, NULL) != 0) {
-    cmap__free(&store->allocator, flight, sizeof *flight, CMAP__CACHE_LINE);
+    cmap__store_free(store, flight, sizeof *flight, CMAP__CACHE_LINE);
     return NULL;
   }
   (void)pthread_condattr_destroy(&monotonic);
@@ -37,7 +35,7 @@ static void flight_free(struct cmap__flight *flight)
     cmap__object_unref(flight->result);
   (void)pthread_cond_destroy(&flight->changed);
   (void)pthread_mutex_destroy(&flight->mutex);
-  cmap__free(&store->allocator, flight, sizeof *flight, CMAP__CACHE_LINE);
+  cmap__store_free(store, flight, sizeof *flight, CMAP__CACHE_LINE);
   cmap__sub_release(&store->flights, 1);
 }
 
@@ -79,6 +77,13 @@ static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
   }
 }
 
+/* Is it the calling thread that builds? Mutex held. */
+static bool is_own(const struct cmap__flight *flight)
+{
+  return flight->beginner != 0 ? flight->beginner == cmap__self.number
+                               : cmap__hold_find(flight, 0) != NULL;
+}
+
 /* Waits while somebody builds, mutex held; *published: `wait` is. */
 static enum cmap_status
 wait_while_running(struct cmap__flight *flight,
@@ -89,8 +94,8 @@ wait_while_running(struct cmap__flight *flight,
   while (flight->state == CMAP__FLIGHT_RUNNING) {
     if (patience->try_only)
       return CMAP_BUSY;
-    if (cmap__hold_find(flight, 0) != NULL)
-      return CMAP_EDEADLK; /* we are the builder */
+    if (is_own(flight))
+      return CMAP_EDEADLK;
     if (wait->timed && cmap__now_ns() >= patience->deadline_ns)
       return CMAP_TIMEDOUT;
     if (!*published && cmap__hold_any()) {
@@ -204,8 +209,8 @@ void cmap__flight_tell(struct cmap__flight *flight)
     struct cmap__notice *notice = notices;
     notices = notice->next;
     tell(flight, notice); /* decided: it changes no more */
-    cmap__free(&flight->store->allocator, notice, sizeof *notice,
-               _Alignof(struct cmap__notice));
+    cmap__store_free(flight->store, notice, sizeof *notice,
+                     _Alignof(struct cmap__notice));
     told++;
   }
   if (told > 0)
@@ -242,37 +247,6 @@ static unsigned succeed(struct cmap__request *request,
   return 2;
 }
 
-/* Does the status say that something was in the way, rather than what will be
- * so the next time? */
-static bool passes(enum cmap_status status)
-{
-  return status == CMAP_BUSY || status == CMAP_TIMEDOUT ||
-         status == CMAP_EDEADLK || status == CMAP_EABANDONED ||
-         status == CMAP_ENOMEM || status == CMAP_FROZEN;
-}
-
-/* Lets the map remember a failure. False: no memory, or not wanted. */
-static bool remember(struct cmap__request *request, enum cmap_status status)
-{
-  struct cmap__failure *failure;
-  uint64_t now;
-
-  if (request->policy.negative_ns == 0 || passes(status))
-    return false;
-  failure = cmap__alloc(&request->store->allocator, sizeof *failure,
-                        _Alignof(struct cmap__failure));
-  if (failure == NULL)
-    return false;
-  now = cmap__now_ns();
-  failure->status = status;
-  failure->until_ns = request->policy.negative_ns < UINT64_MAX - now
-                          ? now + request->policy.negative_ns
-                          : UINT64_MAX;
-  cmap__payload_store(cmap__request_word(request),
-                      cmap__word_of(failure, CMAP__WORD_FAILURE));
-  return true;
-}
-
 /*
  * The construction has failed. Shard lock and mutex held. *take: the map's
  * entry is to be removed. Returns as succeed.
@@ -286,6 +260,7 @@ static unsigned fail(struct cmap__request *request, struct cmap__flight *flight,
               1);
   if (!request->policy.share && flight->waiters > 0) {
     flight->state = CMAP__FLIGHT_OPEN;
+    flight->beginner = 0;
     pthread_cond_broadcast(&flight->changed);
     return 1;
   }
@@ -295,7 +270,7 @@ static unsigned fail(struct cmap__request *request, struct cmap__flight *flight,
   pthread_cond_broadcast(&flight->changed);
   if (!is_in_map(request, flight))
     return 1;
-  *take = !remember(request, status);
+  *take = !cmap__failure_remember(request, status);
   return 2;
 }
 
@@ -313,6 +288,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
   pthread_mutex_lock(&flight->mutex);
   if (is_decided(flight)) {
     /* A put came first: it is what everybody gets. */
+    cmap__count(&request->store->counts, CMAP__COUNT_OVERTAKEN, 1);
     loser = *header;
     *header = flight->result;
     cmap__object_ref(*header);
@@ -331,6 +307,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
     cmap__object_unref(loser);
   cmap__flight_tell(flight);
   cmap__flight_unref(flight, done);
+  cmap__failures_sweep(request->store, CMAP__FAILURE_STEPS);
   cmap__cancel_restore(cancel);
   return status;
 }

@@ -8,7 +8,9 @@
  *   failed    there is a status
  *
  * For the deadlock detector, who builds holds the flight, and who waits for it
- * waits for that.
+ * waits for that. A ticket is held by the thread that is bound to it. One that
+ * no thread is bound to has no holder; but the thread that has begun it is told
+ * that it would wait for itself.
  *
  * References: one for being in the map, one for the builder or the ticket, one
  * for each who waits or is to be told.
@@ -43,6 +45,9 @@ struct cmap__flight {
   unsigned waiters;            /* threads */
   struct cmap__object *result; /* done: with a reference of the flight's */
   enum cmap_status status;     /* failed */
+  /* Of the thread that has begun it by a ticket, and will end it for all that
+     is known; 0: none, or a thread's hold tells. */
+  uint64_t beginner;
   struct cmap__notice *notices;
 };
 

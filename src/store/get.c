@@ -218,7 +218,7 @@ enum cmap_status cmap__store_enter(struct cmap__request *r, bool waits,
                                    struct cmap__object **header,
                                    struct cmap__flight **flight, bool *mine)
 {
-  struct cmap__object *fresh = cmap__object_new(r->store);
+  struct cmap__object *fresh = cmap__header_take(r->store);
   struct cmap__flight *own = fresh ? cmap__flight_new(r->store) : NULL;
   enum cmap_status status;
   uint64_t old = 0;
@@ -242,7 +242,7 @@ enum cmap_status cmap__store_enter(struct cmap__request *r, bool waits,
   if (own != NULL)
     cmap__flight_unref(own, 2);
   if (fresh != NULL)
-    cmap__object_free(fresh);
+    cmap__header_give(fresh);
   return status;
 }
 
@@ -278,7 +278,7 @@ static void abandon(void *building)
   /* What calls below this one held is no more. */
   cmap__self.calls = b->hold.outer;
   end_timing(b);
-  cmap__object_free(b->header);
+  cmap__header_give(b->header);
   if (b->flight == NULL)
     cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
   else if (cmap__flight_end(b->request, b->flight, CMAP_EABANDONED, &none) ==
@@ -320,7 +320,7 @@ static enum cmap_status construct(struct building *b,
   if (b->status == CMAP_OK)
     header = b->header;
   else if (b->header != NULL)
-    cmap__object_free(b->header);
+    cmap__header_give(b->header);
   status = cmap__flight_end(b->request, b->flight, b->status, &header);
   if (status == CMAP_OK)
     cmap__handle_fill(handle, header);
@@ -356,7 +356,7 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
     if (status != CMAP_OK)
       return status;
     if (mine)
-      header = cmap__object_new(store);
+      header = cmap__header_take(store);
   }
   if (!mine) {
     cmap__handle_fill(handle, header);
@@ -391,13 +391,13 @@ enum cmap_status cmap_store_refresh(struct cmap_store *store,
     return status;
   if (build == NULL)
     return CMAP_EINVAL;
-  b.header = cmap__object_new(store);
+  b.header = cmap__header_take(store);
   if (b.header == NULL)
     return CMAP_ENOMEM;
   run(&b);
   if (b.status != CMAP_OK) {
     cmap__count(&store->counts, CMAP__COUNT_FAILED, 1);
-    cmap__object_free(b.header);
+    cmap__header_give(b.header);
     return b.status;
   }
   cmap__count(&store->counts, CMAP__COUNT_DONE, 1);

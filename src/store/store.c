@@ -2,6 +2,7 @@
  * Making and destroying a store, and what all its calls begin with.
  */
 #include "base/alloc.h"
+#include "base/check.h"
 #include "store/flight.h"
 
 #define STORE_FLAGS (CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE)
@@ -24,7 +25,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
 
   if (options == NULL || store == NULL ||
       !cmap__struct_is_known(options, options->size, sizeof *options) ||
-      (options->flags & ~(unsigned)CMAP_SHARE_FAILURE) != 0 ||
+      (options->flags & ~(unsigned)STORE_FLAGS) != 0 ||
+      options->flags == STORE_FLAGS ||
       options->keys.size != sizeof options->keys ||
       !are_without_values(&options->keys) ||
       (options->keys.key_destroy != NULL && options->keys.key_copy == NULL))
@@ -36,7 +38,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
     return status;
   fresh = cmap__alloc_zeroed(&map->table.layout.options.allocator,
                              sizeof *fresh, CMAP__CACHE_LINE);
-  if (fresh == NULL || pthread_mutex_init(&fresh->pool_mutex, NULL) != 0) {
+  if (fresh == NULL || !cmap__headers_begin(&fresh->headers) ||
+      !cmap__failures_begin(&fresh->failures, options->max_failures)) {
     cmap__free(&map->table.layout.options.allocator, fresh, sizeof *fresh,
                CMAP__CACHE_LINE);
     cmap_destroy(map);
@@ -58,7 +61,7 @@ static bool is_in_use(struct cmap_store *store)
   return cmap__load_acquire(&store->flights) != 0 ||
          cmap__load_acquire(&store->running) != 0 ||
          cmap__load_acquire(&store->tickets) != 0 ||
-         cmap__objects_refs(store) != cmap__load_acquire(&store->objects);
+         cmap__headers_refs(store) != cmap__load_acquire(&store->objects);
 }
 
 enum cmap_status cmap_store_destroy(struct cmap_store *store)
@@ -78,8 +81,8 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
     return CMAP_BUSY; /* a destructor has kept something */
   allocator = store->allocator;
   cmap_destroy(store->map);
-  cmap__objects_destroy(store);
-  (void)pthread_mutex_destroy(&store->pool_mutex);
+  cmap__headers_end(store);
+  cmap__failures_end(&store->failures);
   cmap__free(&allocator, store, sizeof *store, CMAP__CACHE_LINE);
   return CMAP_OK;
 }
@@ -146,15 +149,55 @@ void cmap__request_lock(struct cmap__request *request)
     cmap__pause();
 }
 
+/* A slot of a store's map, outside of it. */
+struct taken {
+  uint64_t words[1 + CMAP__KEY_WORDS_MAX + 1];
+};
+
+void cmap__store_take(struct cmap_store *store,
+                      const struct cmap__locked *locked,
+                      const struct cmap__place *place)
+{
+  struct cmap__table *table = &store->map->table;
+  struct taken taken;
+
+  cmap__assert(table->layout.slot_words * sizeof *taken.words <= sizeof taken);
+  cmap__shard_take(&table->layout, locked->shard, place, false, taken.words);
+  cmap__unlock_after_removal(table, locked->shard);
+  cmap__key_words_destroy(&table->layout, taken.words);
+}
+
 void cmap__request_take(struct cmap__request *request)
 {
-  const struct cmap__layout *layout = &request->store->map->table.layout;
-  struct cmap__slot_image image;
+  cmap__store_take(request->store, &request->call.locked, &request->call.place);
+}
 
-  cmap__shard_take(layout, request->call.locked.shard, &request->call.place,
-                   false, image.words);
-  cmap__request_unlock(request);
-  cmap__slot_words_release(layout, image.words, NULL);
+void cmap__store_count_taken(struct cmap_store *store, size_t bytes)
+{
+  cmap__count(&store->counts, CMAP__COUNT_BYTES, bytes);
+}
+
+void cmap__store_count_given(struct cmap_store *store, size_t bytes)
+{
+  cmap__count(&store->counts, CMAP__COUNT_BYTES, -(uint64_t)bytes);
+}
+
+void *cmap__store_alloc(struct cmap_store *store, size_t size, size_t align)
+{
+  void *memory = cmap__alloc_zeroed(&store->allocator, size, align);
+
+  if (memory != NULL)
+    cmap__store_count_taken(store,
+                            cmap__alloc_takes(&store->allocator, size, align));
+  return memory;
+}
+
+void cmap__store_free(struct cmap_store *store, void *memory, size_t size,
+                      size_t align)
+{
+  cmap__free(&store->allocator, memory, size, align);
+  cmap__store_count_given(store,
+                          cmap__alloc_takes(&store->allocator, size, align));
 }
 
 void cmap__word_drop(struct cmap_store *store, uint64_t word)
@@ -170,9 +213,23 @@ void cmap__word_drop(struct cmap_store *store, uint64_t word)
     cmap__flight_unref(pointer, 1);
     break;
   default:
-    cmap__free(&store->allocator, pointer, sizeof(struct cmap__failure),
-               _Alignof(struct cmap__failure));
+    cmap__failure_drop(store, pointer);
   }
+}
+
+enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
+{
+  enum cmap_status status;
+  int cancel;
+
+  if (store == NULL)
+    return CMAP_EINVAL;
+  cancel = cmap__cancel_disable();
+  cmap__failures_sweep(store, SIZE_MAX);
+  status = cmap_shrink_to_fit(store->map, NULL);
+  cmap__headers_shrink(store);
+  cmap__cancel_restore(cancel);
+  return status;
 }
 
 size_t cmap_store_len(const struct cmap_store *store)
@@ -197,14 +254,17 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.done = cmap__counts_sum(counts, CMAP__COUNT_DONE);
   now.failed = cmap__counts_sum(counts, CMAP__COUNT_FAILED);
   now.abandoned = cmap__counts_sum(counts, CMAP__COUNT_ABANDONED);
+  now.overtaken = cmap__counts_sum(counts, CMAP__COUNT_OVERTAKEN);
   now.build_ns = cmap__counts_sum(counts, CMAP__COUNT_BUILD_NS);
   now.running = cmap__load_relaxed(&store->running);
   now.waiters = cmap__load_relaxed(&store->waiters);
   status = cmap_get_stats(store->map, &map);
   if (status != CMAP_OK)
     return status;
-  now.bytes = sizeof *store + map.bytes + cmap__objects_bytes(store) +
-              cmap__load_relaxed(&store->flights) * sizeof(struct cmap__flight);
+  now.remembered = cmap__load_relaxed(&store->failures.count);
+  now.bytes = sizeof *store + map.bytes +
+              cmap__load_relaxed(&store->headers.bytes) +
+              cmap__counts_sum(counts, CMAP__COUNT_BYTES);
   *stats = now;
   return CMAP_OK;
 }

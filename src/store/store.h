@@ -7,8 +7,8 @@
  *
  * Locks. The words are changed under the map's shard lock, which is held for
  * moments only: no user code runs under it. A flight has a mutex of its own.
- * LOCK ORDER: shard lock, then one flight's mutex, then the mutex of the
- * objects' pool; the detector's mutex after a flight's.
+ * LOCK ORDER: shard lock, then one flight's mutex, then the mutexes of the
+ * headers and of the failures; the detector's mutex after a flight's.
  *
  * Invariants
  *   1. At most one flight of a key is in the map; a flight that was taken out
@@ -16,8 +16,9 @@
  *   2. An object has one reference for being in the map, one for each handle,
  *      and one for each flight that it is the result of. It is destroyed by
  *      whoever gives the last one back, outside every lock.
- *   3. Headers of objects are never given back before the store: a reader may
- *      look at the count of one that was freed, or lives again.
+ *   3. Headers of objects stay headers as long as the store: a reader may look
+ *      at the count of one that was freed, or lives again. What of them goes
+ *      back to the system reads as free (store/headers.h).
  */
 #ifndef CMAP__STORE_STORE_H
 #define CMAP__STORE_STORE_H
@@ -26,6 +27,8 @@
 
 #include "map/map.h"
 #include "store/counts.h"
+#include "store/failure.h"
+#include "store/headers.h"
 
 /* What the low bits of a word say. */
 enum cmap__word_kind {
@@ -37,19 +40,11 @@ enum cmap__word_kind {
 
 /* The header of an object. */
 struct cmap__object {
-  _Atomic uint64_t refs; /* 0: free */
-  void *object;          /* const while refs > 0 */
-  struct cmap_store *store;
-  struct cmap__object *next; /* of free ones; of those about to be dropped */
+  _Atomic uint64_t refs;          /* 0: free */
+  void *object;                   /* const while refs > 0 */
+  struct cmap__header_page *page; /* const */
+  struct cmap__object *next;      /* of free ones, under their mutex */
 };
-
-/* A failure that is remembered. Under the shard lock. */
-struct cmap__failure {
-  enum cmap_status status;
-  uint64_t until_ns;
-};
-
-struct cmap__object_chunk;
 
 struct cmap_store {
   struct cmap *map;
@@ -64,11 +59,8 @@ struct cmap_store {
   _Atomic size_t tickets; /* not used up yet */
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
 
-  pthread_mutex_t pool_mutex; /* guards the pool of headers: */
-  struct cmap__object *free;
-  struct cmap__object_chunk *chunks;
-  _Atomic size_t chunk_count; /* atomic, written under the mutex */
-
+  struct cmap__headers headers;
+  struct cmap__failures failures;
   struct cmap__counts counts;
 };
 
@@ -131,8 +123,23 @@ static inline void cmap__request_unlock(struct cmap__request *request)
 /* Removes the key's entry and unlocks. */
 void cmap__request_take(struct cmap__request *request);
 
-/* A free header; NULL: out of memory. */
-struct cmap__object *cmap__object_new(struct cmap_store *store);
+/* Removes the entry at the place in the shard that is locked to write, and
+ * unlocks. */
+void cmap__store_take(struct cmap_store *store,
+                      const struct cmap__locked *locked,
+                      const struct cmap__place *place);
+
+/*
+ * Memory for the store's own books, zeroed, and counted in its statistics;
+ * NULL: there is none.
+ */
+void *cmap__store_alloc(struct cmap_store *store, size_t size, size_t align);
+void cmap__store_free(struct cmap_store *store, void *memory, size_t size,
+                      size_t align);
+
+/* Memory was taken, or given back, that is not counted otherwise. */
+void cmap__store_count_taken(struct cmap_store *store, size_t bytes);
+void cmap__store_count_given(struct cmap_store *store, size_t bytes);
 
 /* Gives it an object, with one reference for the caller. */
 static inline void cmap__object_init(struct cmap__object *header, void *object)
@@ -149,17 +156,6 @@ static inline void cmap__object_ref(struct cmap__object *header)
 
 /* Gives a reference back. No lock is held. */
 void cmap__object_unref(struct cmap__object *header);
-
-/* Gives back a header that has no object. */
-void cmap__object_free(struct cmap__object *header);
-
-void cmap__objects_destroy(struct cmap_store *store);
-
-/* Memory of all headers of objects, free ones included. */
-size_t cmap__objects_bytes(const struct cmap_store *store);
-
-/* The references of all objects. */
-uint64_t cmap__objects_refs(struct cmap_store *store);
 
 /* Hands a reference that the caller has to the user. */
 static inline void cmap__handle_fill(struct cmap_handle *handle,

@@ -2,7 +2,6 @@
  * Tickets: constructions that no thread waits for, and that belong to none
  * until one binds itself to them.
  */
-#include "base/alloc.h"
 #include "store/build.h"
 
 /* What is behind a user's ticket. */
@@ -11,7 +10,7 @@ struct cmap__ticket {
   struct cmap__flight *flight;
   struct cmap__object *header; /* to be used */
   struct cmap__policy policy;
-  /* Under the store's pool mutex, which is at hand: */
+  /* Under the mutex of the store's headers, which is at hand: */
   struct cmap__record *bound; /* of the thread that is bound to it, or NULL */
   bool abandoned;             /* that thread has ended */
   uint64_t hash;
@@ -32,12 +31,20 @@ static struct cmap__ticket *ticket_of(const struct cmap_ticket *ticket)
   return ticket == NULL ? NULL : (struct cmap__ticket *)ticket->internal[0];
 }
 
+/* Of the key, outside of the ticket. */
+static size_t key_bytes(struct cmap__ticket *ticket)
+{
+  return cmap__key_box_bytes(&ticket->store->map->table.layout,
+                             cmap__payload_of(ticket->key.words));
+}
+
 static void ticket_free(struct cmap__ticket *ticket)
 {
   struct cmap_store *store = ticket->store;
 
+  cmap__store_count_given(store, key_bytes(ticket));
   cmap__key_words_destroy(&store->map->table.layout, ticket->key.words);
-  cmap__free(&store->allocator, ticket, sizeof *ticket, CMAP__CACHE_LINE);
+  cmap__store_free(store, ticket, sizeof *ticket, CMAP__CACHE_LINE);
   cmap__sub_release(&store->tickets, 1);
 }
 
@@ -47,7 +54,7 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
 {
   struct cmap_store *store = r->store;
   struct cmap__ticket *ticket =
-      cmap__alloc_zeroed(&store->allocator, sizeof *ticket, CMAP__CACHE_LINE);
+      cmap__store_alloc(store, sizeof *ticket, CMAP__CACHE_LINE);
   enum cmap_status status;
 
   if (ticket == NULL)
@@ -55,12 +62,13 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
   status = cmap__key_image_init(&store->map->table.layout, &r->call.probe,
                                 &ticket->key);
   if (status != CMAP_OK) {
-    cmap__free(&store->allocator, ticket, sizeof *ticket, CMAP__CACHE_LINE);
+    cmap__store_free(store, ticket, sizeof *ticket, CMAP__CACHE_LINE);
     return status;
   }
   ticket->store = store;
   ticket->policy = r->policy;
   ticket->hash = r->call.probe.hash;
+  cmap__store_count_taken(store, key_bytes(ticket));
   cmap__add_relaxed(&store->tickets, 1);
   *out = ticket;
   return CMAP_OK;
@@ -99,8 +107,8 @@ static enum cmap_status join(struct cmap__flight *flight,
 
 static void notice_free(struct cmap_store *store, struct cmap__notice *notice)
 {
-  cmap__free(&store->allocator, notice, sizeof *notice,
-             _Alignof(struct cmap__notice));
+  cmap__store_free(store, notice, sizeof *notice,
+                   _Alignof(struct cmap__notice));
 }
 
 /* What cmap_store_begin needs before it looks. */
@@ -118,8 +126,8 @@ static enum cmap_status beginning_new(const struct cmap__request *r,
   b->notice = NULL;
   if (status != CMAP_OK || notify == NULL)
     return status;
-  b->notice = cmap__alloc(&r->store->allocator, sizeof *b->notice,
-                          _Alignof(struct cmap__notice));
+  b->notice = cmap__store_alloc(r->store, sizeof *b->notice,
+                                _Alignof(struct cmap__notice));
   if (b->notice == NULL) {
     ticket_free(b->ticket);
     return CMAP_ENOMEM;
@@ -127,6 +135,13 @@ static enum cmap_status beginning_new(const struct cmap__request *r,
   b->notice->notify = notify;
   b->notice->ctx = ctx;
   return CMAP_OK;
+}
+
+static void begins(struct cmap__flight *flight, uint64_t thread)
+{
+  pthread_mutex_lock(&flight->mutex);
+  flight->beginner = thread;
+  pthread_mutex_unlock(&flight->mutex);
 }
 
 /* The key is absent, or somebody builds it. */
@@ -146,6 +161,7 @@ static enum cmap_status begin_absent(struct cmap__request *r,
     b->ticket->flight = flight;
     b->ticket->header = *header;
     b->ticket = NULL;
+    begins(flight, cmap__thread_number());
     cmap__add_relaxed(&r->store->running, 1);
     *outcome = CMAP_YOURS;
     return CMAP_OK;
@@ -226,10 +242,10 @@ static enum cmap_status end_flight(struct cmap__ticket *ticket,
 static void thread_ended(struct cmap__record *record)
 {
   struct cmap__ticket *ticket = ((struct bound *)record)->ticket;
-  pthread_mutex_t *mutex = &ticket->store->pool_mutex;
+  pthread_mutex_t *mutex = &ticket->store->headers.mutex;
   struct cmap__object *header = NULL;
 
-  cmap__object_free(ticket->header);
+  cmap__header_give(ticket->header);
   if (end_flight(ticket, CMAP_EABANDONED, &header) == CMAP_OK)
     cmap__object_unref(header);
   /* After this another thread may free it. */
@@ -250,11 +266,11 @@ enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
   bound = (struct bound *)cmap__record_take();
   if (bound == NULL)
     return CMAP_ENOMEM;
-  pthread_mutex_lock(&ticket->store->pool_mutex);
+  pthread_mutex_lock(&ticket->store->headers.mutex);
   is_free = ticket->bound == NULL && !ticket->abandoned;
   if (is_free)
     ticket->bound = &bound->record;
-  pthread_mutex_unlock(&ticket->store->pool_mutex);
+  pthread_mutex_unlock(&ticket->store->headers.mutex);
   if (!is_free) {
     cmap__record_give(&bound->record);
     return CMAP_EINVAL;
@@ -264,42 +280,65 @@ enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
   bound->record.hold.mode = CMAP__WRITE;
   bound->record.ended = thread_ended;
   bound->ticket = ticket;
+  begins(ticket->flight, 0);
   cmap__guard_link(&bound->record.hold);
   return CMAP_OK;
 }
 
 /*
- * The ticket is about to be used up. CMAP_EINVAL: there is none, or another
- * thread is bound to it; CMAP_EABANDONED: that thread has ended.
+ * Makes the ticket one that no thread is bound to. CMAP_EINVAL: there is none,
+ * or another thread is bound to it; CMAP_EABANDONED: that thread has ended.
  */
-static enum cmap_status use_up(struct cmap_ticket *user_ticket,
-                               struct cmap__ticket **out)
+static enum cmap_status loosen(struct cmap__ticket *ticket)
 {
-  struct cmap__ticket *ticket = ticket_of(user_ticket);
   struct cmap__record *bound;
   bool abandoned, mine;
 
   if (ticket == NULL)
     return CMAP_EINVAL;
-  pthread_mutex_lock(&ticket->store->pool_mutex);
+  pthread_mutex_lock(&ticket->store->headers.mutex);
   abandoned = ticket->abandoned;
   bound = ticket->bound;
   /* As long as it is bound to it, the thread has not given the record back. */
   mine = bound != NULL && cmap__record_is_mine(bound);
-  pthread_mutex_unlock(&ticket->store->pool_mutex);
+  if (mine)
+    ticket->bound = NULL;
+  pthread_mutex_unlock(&ticket->store->headers.mutex);
+  if (abandoned)
+    return CMAP_EABANDONED;
   if (bound != NULL && !mine)
     return CMAP_EINVAL;
-  user_ticket->internal[0] = 0;
-  if (abandoned) {
-    ticket_free(ticket);
-    return CMAP_EABANDONED;
-  }
   if (bound != NULL) {
     cmap__guard_unlink(&bound->hold);
     cmap__record_give(bound);
   }
-  *out = ticket;
   return CMAP_OK;
+}
+
+enum cmap_status cmap_ticket_unbind(struct cmap_ticket *user_ticket)
+{
+  struct cmap__ticket *ticket = ticket_of(user_ticket);
+  enum cmap_status status = loosen(ticket);
+
+  if (status == CMAP_OK)
+    begins(ticket->flight, 0);
+  return status;
+}
+
+/* The ticket is about to be used up. As loosen; with CMAP_EABANDONED it is. */
+static enum cmap_status use_up(struct cmap_ticket *user_ticket,
+                               struct cmap__ticket **out)
+{
+  struct cmap__ticket *ticket = ticket_of(user_ticket);
+  enum cmap_status status = loosen(ticket);
+
+  if (status == CMAP_EINVAL)
+    return status;
+  user_ticket->internal[0] = 0;
+  *out = ticket;
+  if (status == CMAP_EABANDONED)
+    ticket_free(ticket);
+  return status;
 }
 
 enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
@@ -334,7 +373,7 @@ enum cmap_status cmap_ticket_fail(struct cmap_ticket *user_ticket,
   status = use_up(user_ticket, &ticket);
   if (status != CMAP_OK)
     return status;
-  cmap__object_free(ticket->header);
+  cmap__header_give(ticket->header);
   if (end_flight(ticket, why, &header) == CMAP_OK)
     cmap__object_unref(header);
   ticket_free(ticket);

@@ -55,6 +55,16 @@ static struct {
 extern int __cxa_thread_atexit_impl(void (*end)(void *), void *arg,
                                     void *within) __attribute__((weak));
 
+uint64_t cmap__thread_number(void)
+{
+  static _Atomic uint64_t numbers;
+
+  /* Relaxed: it is the number that tells them apart, and orders nothing. */
+  if (cmap__self.number == 0)
+    cmap__self.number = cmap__add_relaxed(&numbers, 1) + 1;
+  return cmap__self.number;
+}
+
 static struct cmap__record *record_of(struct cmap__hold *hold)
 {
   return (struct cmap__record *)hold;

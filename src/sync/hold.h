@@ -77,10 +77,14 @@ struct cmap__holder {
   bool ends;               /* the last of them has begun */
   bool ends_early;         /* destructors of thread-local variables have run */
   bool known;              /* it has, or had, records: its end is noticed */
+  uint64_t number;         /* of the thread; 0: nobody has asked */
 };
 
 extern _Thread_local struct cmap__holder cmap__self
     __attribute__((tls_model("initial-exec")));
+
+/* A number from 1 that no other thread has, nor had one that has ended. */
+uint64_t cmap__thread_number(void);
 
 /* A call's hold, filled by the caller; pairs with cmap__hold_end. */
 static inline void cmap__hold_begin(struct cmap__hold *hold)

@@ -46,6 +46,18 @@ static inline _Atomic uint64_t *walk_slot(const struct cmap__layout *layout,
          (walk->at * CMAP__GROUP_SLOTS + index) * layout->slot_words;
 }
 
+/* Stands for a kind of key: the entry with the value word probe->words[0]. */
+#define BY_VALUE_WORD 101
+
+static inline bool is_wanted(const struct cmap__layout *layout, unsigned kind,
+                             const _Atomic uint64_t *slot,
+                             const struct cmap__probe *probe)
+{
+  if (kind == BY_VALUE_WORD)
+    return cmap__payload_load(slot + layout->value_word) == probe->words[0];
+  return cmap__key_equal(layout, kind, true, slot, probe);
+}
+
 CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
                               const struct cmap__shard *shard,
                               const struct cmap__probe *probe,
@@ -63,7 +75,7 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
     for (; match != 0; match &= match - 1) {
       unsigned index = (unsigned)__builtin_ctz(match);
       _Atomic uint64_t *slot = walk_slot(layout, &walk, index);
-      if (cmap__likely(cmap__key_equal(layout, kind, true, slot, probe))) {
+      if (cmap__likely(is_wanted(layout, kind, slot, probe))) {
         place->group = group;
         place->slot = slot;
         place->index = index;
@@ -96,6 +108,15 @@ bool cmap__shard_find(const struct cmap__layout *layout,
   default:
     return find(layout, CMAP_CUSTOM, shard, probe, place);
   }
+}
+
+bool cmap__shard_find_word(const struct cmap__layout *layout,
+                           const struct cmap__shard *shard, uint64_t hash,
+                           uint64_t word, struct cmap__place *place)
+{
+  const struct cmap__probe probe = {.hash = hash, .words = {word}};
+
+  return find(layout, BY_VALUE_WORD, shard, &probe, place);
 }
 
 /*

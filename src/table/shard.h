@@ -291,6 +291,12 @@ bool cmap__shard_find(const struct cmap__layout *layout,
                       const struct cmap__probe *probe,
                       struct cmap__place *place);
 
+/* The same for the entry whose value is that one word, and whose key has the
+ * hash. */
+bool cmap__shard_find_word(const struct cmap__layout *layout,
+                           const struct cmap__shard *shard, uint64_t hash,
+                           uint64_t word, struct cmap__place *place);
+
 /*
  * A free slot for an absent key. The caller holds the write lock. False if
  * the block is full. Sets the overflow bits on the way: harmless if nothing is

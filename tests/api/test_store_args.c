@@ -167,6 +167,7 @@ static void whole_store_calls(void **state)
   test_store_open(&t, KEYS_U64);
   assert_ok(cmap_store_destroy(NULL));
   assert_status(cmap_store_clear(NULL), CMAP_EINVAL);
+  assert_status(cmap_store_shrink_to_fit(NULL), CMAP_EINVAL);
   assert_int_equal(cmap_store_len(NULL), 0);
   assert_status(cmap_store_for_each(NULL, visit, &calls), CMAP_EINVAL);
   assert_status(cmap_store_for_each(t.store, NULL, &calls), CMAP_EINVAL);
@@ -208,6 +209,8 @@ static void tickets(void **state)
   assert_status(cmap_ticket_fail(&none, CMAP_EABANDONED), CMAP_EINVAL);
   assert_status(cmap_ticket_bind(NULL), CMAP_EINVAL);
   assert_status(cmap_ticket_bind(&none), CMAP_EINVAL);
+  assert_status(cmap_ticket_unbind(NULL), CMAP_EINVAL);
+  assert_status(cmap_ticket_unbind(&none), CMAP_EINVAL);
   cmap_ticket_abandon(NULL);
   cmap_ticket_abandon(&none);
   assert_ok(cmap_store_begin(t.store, KEY, &handle, &ticket, &outcome, NULL,
@@ -255,7 +258,7 @@ static void spoil(struct cmap_store_options *o, int how)
     o->size--;
     break;
   case 2:
-    o->flags = CMAP_RETRY_FAILURE;
+    o->flags = CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE;
     break;
   case 3:
     o->flags = CMAP_SHARE_FAILURE | 1;
@@ -307,6 +310,16 @@ static void options(void **state)
       fail_msg("option %d is accepted", how);
     assert_ptr_equal(store, &t);
   }
+  test_store_create(&t);
+  test_store_close(&t);
+}
+
+/* The default may be named. */
+static void options_name_the_default(void **state)
+{
+  (void)state;
+  test_store_prepare(&t, KEYS_U64);
+  t.options.flags = CMAP_RETRY_FAILURE;
   test_store_create(&t);
   test_store_close(&t);
 }
@@ -366,6 +379,7 @@ int main(void)
       cmocka_unit_test(handles),
       cmocka_unit_test(tickets),
       cmocka_unit_test(options),
+      cmocka_unit_test(options_name_the_default),
       cmocka_unit_test(larger_options),
       cmocka_unit_test(options_about_values),
       cmocka_unit_test(size_of_the_keys_options),

@@ -65,7 +65,8 @@ static const struct store_scene scenes[] = {
                   " b create S1 7, b create S1 try 7, b create S1 soon 7,"
                   " b get S1 NOT_FOUND, b begin S1 7, - len:0 S,"
                   " c create S2 builds, c makes #1,"
-                  " - stats failed=1 done=1 objects=1"},
+                  " - stats failed=1 done=1 objects=1 remembered=1,"
+                  " b forget S1, - stats remembered=0"},
     {"remembers until put", "negative | a create S1 builds, a fails:7 7,"
                             " b put S1 #1, a create S1 #1, b remove S1,"
                             " a create S1 builds, a makes #2"},
@@ -120,7 +121,12 @@ static const struct store_scene scenes[] = {
     {"is cancelled, share", "a create S1 share builds, b create S1 waits,"
                             " a cancels, b resumes EABANDONED"},
     {"exits after put", "a create S1 builds, b create S1 waits, c put S1 #1,"
-                        " b resumes #1, a exits, c get S1 #1"},
+                        " b resumes #1, a exits, c get S1 #1,"
+                        " - stats overtaken=1 abandoned=0"},
+    {"fails after put", "a create S1 builds, c put S1 #1, a fails:7 #1,"
+                        " - stats overtaken=1 failed=0"},
+    {"makes after put", "a create S1 builds, c put S1 #1, a makes #1,"
+                        " - dead:2, - stats overtaken=1 done=0"},
     {"exits after remove", "a create S1 builds, b create S1 waits, c remove S1,"
                            " a exits, b builds, b makes #1,"
                            " c get S1 NOT_FOUND"},

@@ -74,11 +74,12 @@ static const struct store_scene scenes[] = {
     /* Meanwhile. */
     {"put", "a begin S1 YOURS, b begin S1 PENDING, c create S1 waits,"
             " d put S1 #1, c resumes #1, - told:b #1, a complete S1 #1,"
-            " - dead:2, - len:1 S"},
+            " - dead:2, - len:1 S, - stats overtaken=1 done=0"},
     {"put, fails", "a begin S1 YOURS, b begin S1 PENDING, d put S1 #1,"
-                   " - told:b #1, a ticketfails:7 S1, d get S1 #1"},
+                   " - told:b #1, a ticketfails:7 S1, d get S1 #1,"
+                   " - stats overtaken=1 failed=0"},
     {"put, abandoned", "a begin S1 YOURS, d put S1 #1, a abandons S1,"
-                       " d get S1 #1"},
+                       " d get S1 #1, - stats overtaken=1 abandoned=0"},
     {"removed", "a begin S1 YOURS, b begin S1 PENDING, c create S1 waits,"
                 " d remove S1, d create S1 builds, a complete S1 #1,"
                 " - told:b #1, c resumes #1, d makes #2, a get S1 #2"},
@@ -89,6 +90,29 @@ static const struct store_scene scenes[] = {
     {"destroy", "a begin S1 YOURS, b destroy S BUSY, a abandons S1"},
     {"destroy of what was removed", "a begin S1 YOURS, b remove S1,"
                                     " b destroy S BUSY, a complete S1 #1"},
+    /* Begun here. */
+    {"waits for itself", "a begin S1 YOURS, a create S1 EDEADLK,"
+                         " a create S1 late EDEADLK, a create S1 try BUSY,"
+                         " a begin S1 PENDING, a create S2 builds,"
+                         " a create S1 EDEADLK, a makes #1, a complete S1 #2,"
+                         " - told:a #2, a create S1 #2"},
+    {"handed over", "a begin S1 YOURS, a unbinds S1, a create S1 waits,"
+                    " b complete S1 #1, a resumes #1"},
+    {"taken over", "a begin S1 YOURS, b binds S1, a create S1 waits,"
+                   " b create S1 EDEADLK, b complete S1 #1, a resumes #1"},
+    {"bound, handed over", "a begin S1 YOURS, a binds S1, b unbinds S1 EINVAL,"
+                           " a unbinds S1, a unbinds S1, a create S1 waits,"
+                           " b create S1 soon waits, b resumes TIMEDOUT,"
+                           " b complete S1 #1, a resumes #1"},
+    {"ended, then unbound", "a begin S1 YOURS, a binds S1, a ends,"
+                            " b unbinds S1 EABANDONED, b abandons S1,"
+                            " b unbinds S1 EINVAL"},
+    {"fails, its beginner waits then",
+     "a begin S1 YOURS, b create S1 waits, a ticketfails:7 S1, b builds,"
+     " a create S1 waits, b makes #1, a resumes #1"},
+    {"begun by a thread that has ended",
+     "a begin S1 YOURS, a ends, b create S1 soon waits, b resumes TIMEDOUT,"
+     " c complete S1 #1"},
     /* Bound. */
     {"bound", "a begin S1 YOURS, a binds S1, a binds S1 EINVAL,"
               " b binds S1 EINVAL, b complete S1 EINVAL,"
@@ -115,7 +139,8 @@ static const struct store_scene scenes[] = {
                                           " b create S1 builds, b makes #1"},
     {"bound thread ends after put", "a begin S1 YOURS, a binds S1, b put S1 #1,"
                                     " a ends, b get S1 #1,"
-                                    " b complete S1 EABANDONED"},
+                                    " b complete S1 EABANDONED,"
+                                    " - stats overtaken=1 abandoned=0"},
     {"two bound, thread ends", "a begin S1 YOURS, a begin S2 YOURS,"
                                " a binds S1, a binds S2, b create S1 waits,"
                                " c create S2 waits, a ends, b builds,"

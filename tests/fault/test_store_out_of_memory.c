@@ -205,6 +205,12 @@ static enum cmap_status call_for_each(uint64_t id)
   return status;
 }
 
+static enum cmap_status call_shrink(uint64_t id)
+{
+  (void)id;
+  return cmap_store_shrink_to_fit(t.store);
+}
+
 static enum cmap_status call_clear(uint64_t id)
 {
   size_t before = cmap_store_len(t.store);
@@ -232,6 +238,7 @@ static const struct {
     {"remove", call_remove, false, false},
     {"for_each", call_for_each, false, false},
     {"clear", call_clear, false, true},
+    {"shrink", call_shrink, false, false},
 };
 #define CALLS (sizeof calls / sizeof *calls)
 

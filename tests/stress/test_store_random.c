@@ -38,6 +38,7 @@ struct slot {
 
 static struct slot slots[MOST_THREADS];
 static struct test_store stores[2];
+static atomic_ullong begun; /* constructors and tickets */
 static struct history history;
 /* In calm rounds most constructions fail, so that keys stay absent, and little
    else takes them out of the store: what overlaps does so by itself. */
@@ -100,6 +101,7 @@ static enum cmap_status build(struct cmap_key k, void **object, void *ctx)
 
   CHECK(!call->ran && k.size == sizeof(uint64_t) && *object == NULL);
   call->ran = true;
+  atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
   if (!call->refresh)
     history_log(&history, s->index, EVENT_BREAKS, call->key, call->begin, 0);
   s->depth++;
@@ -145,7 +147,8 @@ static void check_others(const struct call *call, enum cmap_status status,
     CHECK(test_now() >= how->deadline_ns);
     break;
   case CMAP_EDEADLK:
-    CHECK(s->depth > 0 || s->ticket_bound);
+    CHECK(s->depth > 0 || s->ticket_bound ||
+          (s->ticket.internal[0] != 0 && s->ticket_key == call->key));
     break;
   case CMAP_EABANDONED:
   case CMAP_EINVAL:
@@ -353,6 +356,7 @@ static void ticket(struct slot *s, uint32_t key)
                 number_of(&handle, key));
   } else if (outcome == CMAP_YOURS) {
     history_log(&history, s->index, EVENT_BREAKS, key, begin, 0);
+    atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
     s->ticket_key = key;
     s->ticket_asked = (uint32_t)begin;
     s->ticket_since = history_now(&history);
@@ -433,7 +437,10 @@ static void supervise(unsigned index, void *ctx)
 
 static void play_round(unsigned threads, uint64_t number)
 {
+  uint64_t ended = 0;
+
   calm = number % 2 == 1;
+  atomic_store(&begun, 0);
   memset(slots, 0, sizeof slots);
   history_begin(&history, 2 * KEYS, threads, ROOM);
   for (int i = 0; i < 2; i++) {
@@ -455,9 +462,12 @@ static void play_round(unsigned threads, uint64_t number)
   for (int i = 1; i >= 0; i--) {
     struct cmap_store_stats stats = store_stats(stores[i].store);
     CHECK(stats.running == 0 && stats.waiters == 0);
+    ended += stats.done + stats.failed + stats.abandoned + stats.overtaken;
     CHECK(stats.objects == cmap_store_len(stores[i].store));
     test_store_close(&stores[i]);
   }
+  CHECK(ended == atomic_load(&begun));
+  checks_assert();
 }
 
 static void random_calls(void **state)

@@ -37,6 +37,7 @@ static enum cmap_status build(struct cmap_key key, void **object, void *ctx)
   /* A step would stay locked if its thread were cancelled in it. */
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
   memcpy(&id, key.data, sizeof id);
+  atomic_fetch_add(&world.begun, 1);
   finish(actor, BUILDS);
   serve(actor);
   if (atomic_load(&world.closing))
@@ -83,8 +84,10 @@ static int begin_ticket(struct actor *actor, struct cmap_store *store,
         (status == CMAP_OK && outcome == CMAP_YOURS));
   if (status != CMAP_OK)
     return (int)status;
-  if (outcome == CMAP_YOURS)
+  if (outcome == CMAP_YOURS) {
     *ticket = fresh;
+    atomic_fetch_add(&world.begun, 1);
+  }
   return outcome == CMAP_PRESENT   ? CMAP_OK
          : outcome == CMAP_PENDING ? PENDING
                                    : YOURS;
@@ -123,6 +126,8 @@ static int use_ticket(const struct act *act, uint64_t id,
     return cmap_ticket_abandon(ticket), (int)CMAP_OK;
   if (act_is(act, "binds"))
     return (int)cmap_ticket_bind(ticket);
+  if (act_is(act, "unbinds"))
+    return (int)cmap_ticket_unbind(ticket);
   return WAITS;
 }
 

@@ -60,6 +60,7 @@ extern struct scene_world {
   struct tracked *objects[SCENE_OBJECTS]; /* from 1, as they were made */
   unsigned object_count;
   atomic_bool closing; /* all constructors fail, all let go of locks, and end */
+  atomic_uint begun;   /* constructors and tickets */
 } world;
 
 static inline bool act_is(const struct act *act, const char *verb)

@@ -72,10 +72,11 @@ static void play_stats(const char *text)
   const struct {
     const char *name;
     uint64_t value;
-  } all[] = {{" objects=", s.objects}, {" hits=", s.hits},
-             {" misses=", s.misses},   {" running=", s.running},
-             {" waiters=", s.waiters}, {" done=", s.done},
-             {" failed=", s.failed},   {" abandoned=", s.abandoned}};
+  } all[] = {{" objects=", s.objects},     {" hits=", s.hits},
+             {" misses=", s.misses},       {" running=", s.running},
+             {" waiters=", s.waiters},     {" done=", s.done},
+             {" failed=", s.failed},       {" abandoned=", s.abandoned},
+             {" overtaken=", s.overtaken}, {" remembered=", s.remembered}};
 
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     const char *at = strstr(text, all[i].name);
@@ -232,6 +233,19 @@ static void abandon_tickets(void)
       cmap_ticket_abandon(&world.tickets[i][key]);
 }
 
+/* Each construction has ended in one way. */
+static void check_ends(void)
+{
+  uint64_t ended = 0;
+
+  for (int i = 0; i < 2; i++) {
+    struct cmap_store_stats s = store_stats(world.stores[i].store);
+    CHECK(s.running == 0 && s.waiters == 0);
+    ended += s.done + s.failed + s.abandoned + s.overtaken;
+  }
+  CHECK(ended == world.begun);
+}
+
 /* All ends, whatever has gone wrong; then nothing is left. */
 static void scene_close(void)
 {
@@ -249,6 +263,7 @@ static void scene_close(void)
     actor_release(&actors[i]);
   }
   abandon_tickets(); /* of threads that have ended */
+  check_ends();
   for (int i = 1; i >= 0; i--) {
     cmap_destroy(world.maps[i]);
     test_store_close(&world.stores[i]);

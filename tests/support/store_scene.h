@@ -17,7 +17,7 @@
  *   create get put refresh remove forget clear destroy
  *              the store's calls; handles stay until "releases"
  *   lock       a write guard of a map, until "unlocks"
- *   begin complete ticketfails:S abandons binds
+ *   begin complete ticketfails:S abandons binds unbinds
  *              the ticket is the key's, whoever uses it
  *   makes null fails:S exits cancels
  *              end the constructor, the last two with the thread

@@ -1,0 +1,269 @@
+/*
+ * Pages of headers, and the extents of memory that they lie in.
+ */
+#include "store/headers.h"
+
+#include "base/alloc.h"
+#include "base/pages.h"
+#include "store/store.h"
+
+/* The size of a page that is none of the system's. */
+#define SMALL_PAGE ((size_t)4096)
+
+/* From so many pages on an extent is whole pages of the system's. */
+#define WHOLE_MIN ((size_t)16)
+
+/* The pages of the largest extent. */
+#define EXTENT_MAX ((size_t)1024)
+
+/* Whole pages that stay although they are empty: a store whose size goes up
+ * and down a little asks the system for nothing. */
+#define KEEP_EMPTY ((size_t)16)
+
+/* Memory for some pages, which follow behind it. */
+struct cmap__header_extent {
+  struct cmap__header_extent *next;
+  size_t size; /* of the whole */
+  size_t align;
+  size_t page_size;
+  size_t count; /* of pages */
+  struct cmap__header_page pages[];
+};
+
+static unsigned headers_of(const struct cmap__header_page *page)
+{
+  size_t size = page->whole ? cmap__page_size() : SMALL_PAGE;
+
+  return (unsigned)(size / sizeof(struct cmap__object));
+}
+
+static void push(struct cmap__header_page **list,
+                 struct cmap__header_page *page)
+{
+  page->previous = NULL;
+  page->next = *list;
+  if (*list != NULL)
+    (*list)->previous = page;
+  *list = page;
+}
+
+static void unlink_page(struct cmap__header_page **list,
+                        struct cmap__header_page *page)
+{
+  if (page->next != NULL)
+    page->next->previous = page->previous;
+  if (page->previous != NULL)
+    page->previous->next = page->next;
+  else
+    *list = page->next;
+}
+
+bool cmap__headers_begin(struct cmap__headers *headers)
+{
+  return pthread_mutex_init(&headers->mutex, NULL) == 0;
+}
+
+void cmap__headers_end(struct cmap_store *store)
+{
+  struct cmap__headers *headers = &store->headers;
+
+  while (headers->extents != NULL) {
+    struct cmap__header_extent *extent = headers->extents;
+    headers->extents = extent->next;
+    cmap__free(&store->allocator, extent, extent->size, extent->align);
+  }
+  (void)pthread_mutex_destroy(&headers->mutex);
+}
+
+/* An extent of so many pages, their memory as it comes; NULL: none. */
+static struct cmap__header_extent *extent_new(struct cmap_store *store,
+                                              size_t count)
+{
+  bool whole = count >= WHOLE_MIN &&
+               store->allocator.alloc == cmap__allocator_default.alloc;
+  size_t page_size = whole ? cmap__page_size() : SMALL_PAGE;
+  size_t align = whole ? page_size : CMAP__CACHE_LINE;
+  size_t begin = cmap__round_up(sizeof(struct cmap__header_extent) +
+                                    count * sizeof(struct cmap__header_page),
+                                align);
+  size_t size = begin + count * page_size;
+  struct cmap__header_extent *extent =
+      cmap__alloc(&store->allocator, size, align);
+
+  if (extent == NULL)
+    return NULL;
+  extent->size = size;
+  extent->align = align;
+  extent->page_size = page_size;
+  extent->count = count;
+  memset(extent->pages, 0, count * sizeof *extent->pages);
+  for (size_t i = 0; i < count; i++) {
+    extent->pages[i].store = store;
+    extent->pages[i].whole = whole;
+    extent->pages[i].objects = (void *)((char *)extent + begin + i * page_size);
+  }
+  return extent;
+}
+
+/* Gets new pages: as many as there are, but a sixteenth of them once there are
+ * many. Mutex held. */
+static bool grow(struct cmap_store *store)
+{
+  struct cmap__headers *headers = &store->headers;
+  size_t count =
+      headers->page_count < WHOLE_MIN ? headers->page_count : WHOLE_MIN;
+  struct cmap__header_extent *extent;
+
+  if (count < headers->page_count / 16)
+    count = headers->page_count / 16;
+  if (count > EXTENT_MAX)
+    count = EXTENT_MAX;
+  extent = extent_new(store, count > 0 ? count : 1);
+  if (extent == NULL && count > 1)
+    extent = extent_new(store, 1);
+  if (extent == NULL)
+    return false;
+  extent->next = headers->extents;
+  headers->extents = extent;
+  headers->page_count += extent->count;
+  cmap__add_relaxed(&headers->bytes, extent->size); /* a statistic */
+  for (size_t i = extent->count; i-- > 0;) {
+    push(&headers->empty, &extent->pages[i]);
+    headers->empty_count += extent->pages[i].whole;
+  }
+  return true;
+}
+
+/* A page with a free header, in the list of those that have some. Mutex held.
+ * NULL: out of memory. */
+static struct cmap__header_page *page_with_some(struct cmap_store *store)
+{
+  struct cmap__headers *headers = &store->headers;
+  struct cmap__header_page *page = headers->some;
+
+  if (page != NULL)
+    return page;
+  if (headers->empty == NULL && headers->given != NULL) {
+    page = headers->given;
+    unlink_page(&headers->given, page);
+    cmap__add_relaxed(&headers->bytes, cmap__page_size()); /* a statistic */
+  } else if (headers->empty != NULL || grow(store)) {
+    page = headers->empty;
+    unlink_page(&headers->empty, page);
+    headers->empty_count -= page->whole;
+  } else {
+    return NULL;
+  }
+  push(&headers->some, page);
+  return page;
+}
+
+struct cmap__object *cmap__header_take(struct cmap_store *store)
+{
+  struct cmap__headers *headers = &store->headers;
+  struct cmap__object *header = NULL;
+  struct cmap__header_page *page;
+
+  pthread_mutex_lock(&headers->mutex);
+  page = page_with_some(store);
+  if (page != NULL) {
+    header = page->free;
+    if (header != NULL) {
+      page->free = header->next;
+    } else {
+      header = page->objects + page->begun++;
+      header->page = page;
+      /* Relaxed: it has none for a late reader, if there is one, either. */
+      cmap__store_relaxed(&header->refs, 0);
+    }
+    if (++page->taken == headers_of(page))
+      unlink_page(&headers->some, page);
+  }
+  pthread_mutex_unlock(&headers->mutex);
+  return header;
+}
+
+/*
+ * Gives an empty page, which is in no list, to the system; or keeps it, if that
+ * does not want it. No lock is held.
+ */
+static void page_give(struct cmap__headers *headers,
+                      struct cmap__header_page *page)
+{
+  size_t size = cmap__page_size();
+  bool given = cmap__pages_release(page->objects, size);
+
+  pthread_mutex_lock(&headers->mutex);
+  page->free = NULL;
+  page->begun = 0;
+  push(given ? &headers->given : &headers->empty, page);
+  if (given)
+    cmap__sub_relaxed(&headers->bytes, size); /* a statistic */
+  else
+    headers->empty_count++;
+  pthread_mutex_unlock(&headers->mutex);
+}
+
+void cmap__header_give(struct cmap__object *header)
+{
+  struct cmap__header_page *page = header->page;
+  struct cmap__headers *headers = &page->store->headers;
+  bool give = false;
+
+  pthread_mutex_lock(&headers->mutex);
+  header->next = page->free;
+  page->free = header;
+  if (page->taken-- == headers_of(page))
+    push(&headers->some, page);
+  if (page->taken == 0) {
+    unlink_page(&headers->some, page);
+    give = page->whole && headers->empty_count >= KEEP_EMPTY;
+    if (!give) {
+      push(&headers->empty, page);
+      headers->empty_count += page->whole;
+    }
+  }
+  pthread_mutex_unlock(&headers->mutex);
+  if (give)
+    page_give(headers, page);
+}
+
+void cmap__headers_shrink(struct cmap_store *store)
+{
+  struct cmap__headers *headers = &store->headers;
+  struct cmap__header_page *page, *whole = NULL;
+
+  pthread_mutex_lock(&headers->mutex);
+  for (struct cmap__header_page *next = headers->empty; next != NULL;) {
+    page = next;
+    next = page->next;
+    if (page->whole) {
+      unlink_page(&headers->empty, page);
+      push(&whole, page);
+    }
+  }
+  headers->empty_count = 0;
+  pthread_mutex_unlock(&headers->mutex);
+  while (whole != NULL) {
+    page = whole;
+    whole = page->next;
+    page_give(headers, page);
+  }
+}
+
+uint64_t cmap__headers_refs(struct cmap_store *store)
+{
+  uint64_t refs = 0;
+
+  pthread_mutex_lock(&store->headers.mutex);
+  for (struct cmap__header_extent *extent = store->headers.extents;
+       extent != NULL; extent = extent->next) {
+    for (size_t i = 0; i < extent->count; i++) {
+      const struct cmap__header_page *page = &extent->pages[i];
+      for (unsigned h = 0; h < page->begun; h++)
+        refs += cmap__load_relaxed(&page->objects[h].refs);
+    }
+  }
+  pthread_mutex_unlock(&store->headers.mutex);
+  return refs;
+}

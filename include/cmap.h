@@ -348,16 +348,20 @@ enum cmap_key_kind {
 enum {
   CMAP_HASH_IS_GOOD = 1, /* key_hash spreads over all 64 bits: do not mix it */
   CMAP_HASH_FAST = 2,    /* a faster hash of strings and bytes, without
-                            protection from keys chosen to collide */
+                            protection from keys chosen to collide; no effect on
+                            other keys */
   CMAP_FIXED_SEED = 4,   /* use `seed`: the same order in every run, and no
                             protection from keys chosen to collide */
   CMAP_HUGE_PAGES = 8,   /* once the map has some 1 MiB, ask the system for huge
                             pages, 2 MiB at a time: random access to millions
                             of entries is faster, but single inserts may take
                             ms. Maps with an allocator ignore it */
-  CMAP_AUTO_SHRINK = 16  /* removals merge and shrink shards, and give memory
+  CMAP_AUTO_SHRINK = 16, /* removals merge and shrink shards, and give memory
                             back to the system (cmap_shrink_to_fit), one shard
                             at a time */
+  CMAP_HASH_SIPHASH = 32 /* SipHash for integer and fixed keys, too: whoever
+                            does not know the seed cannot choose keys that
+                            collide, even if he sees how long calls take */
 };
 
 /*
@@ -496,8 +500,8 @@ cmap_hash(const struct cmap *map, struct cmap_key key, uint64_t *hash)
 
 /*
  * Copies the value of the key to *value (value_size bytes; NULL: only asks).
- * For values beyond inline_value_size and with value_clone, *value is
- * unspecified unless CMAP_OK.
+ * Unless CMAP_OK, *value is unspecified if the value is larger than 8 bytes or
+ * has value_clone.
  *   CMAP_NOT_FOUND  the key is absent
  * Lock: none where reads are lock-free (section 1), else read. O(1).
  */

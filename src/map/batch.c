@@ -178,8 +178,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
   struct ahead now;
 
   if (batch->plain && (operation == GET || operation == CONTAINS))
-    return cmap__get_plain_each(batch->map, batch->keys, n, batch->values,
-                                statuses);
+    return cmap__get_word_each(batch->map, batch->keys, n, batch->values,
+                               statuses);
   for (size_t i = 0; i < n; i++) {
     ask_entry(batch, i, &now);
     statuses[i] = call(batch, i, &now, operation);
@@ -190,7 +190,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
 }
 
 /* -------------------------------------------------------------------------
- * Reads of maps with `plain_u64`
+ * Reads of maps with CMAP__SHAPE_WORD
  *
  * The third step has the first look at the group's count, and the call the
  * second (cmap__read_ahead): so the group of a hit is searched once.
@@ -229,15 +229,17 @@ static inline void look_for_entry(const struct batch *batch, size_t i,
 static inline void look_for_group(const struct batch *batch, struct look *look,
                                   bool deep)
 {
-  cmap__read_ahead_group(&batch->map->table, &cmap__read_plain, look->hash,
+  cmap__read_ahead_group(&batch->map->table, CMAP__SHAPE_WORD, look->hash,
                          &look->read);
   ask(look->read.group, deep);
 }
 
 /* Step 3. */
-static inline void look_for_slot(struct look *look, bool deep)
+static inline void look_for_slot(const struct batch *batch, struct look *look,
+                                 bool deep)
 {
-  cmap__read_ahead_slot(&cmap__read_plain, look->hash, &look->read);
+  cmap__read_ahead_slot(&batch->map->table, CMAP__SHAPE_WORD, look->hash,
+                        &look->read);
   if (look->read.slot != NULL)
     ask(look->read.slot, deep);
 }
@@ -252,10 +254,10 @@ static inline enum cmap_status look_done(const struct batch *batch, size_t i,
   if (!is_integer(batch->keys[i]))
     return CMAP_EINVAL;
   memcpy(probe.words, batch->keys[i].data, sizeof(uint64_t));
-  if (cmap__unlikely(!cmap__read_ahead_hit(
-          &batch->map->table, &cmap__read_plain, &probe, &look->read, &value)))
-    return cmap__get_plain(batch->map, probe.words, look->hash,
-                           value_at(batch, i));
+  if (cmap__unlikely(!cmap__read_ahead_hit(&batch->map->table, CMAP__SHAPE_WORD,
+                                           &probe, &look->read, &value)))
+    return cmap__get_word(batch->map, probe.words, look->hash,
+                          value_at(batch, i));
   if (batch->values != NULL)
     memcpy(batch->values + i * sizeof value, &value, sizeof value);
   return CMAP_OK;
@@ -280,7 +282,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
     if (second < n)
       look_for_group(batch, &ring[second % RING], deep);
     if (third < n)
-      look_for_slot(&ring[third % RING], deep);
+      look_for_slot(batch, &ring[third % RING], deep);
     if (last < n) {
       statuses[last] = look_done(batch, last, &ring[last % RING]);
       if (first == CMAP_OK)
@@ -325,7 +327,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
       (n > 0 && operation == INSERT &&
        cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;
-  batch->plain = batch->map->plain_u64 && batch->how == NULL;
+  batch->plain = batch->map->reads == CMAP__SHAPE_WORD && batch->how == NULL;
   array = cmap__directory_current(&batch->map->table.directory);
   if (!array->is_large)
     return run_small(batch, n, statuses, operation);

@@ -44,70 +44,72 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
   return status;
 }
 
+/*
+ * Searches before it locks: the loads of the search then overlap with each
+ * other, where after a locked instruction they would wait for it. What the
+ * search saw holds if the group's word is the same under the lock.
+ */
+CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
+                                             struct cmap__call *call,
+                                             enum cmap__mode mode,
+                                             enum cmap__shape shape)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__probe *probe = &call->probe;
+  struct cmap__peek peek = cmap__peek(&map->table, shape, probe);
+
+  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, probe->hash, mode,
+                                               &call->locked))) {
+    enum cmap_status status = cmap__table_lock(&map->table, probe->hash, mode,
+                                               &call->patience, &call->locked);
+    if (status != CMAP_OK)
+      return status;
+  }
+  call->found = peek.found;
+  call->place = peek.place;
+  if (cmap__unlikely(!cmap__peek_holds(&peek, call->locked.shard)))
+    call->found =
+        cmap__shard_find(layout, call->locked.shard, probe, &call->place);
+  return CMAP_OK;
+}
+
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode)
 {
-  switch (map->table.layout.search) {
-  case CMAP__SHORT_STRING:
-    return cmap__call_lock_as(map, call, mode, CMAP__SHORT_STRING);
-  case CMAP_U32:
-  case CMAP_U64:
-    return cmap__call_lock_as(map, call, mode, CMAP_U64);
-  case CMAP_FIXED:
-    return cmap__call_lock_as(map, call, mode, CMAP_FIXED);
-  case CMAP_STRING:
-  case CMAP_BYTES:
-    return cmap__call_lock_as(map, call, mode, CMAP_BYTES);
+  switch (map->table.layout.shape) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return lock_as(map, call, mode, CMAP__SHAPE_INTEGER);
+  case CMAP__SHAPE_PAIR:
+    return lock_as(map, call, mode, CMAP__SHAPE_PAIR);
+  case CMAP__SHAPE_SHORT:
+    return lock_as(map, call, mode, CMAP__SHAPE_SHORT);
+  case CMAP__SHAPE_WORDS:
+    return lock_as(map, call, mode, CMAP__SHAPE_WORDS);
   default:
-    return cmap__call_lock_as(map, call, mode, CMAP_CUSTOM);
+    return lock_as(map, call, mode, CMAP__SHAPE_CUSTOM);
   }
 }
 
-bool cmap__plain_look_far(struct cmap__shard *shard, uint64_t hash,
-                          uint64_t key, struct cmap__plain_look *look)
+void cmap__call_resume(struct cmap *map, struct cmap_key key,
+                       const struct cmap_how *how, struct cmap__shard *shard,
+                       enum cmap__mode mode, struct cmap__call *call)
 {
-  unsigned probes = cmap__plain_seek(shard, hash, key, look);
-
-  if (look->found)
-    return true;
-  return cmap__shard_count(shard) < shard->limit &&
-         !cmap__shard_is_worn(shard, probes) &&
-         cmap__plain_make_way(shard, hash, look);
-}
-
-void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
-                       struct cmap__shard *shard, struct cmap__call *call)
-{
-  memcpy(call->probe.words, key.data, sizeof(uint64_t));
-  call->probe.hash = hash;
-  call->probe.key = key;
-  call->probe.boxed = false;
-  call->patience.try_only = false;
-  call->patience.deadline_ns = CMAP__NO_DEADLINE;
-  call->patience.freezes = false;
+  (void)cmap__call_begin(map, key, how, call); /* the key fits */
   call->locked.shard = shard;
-  call->locked.mode = CMAP__WRITE;
+  call->locked.mode = mode;
   call->locked.borrowed = false;
   call->found =
       cmap__shard_find(&map->table.layout, shard, &call->probe, &call->place);
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
-                                                 unsigned kind,
+                                                 enum cmap__shape shape,
                                                  const struct cmap__call *call,
                                                  uint64_t *words)
 {
-  const struct cmap__layout *layout = &map->table.layout;
-  const bool is_short = kind == CMAP__SHORT_STRING;
-  const struct cmap__read_shape shape = {
-      .kind = kind,
-      .slot_words = is_short ? CMAP__SHORT_SLOT_WORDS : layout->slot_words,
-      .value_word = is_short ? CMAP__SHORT_VALUE : layout->value_word,
-      .value_words = is_short ? 1 : layout->value_words,
-  };
-
   for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
-    switch (cmap__read_round(&map->table, &shape, &call->probe, words)) {
+    switch (cmap__read_round(&map->table, shape, &call->probe, words)) {
     case CMAP__READ_HIT:
       return CMAP_OK;
     case CMAP__READ_MISS:
@@ -128,38 +130,47 @@ enum cmap_status cmap__call_read(struct cmap *map,
 
   if (!layout->lock_free || call->probe.boxed)
     return CMAP_BUSY;
-  switch (layout->search) {
-  case CMAP__SHORT_STRING:
-    return read_rounds(map, CMAP__SHORT_STRING, call, words);
-  case CMAP_U32:
-  case CMAP_U64:
-    return read_rounds(map, CMAP_U64, call, words);
-  case CMAP_FIXED:
-    return read_rounds(map, CMAP_FIXED, call, words);
+  switch (layout->shape) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return read_rounds(map, CMAP__SHAPE_INTEGER, call, words);
+  case CMAP__SHAPE_PAIR:
+    return read_rounds(map, CMAP__SHAPE_PAIR, call, words);
+  case CMAP__SHAPE_SHORT:
+    return read_rounds(map, CMAP__SHAPE_SHORT, call, words);
   default:
-    return read_rounds(map, CMAP_BYTES, call, words);
+    return read_rounds(map, CMAP__SHAPE_WORDS, call, words);
   }
 }
 
-enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
-                                      struct cmap__key_image *key)
+enum cmap_status cmap__call_find_slot(struct cmap *map, struct cmap__call *call)
 {
   struct cmap__table *table = &map->table;
   const struct cmap__layout *layout = &table->layout;
   struct cmap__shard **shard = &call->locked.shard;
   uint64_t hash = call->probe.hash;
-  enum cmap_status status;
 
   /* Without memory for a rebuild, long probes do as well. */
   if (cmap__unlikely(cmap__shard_is_worn(*shard, call->place.probes)))
     (void)cmap__shard_resize(table, shard,
                              (int)cmap__block_log2((*shard)->block));
-  status = cmap__make_room(table, shard, hash);
-  if (status != CMAP_OK)
-    return status;
-  if (!cmap__shard_vacancy(layout, *shard, hash, &call->place))
-    return CMAP_ENOMEM;
-  return cmap__key_image_init(layout, &call->probe, key);
+  if (cmap__unlikely(cmap__shard_count(*shard) >= (*shard)->limit)) {
+    enum cmap_status status = cmap__make_room(table, shard, hash);
+    if (status != CMAP_OK)
+      return status;
+  }
+  return cmap__shard_vacancy(layout, *shard, hash, &call->place) ? CMAP_OK
+                                                                 : CMAP_ENOMEM;
+}
+
+enum cmap_status cmap__call_make_room(struct cmap *map, struct cmap__call *call,
+                                      struct cmap__key_image *key)
+{
+  enum cmap_status status = cmap__call_find_slot(map, call);
+
+  return status == CMAP_OK
+             ? cmap__key_image_init(&map->table.layout, &call->probe, key)
+             : status;
 }
 
 enum cmap_status cmap__call_put_word(struct cmap *map, struct cmap__call *call,

@@ -66,7 +66,7 @@ static enum cmap_status copy_entry(const struct cmap__layout *layout,
 {
   enum cmap_status status = CMAP_OK;
 
-  if (layout->plain && !layout->owns_anything) {
+  if (layout->shape == CMAP__SHAPE_WORD && !layout->owns_anything) {
     to[0] = cmap__load_relaxed(slot); /* lock held */
     to[1] = cmap__load_relaxed(slot + 1);
     return CMAP_OK;

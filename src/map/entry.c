@@ -76,8 +76,8 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
   held = cmap__held_at_once(map, key, how, CMAP__WRITE);
   if (cmap__unlikely(held == NULL))
     return entry_any(map, key, entry, how);
-  entry->key = cmap__held_key_u64(held);
-  entry->value = cmap__held_value_u64(held);
+  entry->key = cmap__slot_key(&map->table.layout, held->place.slot);
+  entry->value = cmap__slot_value(&map->table.layout, held->place.slot);
   cmap__held_name(held, entry->internal);
   return CMAP_OK;
 }

@@ -97,109 +97,110 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   return fetch_locked(map, &call, small, operation, operand, before);
 }
 
-/* Maps with `short_strings`, keys of a short string's size. */
+/* What the first look at the home group does not decide. The shard is locked.
+ */
 static CMAP__NOINLINE enum cmap_status
-fetch_short(struct cmap *map, struct cmap_key key, enum operation operation,
-            uint64_t operand, uint64_t *before)
+fetch_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+          struct cmap__shard *shard, enum operation operation, uint64_t operand,
+          uint64_t *before)
 {
   struct cmap__call call;
-  _Atomic uint64_t *slot;
-  uint64_t old;
-  enum cmap_status status = cmap__short_lock(map, key, &call);
 
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (cmap__unlikely(!call.found))
-    return fetch_locked(map, &call, false, operation, operand, before);
-  slot = call.place.slot + CMAP__SHORT_VALUE;
-  old = cmap__load_relaxed(slot); /* lock held */
-  cmap__payload_store(slot, combine(operation, old, operand));
-  cmap__shardlock_write_unlock(&call.locked.shard->lock);
+  cmap__call_resume(map, key, how, shard, CMAP__WRITE, &call);
+  return fetch_locked(map, &call, map->table.layout.options.value_size == 4,
+                      operation, operand, before);
+}
+
+/* The short way, as in map/insert.c. */
+CMAP__ALWAYS_INLINE enum cmap_status
+fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+         enum operation operation, uint64_t operand, uint64_t *before,
+         const struct cmap_how *how)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  const bool small =
+      shape != CMAP__SHAPE_WORD && layout->options.value_size == 4;
+  _Atomic uint64_t *word;
+  struct cmap__probe probe;
+  struct cmap__aim aim;
+  uint64_t old, fresh;
+
+  if (cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return fetch_any(map, key, operation, operand, before, how);
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  case CMAP__HIT:
+    word = aim.slot + form.value_word;
+    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
+    cmap__payload_store(
+        word, integer_to_word(combine(operation, old, operand), small));
+    break;
+  case CMAP__GAP:
+    if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
+      return fetch_any(map, key, operation, operand, before, how);
+    old = 0;
+    fresh = integer_to_word(combine(operation, 0, operand), small);
+    if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, &fresh)))
+      return fetch_far(map, key, how, aim.shard, operation, operand, before);
+    break;
+  case CMAP__FAR:
+    return fetch_far(map, key, how, aim.shard, operation, operand, before);
+  default:
+    return fetch_any(map, key, operation, operand, before, how);
+  }
+  cmap__aim_unlock(&aim, CMAP__WRITE);
   if (before != NULL)
     *before = old;
   return CMAP_OK;
 }
 
-/* The home group of a plain key did not do. The shard is locked. */
-static CMAP__NOINLINE enum cmap_status
-fetch_far(struct cmap *map, uint64_t key, struct cmap__shard *shard,
-          enum operation operation, uint64_t operand, uint64_t *before)
+/* Is it a call for the short ways of some shape? */
+static bool is_quick(const struct cmap *map, enum operation operation,
+                     uint64_t operand, const struct cmap_how *how)
 {
-  uint64_t hash = cmap__hash_u64(&map->table.layout.hash_key, key);
-  struct cmap__plain_look look;
-  struct cmap__call call;
-  uint64_t old = 0;
+  size_t size;
 
-  if (!cmap__plain_look_far(shard, hash, key, &look)) {
-    cmap__call_resume(map, cmap_key_u64(&key), hash, shard, &call);
-    return fetch_locked(map, &call, false, operation, operand, before);
-  }
-  if (look.found) {
-    old = cmap__load_relaxed(look.slot + 1); /* lock held */
-    cmap__payload_store(look.slot + 1, combine(operation, old, operand));
-  } else {
-    (void)cmap__plain_put(shard, &look, hash, key, /* there is room */
-                          combine(operation, 0, operand));
-  }
-  cmap__shardlock_write_unlock(&shard->lock);
-  if (before != NULL)
-    *before = old;
-  return CMAP_OK;
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
+    return false;
+  size = map->table.layout.options.value_size;
+  return size == 8 || (size == 4 && (operation == ADD || operation == SUB ||
+                                     operand <= UINT32_MAX));
 }
 
-/* What the shortest way does not do: a key that is absent, or not found at
- * once. */
-static CMAP__NOINLINE enum cmap_status
-fetch_again(struct cmap *map, const void *key, enum operation operation,
-            uint64_t operand, uint64_t *before)
-{
-  struct cmap__plain plain;
-
-  memcpy(&plain.key, key, sizeof plain.key);
-  /* Anew: not one register more for the shortest way. */
-  plain.hash = cmap__hash_u64(&map->table.layout.hash_key, plain.key);
-  if (cmap__unlikely(!cmap__plain_lock(map, CMAP__WRITE, &plain)))
-    return fetch_any(map, cmap_key_u64(key), operation, operand, before, NULL);
-  if (plain.look.found || !plain.look.decided ||
-      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look,
-                                      plain.hash, plain.key,
-                                      combine(operation, 0, operand))))
-    return fetch_far(map, plain.key, plain.locked.shard, operation, operand,
-                     before);
-  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
-  if (before != NULL)
-    *before = 0;
-  return CMAP_OK;
-}
-
-/* No plain call. In a function of its own: what it asks would be asked early
- * in the shortest way, too. */
+/* Not the commonest map, as in map/read.c. */
 static CMAP__NOINLINE enum cmap_status
 fetch_other(struct cmap *map, struct cmap_key key, enum operation operation,
             uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
-  return cmap__is_short_string(map, key, how)
-             ? fetch_short(map, key, operation, operand, before)
-             : fetch_any(map, key, operation, operand, before, how);
+  if (!is_quick(map, operation, operand, how))
+    return fetch_any(map, key, operation, operand, before, how);
+  switch (cmap__load_relaxed(&map->writes)) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return fetch_as(map, CMAP__SHAPE_INTEGER, key, operation, operand, before,
+                    how);
+  case CMAP__SHAPE_PAIR:
+    return fetch_as(map, CMAP__SHAPE_PAIR, key, operation, operand, before,
+                    how);
+  case CMAP__SHAPE_SHORT:
+    return fetch_as(map, CMAP__SHAPE_SHORT, key, operation, operand, before,
+                    how);
+  case CMAP__SHAPE_WORDS:
+    return fetch_as(map, CMAP__SHAPE_WORDS, key, operation, operand, before,
+                    how);
+  default:
+    return fetch_any(map, key, operation, operand, before, how);
+  }
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status
 fetch(struct cmap *map, struct cmap_key key, enum operation operation,
       uint64_t operand, uint64_t *before, const struct cmap_how *how)
 {
-  struct cmap__plain plain;
-  uint64_t old;
-
-  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
+  if (cmap__unlikely(!cmap__is_word_call(map, key, how)))
     return fetch_other(map, key, operation, operand, before, how);
-  if (cmap__unlikely(!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)))
-    return fetch_again(map, key.data, operation, operand, before);
-  old = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
-  cmap__payload_store(plain.look.slot + 1, combine(operation, old, operand));
-  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
-  if (before != NULL)
-    *before = old;
-  return CMAP_OK;
+  return fetch_as(map, CMAP__SHAPE_WORD, key, operation, operand, before, NULL);
 }
 
 CMAP__LTO_INLINE enum cmap_status

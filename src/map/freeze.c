@@ -26,7 +26,7 @@ enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
     cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
     return status;
   }
-  cmap__store_relaxed(&map->plain_locks, false); /* only a short cut */
+  cmap__open_short_ways(map, false);
   /* Release: who sees it sees all that was written before [F1]. */
   cmap__store_release(&map->table.state, CMAP__TABLE_FROZEN);
   return CMAP_OK;
@@ -41,7 +41,7 @@ enum cmap_status cmap_thaw(struct cmap *map)
   if (!cmap__cas_strong_acquire(&map->table.state, &state,
                                 CMAP__TABLE_CHANGING))
     return state == CMAP__TABLE_LIVE ? CMAP_EINVAL : CMAP_BUSY;
-  cmap__store_relaxed(&map->plain_locks, map->plain_u64);
+  cmap__open_short_ways(map, true);
   cmap__all_unlock(map);
   cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
   return CMAP_OK;

@@ -113,8 +113,8 @@ enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
   held = cmap__held_at_once(map, key, how, CMAP__READ);
   if (cmap__unlikely(held == NULL))
     return get_ref_any(map, key, guard, how);
-  guard->key = cmap__held_key_u64(held);
-  guard->value = cmap__held_value_u64(held);
+  guard->key = cmap__slot_key(&map->table.layout, held->place.slot);
+  guard->value = cmap__slot_value(&map->table.layout, held->place.slot);
   cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }
@@ -152,8 +152,8 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
   held = cmap__held_at_once(map, key, how, CMAP__WRITE);
   if (cmap__unlikely(held == NULL))
     return get_mut_any(map, key, guard, how);
-  guard->key = cmap__held_key_u64(held);
-  guard->value = cmap__held_value_u64(held);
+  guard->key = cmap__slot_key(&map->table.layout, held->place.slot);
+  guard->value = cmap__slot_value(&map->table.layout, held->place.slot);
   cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }

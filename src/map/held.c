@@ -41,7 +41,7 @@ bool cmap__held_is_key(const struct cmap__held *held,
     copy = held->key;
     words = cmap__payload_of(copy.words);
   }
-  return cmap__key_equal(layout, layout->kind, true, words, probe);
+  return cmap__key_equal(layout, layout->shape, true, words, probe);
 }
 
 void cmap__held_settle(struct cmap__held *held)

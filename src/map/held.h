@@ -157,48 +157,70 @@ static inline void cmap__held_open(struct cmap__held *held,
 }
 
 /*
- * The fast path: takes and links a hold of a present key, on maps with
- * `plain_u64`, if all goes as it nearly always does. NULL: nothing is held, and
- * the caller begins anew with a call.
+ * The short way: takes and links a hold of a present key if all goes as it
+ * nearly always does. NULL: nothing is held, and the caller begins anew with a
+ * call.
  */
 CMAP__ALWAYS_INLINE struct cmap__held *
-cmap__held_at_once(struct cmap *map, struct cmap_key key,
-                   const struct cmap_how *how, enum cmap__mode mode)
+cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+              const struct cmap_how *how, enum cmap__mode mode)
 {
+  const struct cmap__layout *layout = &map->table.layout;
   struct cmap__held *held = (struct cmap__held *)cmap__self.free;
-  struct cmap__plain plain;
+  struct cmap__probe probe;
+  struct cmap__aim aim;
+  enum cmap__hit hit;
 
   if (cmap__unlikely(held == NULL) ||
-      cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
-      cmap__unlikely(!cmap__plain_hit(map, key.data, mode, &plain)))
+      cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return NULL;
+  hit = cmap__aim_hit(&map->table, shape, &probe, mode, &aim);
+  if (cmap__unlikely(hit != CMAP__HIT)) {
+    if (hit == CMAP__FAR)
+      cmap__aim_unlock(&aim, mode);
+    return NULL;
+  }
   cmap__self.free = held->record.hold.outer;
   held->map = map;
-  held->locked = plain.locked;
-  held->hash = plain.hash;
+  held->locked.shard = aim.shard;
+  held->locked.mode = mode;
+  held->locked.borrowed = false;
+  held->hash = probe.hash;
   held->occupied = true;
-  held->place.group = plain.look.group; /* the tag is for free slots */
-  held->place.slot = plain.look.slot;
-  held->place.index = plain.look.index;
+  held->place.group = aim.group; /* the tag is for free slots */
+  held->place.slot = aim.slot;
+  held->place.index = aim.index;
   cmap__held_clear(held);
   cmap__held_link(held);
   if (mode == CMAP__WRITE) {
-    (void)cmap__seq_open_for_user(&plain.look.group->hi);
-    held->opened = plain.look.group;
+    (void)cmap__seq_open_for_user(&aim.group->hi);
+    held->opened = aim.group;
   }
   return held;
 }
 
-/* Key and value of what cmap__held_at_once has given. */
-static inline struct cmap_key cmap__held_key_u64(const struct cmap__held *held)
+/* The same of whatever shape the map has. */
+CMAP__ALWAYS_INLINE struct cmap__held *
+cmap__held_at_once(struct cmap *map, struct cmap_key key,
+                   const struct cmap_how *how, enum cmap__mode mode)
 {
-  return cmap_key_bytes(cmap__payload_plain(held->place.slot),
-                        sizeof(uint64_t));
-}
-
-static inline void *cmap__held_value_u64(const struct cmap__held *held)
-{
-  return cmap__payload_plain(held->place.slot + 1);
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
+    return NULL;
+  switch (cmap__load_relaxed(&map->holds)) {
+  case CMAP__SHAPE_WORD:
+    return cmap__held_as(map, CMAP__SHAPE_WORD, key, how, mode);
+  case CMAP__SHAPE_INTEGER:
+    return cmap__held_as(map, CMAP__SHAPE_INTEGER, key, how, mode);
+  case CMAP__SHAPE_PAIR:
+    return cmap__held_as(map, CMAP__SHAPE_PAIR, key, how, mode);
+  case CMAP__SHAPE_SHORT:
+    return cmap__held_as(map, CMAP__SHAPE_SHORT, key, how, mode);
+  case CMAP__SHAPE_WORDS:
+    return cmap__held_as(map, CMAP__SHAPE_WORDS, key, how, mode);
+  default:
+    return NULL;
+  }
 }
 
 /* The value in place; NULL if vacant. */

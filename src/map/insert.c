@@ -1,7 +1,23 @@
 /*
- * Inserting: insert, insert_new, swap, get_or_insert and its relatives.
+ * Inserting: insert, insert_new, swap, get_or_insert.
  */
 #include "map/map.h"
+
+/* An absent key that lies inline, with a value that does: no memory of its own
+ * is needed. Write lock. CMAP_ENOMEM */
+static enum cmap_status put_inline(struct cmap *map, struct cmap__call *call,
+                                   const void *value)
+{
+  enum cmap_status status = cmap__call_find_slot(map, call);
+  const struct cmap__place *place = &call->place;
+
+  if (status == CMAP_OK)
+    cmap__shard_put_inline(
+        &map->table.layout, CMAP__SHAPE_WORDS, call->locked.shard, place->group,
+        cmap__load_relaxed(&place->group->hi), /* lock held */
+        place->slot, place->index, &call->probe, value);
+  return status;
+}
 
 /*
  * Write lock taken, key looked for. Stores the value, whether the key is
@@ -13,8 +29,12 @@ static enum cmap_status store(struct cmap *map, struct cmap__call *call,
 {
   const struct cmap__layout *layout = &map->table.layout;
   struct cmap__fresh fresh;
-  enum cmap_status status = cmap__value_image_move(layout, value, &fresh.value);
+  enum cmap_status status;
 
+  if (!call->found && !layout->value_boxed && !call->probe.boxed &&
+      layout->shape != CMAP__SHAPE_CUSTOM)
+    return put_inline(map, call, value);
+  status = cmap__value_image_move(layout, value, &fresh.value);
   if (status != CMAP_OK)
     return status;
   if (call->found) {
@@ -46,42 +66,14 @@ static enum cmap_status insert_locked(struct cmap *map, struct cmap__call *call,
   return CMAP_OK;
 }
 
-/* Maps with `short_strings`, keys of a short string's size. */
-static CMAP__NOINLINE enum cmap_status
-insert_short(struct cmap *map, struct cmap_key key, const void *value,
-             void *old, enum cmap_event *event)
-{
-  struct cmap__call call;
-  _Atomic uint64_t *word;
-  uint64_t fresh, before;
-  enum cmap_status status = cmap__short_lock(map, key, &call);
-
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  if (!call.found)
-    return insert_locked(map, &call, value, old, event);
-  memcpy(&fresh, value, sizeof fresh);
-  word = call.place.slot + CMAP__SHORT_VALUE;
-  before = cmap__load_relaxed(word); /* lock held */
-  cmap__payload_store(word, fresh);
-  cmap__shardlock_write_unlock(&call.locked.shard->lock);
-  if (old != NULL)
-    memcpy(old, &before, sizeof before);
-  cmap__set_event(event, CMAP_UPDATED);
-  return CMAP_OK;
-}
-
 /* Any map, any `how`. */
 static CMAP__NOINLINE enum cmap_status
 insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
            enum cmap_event *event, const struct cmap_how *how)
 {
   struct cmap__call call;
-  enum cmap_status status;
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
-  if (cmap__is_short_string(map, key, how) && value != NULL)
-    return insert_short(map, key, value, old, event);
-  status = cmap__call_begin(map, key, how, &call);
   if (status != CMAP_OK)
     return status;
   if (cmap__value_is_missing(map, value))
@@ -92,99 +84,109 @@ insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
   return insert_locked(map, &call, value, old, event);
 }
 
-/* The home group of a plain key did not do. The shard is locked. */
+/* What the first look at the home group does not decide. The shard is locked.
+ */
 static CMAP__NOINLINE enum cmap_status
-insert_far(struct cmap *map, uint64_t hash, struct cmap__shard *shard,
-           uint64_t key, uint64_t fresh, void *old, enum cmap_event *event)
+insert_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+           struct cmap__shard *shard, const void *value, void *old,
+           enum cmap_event *event)
 {
-  struct cmap__plain_look look;
   struct cmap__call call;
-  uint64_t before = 0;
 
-  if (!cmap__plain_look_far(shard, hash, key, &look)) {
-    cmap__call_resume(map, cmap_key_u64(&key), hash, shard, &call);
-    return insert_locked(map, &call, &fresh, old, event);
-  }
-  if (look.found) {
-    before = cmap__load_relaxed(look.slot + 1); /* lock held */
-    cmap__payload_store(look.slot + 1, fresh);
-  } else {
-    (void)cmap__plain_put(shard, &look, hash, key, fresh); /* there is room */
-  }
-  cmap__shardlock_write_unlock(&shard->lock);
-  if (look.found && old != NULL)
-    memcpy(old, &before, sizeof before);
-  cmap__set_event(event, look.found ? CMAP_UPDATED : CMAP_INSERTED);
-  return CMAP_OK;
+  cmap__call_resume(map, key, how, shard, CMAP__WRITE, &call);
+  return insert_locked(map, &call, value, old, event);
 }
 
-/* What the shortest ways do not do: a lock that is taken, a key that is not
- * decided at once. */
-static CMAP__NOINLINE enum cmap_status
-insert_again(struct cmap *map, const void *key, uint64_t hash,
-             const void *value, void *old, enum cmap_event *event)
-{
-  struct cmap__plain plain = {.hash = hash};
-  uint64_t fresh;
-
-  memcpy(&plain.key, key, sizeof plain.key);
-  memcpy(&fresh, value, sizeof fresh);
-  if (cmap__unlikely(!cmap__plain_lock(map, CMAP__WRITE, &plain)))
-    return insert_any(map, cmap_key_u64(key), value, old, event, NULL);
-  if (cmap__unlikely(plain.look.found || !plain.look.decided) ||
-      cmap__unlikely(!cmap__plain_put(plain.locked.shard, &plain.look, hash,
-                                      plain.key, fresh)))
-    return insert_far(map, hash, plain.locked.shard, plain.key, fresh, old,
-                      event);
-  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
-  cmap__set_event(event, CMAP_INSERTED);
-  return CMAP_OK;
-}
-
-/* No slot of the home group has the key's tag. */
+/* The key is where it was aimed at. A value of one word is changed by one
+ * store, others in a section. */
 CMAP__ALWAYS_INLINE enum cmap_status
-insert_absent(struct cmap *map, struct cmap__plain *plain, const void *key,
-              const void *value, void *old, enum cmap_event *event)
+overwrite(struct cmap *map, enum cmap__shape shape, const struct cmap__aim *aim,
+          const void *value, void *old, enum cmap_event *event)
 {
-  struct cmap__shard *shard = plain->locked.shard;
-  uint64_t word, fresh;
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  uint64_t before;
 
-  if (cmap__unlikely(!cmap__plain_lock_gap(shard, plain->block, plain->hash,
-                                           &plain->look)))
-    return insert_again(map, key, plain->hash, value, old, event);
-  memcpy(&word, key, sizeof word);
-  memcpy(&fresh, value, sizeof fresh);
-  if (cmap__unlikely(
-          !cmap__plain_put(shard, &plain->look, plain->hash, word, fresh)))
-    return insert_far(map, plain->hash, shard, word, fresh, old, event);
-  cmap__shardlock_write_unlock(&shard->lock);
-  cmap__set_event(event, CMAP_INSERTED);
+  if (form.value_words == 1) {
+    uint64_t fresh = cmap__word_copy_in(layout, shape, value);
+
+    before = cmap__load_relaxed(aim->slot + form.value_word); /* lock held */
+    cmap__payload_store(aim->slot + form.value_word, fresh);
+    cmap__aim_unlock(aim, CMAP__WRITE);
+    if (old != NULL)
+      cmap__word_copy_out(layout, shape, old, before);
+  } else {
+    cmap__aim_overwrite(layout, &form, aim, value, old);
+    cmap__aim_unlock(aim, CMAP__WRITE);
+  }
+  cmap__set_event(event, CMAP_UPDATED);
   return CMAP_OK;
 }
 
-/* On maps with `plain_u64` the value is one word, which one store changes. */
+/* The short way: the key is behind the first tag of its own in its home group,
+ * or no slot there has its tag. */
+CMAP__ALWAYS_INLINE enum cmap_status
+insert_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+          const void *value, void *old, enum cmap_event *event,
+          const struct cmap_how *how)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__probe probe;
+  struct cmap__aim aim;
+
+  if (cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return insert_any(map, key, value, old, event, how);
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  case CMAP__HIT:
+    return overwrite(map, shape, &aim, value, old, event);
+  case CMAP__GAP:
+    if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
+      break;
+    if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))
+      return insert_far(map, key, how, aim.shard, value, old, event);
+    cmap__aim_unlock(&aim, CMAP__WRITE);
+    cmap__set_event(event, CMAP_INSERTED);
+    return CMAP_OK;
+  case CMAP__FAR:
+    return insert_far(map, key, how, aim.shard, value, old, event);
+  default:
+    break;
+  }
+  return insert_any(map, key, value, old, event, how);
+}
+
+/* Not the commonest map, as in map/read.c. */
+static CMAP__NOINLINE enum cmap_status
+insert_other(struct cmap *map, struct cmap_key key, const void *value,
+             void *old, enum cmap_event *event, const struct cmap_how *how)
+{
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
+      cmap__unlikely(cmap__value_is_missing(map, value)))
+    return insert_any(map, key, value, old, event, how);
+  switch (cmap__load_relaxed(&map->writes)) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return insert_as(map, CMAP__SHAPE_INTEGER, key, value, old, event, how);
+  case CMAP__SHAPE_PAIR:
+    return insert_as(map, CMAP__SHAPE_PAIR, key, value, old, event, how);
+  case CMAP__SHAPE_SHORT:
+    return insert_as(map, CMAP__SHAPE_SHORT, key, value, old, event, how);
+  case CMAP__SHAPE_WORDS:
+    return insert_as(map, CMAP__SHAPE_WORDS, key, value, old, event, how);
+  default:
+    return insert_any(map, key, value, old, event, how);
+  }
+}
+
 CMAP__LTO_INLINE enum cmap_status
 cmap_insert(struct cmap *map, struct cmap_key key, const void *value, void *old,
             enum cmap_event *event, const struct cmap_how *how)
 {
-  struct cmap__plain plain;
-  uint64_t fresh, before;
-
-  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)) ||
+  if (cmap__unlikely(!cmap__is_word_call(map, key, how)) ||
       cmap__unlikely(value == NULL))
-    return insert_any(map, key, value, old, event, how);
-  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
-    return plain.look.match == 0
-               ? insert_absent(map, &plain, key.data, value, old, event)
-               : insert_again(map, key.data, plain.hash, value, old, event);
-  memcpy(&fresh, value, sizeof fresh);
-  before = cmap__load_relaxed(plain.look.slot + 1); /* lock held */
-  cmap__payload_store(plain.look.slot + 1, fresh);
-  cmap__shardlock_write_unlock(&plain.locked.shard->lock);
-  if (old != NULL)
-    memcpy(old, &before, sizeof before);
-  cmap__set_event(event, CMAP_UPDATED);
-  return CMAP_OK;
+    return insert_other(map, key, value, old, event, how);
+  return insert_as(map, CMAP__SHAPE_WORD, key, value, old, event, NULL);
 }
 
 enum cmap_status cmap_swap(struct cmap *map, struct cmap_key key, void *value,
@@ -193,62 +195,9 @@ enum cmap_status cmap_swap(struct cmap *map, struct cmap_key key, void *value,
   return cmap_insert(map, key, value, value, event, how);
 }
 
-/*
- * Where reads are lock-free, but the key's group is busy by a hold of this
- * thread's own: reads under that. CMAP_OK with the value words, or
- * CMAP_NOT_FOUND.
- */
 static CMAP__NOINLINE enum cmap_status
-read_own(struct cmap *map, struct cmap__call *call, uint64_t *words)
-{
-  const struct cmap__layout *layout = &map->table.layout;
-
-  if (!layout->lock_free || call->probe.boxed ||
-      cmap__hold_find(&map->table, call->probe.hash) == NULL ||
-      cmap__call_lock(map, call, CMAP__READ) != CMAP_OK)
-    return CMAP_NOT_FOUND;
-  if (call->found)
-    cmap__payload_copy_out(words, call->place.slot + layout->value_word,
-                           layout->value_words);
-  cmap__call_unlock(call);
-  return call->found ? CMAP_OK : CMAP_NOT_FOUND;
-}
-
-/*
- * A hit of a call that would insert: read without a lock if possible. CMAP_OK
- * with the value copied out (NULL: not), or CMAP_NOT_FOUND: take the lock.
- */
-static enum cmap_status read_hit(struct cmap *map, struct cmap__call *call,
-                                 void *value)
-{
-  uint64_t words[CMAP__VALUE_WORDS_MAX];
-  enum cmap_status status = cmap__call_read(map, call, words);
-
-  if (status == CMAP_BUSY && cmap__hold_any())
-    status = read_own(map, call, words);
-  if (status != CMAP_OK)
-    return CMAP_NOT_FOUND;
-  if (value != NULL)
-    memcpy(value, words, map->table.layout.options.value_size);
-  return CMAP_OK;
-}
-
-/* The key is present and its shard is locked: copies the value, and unlocks. */
-static enum cmap_status copy_present(struct cmap *map, struct cmap__call *call,
-                                     void *value)
-{
-  enum cmap_status status = CMAP_OK;
-
-  if (value != NULL)
-    status = cmap__value_copy_out(&map->table.layout,
-                                  cmap__call_value(map, call), value);
-  cmap__call_unlock(call);
-  return status;
-}
-
-enum cmap_status cmap_insert_new(struct cmap *map, struct cmap_key key,
-                                 const void *value, void *present,
-                                 const struct cmap_how *how)
+insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
+               void *present, const struct cmap_how *how)
 {
   uint64_t unused[CMAP__VALUE_WORDS_MAX];
   struct cmap__call call;
@@ -260,18 +209,75 @@ enum cmap_status cmap_insert_new(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, present))
     return CMAP_ENOTSUP;
-  if (read_hit(map, &call, present) == CMAP_OK)
+  if (cmap__call_read_hit(map, &call, present) == CMAP_OK)
     return CMAP_EXISTS;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
   if (call.found) {
-    status = copy_present(map, &call, present);
+    status = cmap__call_copy_present(map, &call, present);
     return status == CMAP_OK ? CMAP_EXISTS : status;
   }
   status = store(map, &call, value, unused);
   cmap__call_unlock(&call);
   return status;
+}
+
+/*
+ * The short way to store an absent key. CMAP_OK; CMAP_EXISTS: the key may be
+ * there, and its shard is not locked; or a failure of the insertion.
+ */
+CMAP__ALWAYS_INLINE enum cmap_status
+put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+              const void *value, const struct cmap_how *how)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__probe probe;
+  struct cmap__aim aim;
+
+  if (cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return CMAP_EXISTS;
+  if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim) ||
+      cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
+    return CMAP_EXISTS;
+  if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))
+    return insert_far(map, key, how, aim.shard, value, NULL, NULL);
+  cmap__aim_unlock(&aim, CMAP__WRITE);
+  return CMAP_OK;
+}
+
+static enum cmap_status put_absent(struct cmap *map, struct cmap_key key,
+                                   const void *value,
+                                   const struct cmap_how *how)
+{
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
+      cmap__unlikely(cmap__value_is_missing(map, value)))
+    return CMAP_EXISTS;
+  switch (cmap__load_relaxed(&map->writes)) {
+  case CMAP__SHAPE_WORD:
+    return put_absent_as(map, CMAP__SHAPE_WORD, key, value, how);
+  case CMAP__SHAPE_INTEGER:
+    return put_absent_as(map, CMAP__SHAPE_INTEGER, key, value, how);
+  case CMAP__SHAPE_PAIR:
+    return put_absent_as(map, CMAP__SHAPE_PAIR, key, value, how);
+  case CMAP__SHAPE_SHORT:
+    return put_absent_as(map, CMAP__SHAPE_SHORT, key, value, how);
+  case CMAP__SHAPE_WORDS:
+    return put_absent_as(map, CMAP__SHAPE_WORDS, key, value, how);
+  default:
+    return CMAP_EXISTS;
+  }
+}
+
+enum cmap_status cmap_insert_new(struct cmap *map, struct cmap_key key,
+                                 const void *value, void *present,
+                                 const struct cmap_how *how)
+{
+  enum cmap_status status = put_absent(map, key, value, how);
+
+  return status == CMAP_EXISTS ? insert_new_any(map, key, value, present, how)
+                               : status;
 }
 
 /*
@@ -306,23 +312,37 @@ get_or_insert_owned(struct cmap *map, struct cmap__call *call, void *value)
   return CMAP_OK;
 }
 
+/* May the value be read, without a lock, straight into where the one to insert
+ * lies? One word of it changes only if it is found. */
+static bool may_read_first(const struct cmap *map, struct cmap_key key,
+                           const void *value)
+{
+  const struct cmap__layout *layout;
+
+  if (map == NULL || value == NULL || map->reads == CMAP__SHAPE_CUSTOM)
+    return false;
+  layout = &map->table.layout;
+  return layout->value_words == 1 && !layout->owns_values &&
+         (layout->inline_key == 0 || key.size <= layout->inline_key);
+}
+
 enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
                                     void *value, enum cmap_event *event,
                                     const struct cmap_how *how)
 {
   uint64_t unused[CMAP__VALUE_WORDS_MAX];
   struct cmap__call call;
-  enum cmap_status status;
-  bool quick = map != NULL && value != NULL && how == NULL &&
-               (map->plain_u64 || cmap__is_short_string(map, key, how));
+  enum cmap_status status = put_absent(map, key, value, how);
 
-  /* A hit of the commonest maps, by the shortest way. */
-  if (quick) {
-    status = cmap_get(map, key, value, NULL);
+  if (status != CMAP_EXISTS) {
     if (status == CMAP_OK)
-      cmap__set_event(event, CMAP_FOUND);
-    if (status != CMAP_NOT_FOUND)
-      return status;
+      cmap__set_event(event, CMAP_INSERTED);
+    return status;
+  }
+  if (may_read_first(map, key, value) &&
+      cmap_get(map, key, value, how) == CMAP_OK) {
+    cmap__set_event(event, CMAP_FOUND);
+    return CMAP_OK;
   }
   status = cmap__call_begin(map, key, how, &call);
   if (status != CMAP_OK)
@@ -331,7 +351,7 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (!map->copies_values)
     return CMAP_ENOTSUP;
-  call.found = !quick && read_hit(map, &call, value) == CMAP_OK;
+  call.found = cmap__call_read_hit(map, &call, value) == CMAP_OK;
   if (!call.found) {
     status = cmap__call_lock(map, &call, CMAP__WRITE);
     if (status != CMAP_OK)
@@ -339,159 +359,10 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
     if (map->table.layout.owns_values) {
       status = get_or_insert_owned(map, &call, value);
     } else if (call.found) {
-      status = copy_present(map, &call, value);
+      status = cmap__call_copy_present(map, &call, value);
     } else {
       status = store(map, &call, value, unused);
       cmap__call_unlock(&call);
-    }
-  }
-  if (status == CMAP_OK)
-    cmap__set_event(event, call.found ? CMAP_FOUND : CMAP_INSERTED);
-  return status;
-}
-
-/*
- * Write lock taken, key absent: makes the value, stores it, and unlocks. Not
- * NULL, `source` is a value that was made before, and is moved in. A copy goes
- * to value_out (NULL: not) before anything is visible.
- */
-static enum cmap_status make_and_put(struct cmap *map, struct cmap__call *call,
-                                     cmap_value_fn *make, void *ctx,
-                                     const void *source, void *value_out)
-{
-  const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__fresh fresh;
-  bool made = false;
-  enum cmap_status status =
-      source != NULL ? cmap__value_image_move(layout, source, &fresh.value)
-                     : cmap__value_image_init(layout, &fresh.value);
-
-  if (status != CMAP_OK) {
-    cmap__call_unlock(call);
-    return status;
-  }
-  status = cmap__call_make_room(map, call, &fresh.key);
-  if (status != CMAP_OK) {
-    cmap__call_unlock(call);
-    cmap__value_image_drop(layout, &fresh.value);
-    return status;
-  }
-  if (source == NULL) {
-    struct cmap__hold hold;
-    cmap__locked_hold_begin(&map->table, &call->locked, &hold);
-    status = make(call->probe.key, fresh.value.data, ctx);
-    cmap__hold_end(&hold);
-    made = status == CMAP_OK;
-  }
-  if (status == CMAP_OK && value_out != NULL)
-    status = cmap__value_copy_out(layout, fresh.value.data, value_out);
-  if (status == CMAP_OK)
-    cmap__call_put(map, call, &fresh.key, &fresh.value);
-  cmap__call_unlock(call);
-  if (status == CMAP_OK)
-    return CMAP_OK;
-  cmap__key_words_destroy(layout, fresh.key.words);
-  if (made)
-    cmap__value_words_release(layout, fresh.value.words, NULL);
-  else
-    cmap__value_image_drop(layout, &fresh.value);
-  return status;
-}
-
-/*
- * Begins a call that makes a value if the key is absent. call->found: it is
- * present, and its value has been copied out without a lock.
- */
-static enum cmap_status make_begin(struct cmap *map, struct cmap_key key,
-                                   void *value, cmap_value_fn *make,
-                                   const struct cmap_how *how,
-                                   struct cmap__call *call)
-{
-  enum cmap_status status = cmap__call_begin(map, key, how, call);
-
-  if (status != CMAP_OK)
-    return status;
-  if (make == NULL)
-    return CMAP_EINVAL;
-  if (cmap__cannot_copy(map, value))
-    return CMAP_ENOTSUP;
-  call->found = read_hit(map, call, value) == CMAP_OK;
-  return CMAP_OK;
-}
-
-enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
-                                         void *value, enum cmap_event *event,
-                                         cmap_value_fn *make, void *ctx,
-                                         const struct cmap_how *how)
-{
-  struct cmap__call call;
-  enum cmap_status status = make_begin(map, key, value, make, how, &call);
-
-  if (status != CMAP_OK)
-    return status;
-  if (!call.found) {
-    status = cmap__call_lock(map, &call, CMAP__WRITE);
-    if (status != CMAP_OK)
-      return status;
-    if (call.found) {
-      status = copy_present(map, &call, value);
-    } else {
-      status = make_and_put(map, &call, make, ctx, NULL, value);
-    }
-  }
-  if (status == CMAP_OK)
-    cmap__set_event(event, call.found ? CMAP_FOUND : CMAP_INSERTED);
-  return status;
-}
-
-/* Inserts a value that was made outside; a loser's is destroyed. */
-static enum cmap_status settle_race(struct cmap *map, struct cmap__call *call,
-                                    struct cmap__value_image *made, void *value)
-{
-  const struct cmap__layout *layout = &map->table.layout;
-  enum cmap_status status = cmap__call_lock(map, call, CMAP__WRITE);
-  bool stored = false;
-
-  if (status == CMAP_OK && call->found) {
-    status = copy_present(map, call, value);
-  } else if (status == CMAP_OK) {
-    status = make_and_put(map, call, NULL, NULL, made->data, value);
-    stored = status == CMAP_OK;
-  }
-  if (stored)
-    cmap__value_image_drop(layout, made);
-  else
-    cmap__value_words_release(layout, made->words, NULL);
-  return status;
-}
-
-enum cmap_status cmap_get_or_insert_with_unlocked(
-    struct cmap *map, struct cmap_key key, void *value, enum cmap_event *event,
-    cmap_value_fn *make, void *ctx, const struct cmap_how *how)
-{
-  struct cmap__value_image made;
-  struct cmap__call call;
-  enum cmap_status status = make_begin(map, key, value, make, how, &call);
-
-  if (status != CMAP_OK)
-    return status;
-  if (!call.found) {
-    /* The read above may have given up; a read lock knows. */
-    status = cmap__call_lock(map, &call, CMAP__READ);
-    if (status != CMAP_OK)
-      return status;
-    if (call.found) {
-      status = copy_present(map, &call, value);
-    } else {
-      cmap__call_unlock(&call);
-      status = cmap__value_image_init(&map->table.layout, &made);
-      if (status != CMAP_OK)
-        return status;
-      status = make(key, made.data, ctx);
-      if (status != CMAP_OK)
-        cmap__value_image_drop(&map->table.layout, &made);
-      else
-        status = settle_race(map, &call, &made, value);
     }
   }
   if (status == CMAP_OK)

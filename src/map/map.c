@@ -6,17 +6,17 @@
 #include "base/alloc.h"
 #include "map/multi.h"
 
-static bool is_plain_u64(const struct cmap__layout *layout)
+void cmap__open_short_ways(struct cmap *map, bool open)
 {
-  return layout->kind == CMAP_U64 && layout->options.key_hash == NULL &&
-         layout->options.value_size == 8 && layout->lock_free &&
-         !layout->owns_values && layout->slot_words == 2;
-}
+  const struct cmap__layout *layout = &map->table.layout;
+  uint8_t writes = layout->shape, holds = layout->shape;
 
-static bool has_short_strings(const struct cmap__layout *layout)
-{
-  return layout->search == CMAP__SHORT_STRING &&
-         layout->options.value_size == 8 && !layout->owns_values;
+  if (!open || layout->value_boxed || layout->owns_values)
+    writes = CMAP__SHAPE_CUSTOM;
+  if (!open)
+    holds = CMAP__SHAPE_CUSTOM;
+  cmap__store_relaxed(&map->writes, writes); /* as map.h says */
+  cmap__store_relaxed(&map->holds, holds);
 }
 
 enum cmap_status cmap_create(const struct cmap_options *options,
@@ -45,9 +45,10 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   }
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
-  fresh->plain_u64 = is_plain_u64(&fresh->table.layout);
-  fresh->short_strings = has_short_strings(&fresh->table.layout);
-  cmap__store_relaxed(&fresh->plain_locks, fresh->plain_u64);
+  fresh->reads = fresh->copies_values && fresh->table.layout.lock_free
+                     ? fresh->table.layout.shape
+                     : CMAP__SHAPE_CUSTOM;
+  cmap__open_short_ways(fresh, true);
   if (given.capacity > 0)
     status = cmap_reserve(fresh, given.capacity, NULL);
   if (status != CMAP_OK) {

@@ -40,142 +40,150 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
   return status;
 }
 
-/* Fills in what a look-up in a map with `plain_u64` needs of a probe. */
-CMAP__ALWAYS_INLINE void plain_probe(const struct cmap *map, const void *key,
-                                     struct cmap__probe *probe)
-{
-  memcpy(probe->words, key, sizeof(uint64_t));
-  probe->hash = cmap__hash_u64(&map->table.layout.hash_key, probe->words[0]);
-}
-
-/* The home group did not know: one more round over as many groups as it takes,
- * before the long way. */
-static CMAP__NOINLINE enum cmap_status get_again(struct cmap *map,
-                                                 const void *key, void *value)
-{
-  struct cmap__probe probe;
-  uint64_t word;
-
-  plain_probe(map, key, &probe);
-  switch (cmap__read_round(&map->table, &cmap__read_plain, &probe, &word)) {
-  case CMAP__READ_HIT:
-    if (value != NULL)
-      memcpy(value, &word, sizeof word);
-    return CMAP_OK;
-  case CMAP__READ_MISS:
-    return CMAP_NOT_FOUND;
-  default:
-    cmap__count_retry(&map->table.counts);
-    return get_any(map, cmap_key_u64(key), value, NULL);
-  }
-}
-
 /*
- * The commonest map, u64 -> 8 bytes hashed by us, in one function whose only
- * calls are its last: all sizes are constants, and no register is saved.
+ * The short way: the first slot with the key's tag in its home group, or none.
+ * Of maps with CMAP__SHAPE_WORD all sizes are constants, and no register is
+ * saved: the only calls are the last.
  */
-CMAP__ALWAYS_INLINE enum cmap_status get_plain(struct cmap *map,
-                                               const void *key,
-                                               const struct cmap__probe *probe,
-                                               bool ahead, void *value)
+CMAP__ALWAYS_INLINE enum cmap_status get_as(struct cmap *map,
+                                            enum cmap__shape shape,
+                                            struct cmap_key key, void *value,
+                                            const struct cmap_how *how)
 {
-  uint64_t word;
+  struct cmap__probe probe;
 
-  switch (
-      cmap__read_home(&map->table, &cmap__read_plain, probe, ahead, &word)) {
+  if (cmap__unlikely(!cmap__probe_fill(&map->table.layout, shape, key,
+                                       cmap__how_hash(how), &probe)))
+    return get_any(map, key, value, how);
+  switch (cmap__read_home(&map->table, shape, &probe, true, value)) {
   case CMAP__READ_HIT:
-    if (value != NULL)
-      memcpy(value, &word, sizeof word);
     return CMAP_OK;
   case CMAP__READ_MISS:
     return CMAP_NOT_FOUND;
   default:
-    return get_again(map, key, value);
+    return get_any(map, key, value, how);
   }
 }
 
-enum cmap_status cmap__get_plain(struct cmap *map, const void *key,
-                                 uint64_t hash, void *value)
-{
-  struct cmap__probe probe;
-
-  memcpy(probe.words, key, sizeof(uint64_t));
-  probe.hash = hash;
-  return get_plain(map, key, &probe, false, value);
-}
-
-enum cmap_status cmap__get_plain_each(struct cmap *map,
-                                      const struct cmap_key *keys, size_t n,
-                                      char *values, enum cmap_status *statuses)
-{
-  enum cmap_status first = CMAP_OK;
-
-  for (size_t i = 0; i < n; i++) {
-    void *value = values == NULL ? NULL : values + i * sizeof(uint64_t);
-    struct cmap__probe probe;
-    enum cmap_status status;
-
-    if (cmap__unlikely(keys[i].size != sizeof(uint64_t)) ||
-        cmap__unlikely(keys[i].data == NULL)) {
-      status = CMAP_EINVAL;
-    } else {
-      plain_probe(map, keys[i].data, &probe);
-      status = get_plain(map, keys[i].data, &probe, true, value);
-    }
-    statuses[i] = status;
-    if (first == CMAP_OK)
-      first = status;
-  }
-  return first;
-}
-
-/* Maps with `short_strings`, keys of a short string's size. */
-static CMAP__NOINLINE enum cmap_status
-get_short(struct cmap *map, struct cmap_key key, void *value)
-{
-  static const struct cmap__read_shape shape = {
-      CMAP__SHORT_STRING, CMAP__SHORT_SLOT_WORDS, CMAP__SHORT_VALUE, 1};
-  struct cmap__probe probe;
-  uint64_t word;
-
-  if (cmap__unlikely(!cmap__short_probe(&map->table.layout, key, &probe)))
-    return CMAP_EINVAL;
-  switch (cmap__read_home(&map->table, &shape, &probe, true, &word)) {
-  case CMAP__READ_HIT:
-    if (value != NULL)
-      memcpy(value, &word, sizeof word);
-    return CMAP_OK;
-  case CMAP__READ_MISS:
-    return CMAP_NOT_FOUND;
-  default:
-    return get_any(map, key, value, NULL);
-  }
-}
-
-/* Not plain. In a function of its own: what it asks would be asked early in the
- * shortest way, too. */
+/* Not the commonest map. In a function of its own: what it asks would be asked
+ * early in the shortest way, too. */
 static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
                                                  struct cmap_key key,
                                                  void *value,
                                                  const struct cmap_how *how)
 {
-  return cmap__is_short_string(map, key, how) ? get_short(map, key, value)
-                                              : get_any(map, key, value, how);
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
+    return get_any(map, key, value, how);
+  switch (map->reads) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return get_as(map, CMAP__SHAPE_INTEGER, key, value, how);
+  case CMAP__SHAPE_PAIR:
+    return get_as(map, CMAP__SHAPE_PAIR, key, value, how);
+  case CMAP__SHAPE_SHORT:
+    return get_as(map, CMAP__SHAPE_SHORT, key, value, how);
+  case CMAP__SHAPE_WORDS:
+    return get_as(map, CMAP__SHAPE_WORDS, key, value, how);
+  default:
+    return get_any(map, key, value, how);
+  }
 }
 
 CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,
                                            struct cmap_key key, void *value,
                                            const struct cmap_how *how)
 {
+  /* The load in the middle keeps the compiler from computing two conditions
+   * and branching once, which takes longer. */
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
+      cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
+      cmap__unlikely(key.size != sizeof(uint64_t)) ||
+      cmap__unlikely(key.data == NULL))
+    return get_other(map, key, value, how);
+  return get_as(map, CMAP__SHAPE_WORD, key, value, NULL);
+}
+
+enum cmap_status cmap__get_word(struct cmap *map, const void *key,
+                                uint64_t hash, void *value)
+{
   struct cmap__probe probe;
 
-  /* The load in the middle: as in cmap__is_plain_call. */
-  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
-      cmap__unlikely(key.size != sizeof(uint64_t)) ||
-      cmap__unlikely(!map->plain_u64) || cmap__unlikely(key.data == NULL))
-    return get_other(map, key, value, how);
-  plain_probe(map, key.data, &probe);
-  return get_plain(map, key.data, &probe, true, value);
+  if (!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD, cmap_key_u64(key),
+                        &hash, &probe))
+    return CMAP_EINVAL;
+  switch (
+      cmap__read_home(&map->table, CMAP__SHAPE_WORD, &probe, false, value)) {
+  case CMAP__READ_HIT:
+    return CMAP_OK;
+  case CMAP__READ_MISS:
+    return CMAP_NOT_FOUND;
+  default:
+    return get_any(map, cmap_key_u64(key), value, NULL);
+  }
+}
+
+enum cmap_status cmap__get_word_each(struct cmap *map,
+                                     const struct cmap_key *keys, size_t n,
+                                     char *values, enum cmap_status *statuses)
+{
+  enum cmap_status first = CMAP_OK;
+
+  for (size_t i = 0; i < n; i++) {
+    void *value = values == NULL ? NULL : values + i * sizeof(uint64_t);
+
+    statuses[i] = get_as(map, CMAP__SHAPE_WORD, keys[i], value, NULL);
+    if (first == CMAP_OK)
+      first = statuses[i];
+  }
+  return first;
+}
+
+/*
+ * Where reads are lock-free, but the key's group is busy by a hold of this
+ * thread's own: reads under that. CMAP_OK with the value words, or
+ * CMAP_NOT_FOUND.
+ */
+static CMAP__NOINLINE enum cmap_status
+read_own(struct cmap *map, struct cmap__call *call, uint64_t *words)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (!layout->lock_free || call->probe.boxed ||
+      cmap__hold_find(&map->table, call->probe.hash) == NULL ||
+      cmap__call_lock(map, call, CMAP__READ) != CMAP_OK)
+    return CMAP_NOT_FOUND;
+  if (call->found)
+    cmap__payload_copy_out(words, call->place.slot + layout->value_word,
+                           layout->value_words);
+  cmap__call_unlock(call);
+  return call->found ? CMAP_OK : CMAP_NOT_FOUND;
+}
+
+enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
+                                     void *value)
+{
+  uint64_t words[CMAP__VALUE_WORDS_MAX];
+  enum cmap_status status = cmap__call_read(map, call, words);
+
+  if (status == CMAP_BUSY && cmap__hold_any())
+    status = read_own(map, call, words);
+  if (status != CMAP_OK)
+    return CMAP_NOT_FOUND;
+  if (value != NULL)
+    memcpy(value, words, map->table.layout.options.value_size);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap__call_copy_present(struct cmap *map,
+                                         struct cmap__call *call, void *value)
+{
+  enum cmap_status status = CMAP_OK;
+
+  if (value != NULL)
+    status = cmap__value_copy_out(&map->table.layout,
+                                  cmap__call_value(map, call), value);
+  cmap__call_unlock(call);
+  return status;
 }
 
 enum cmap_status cmap_contains(struct cmap *map, struct cmap_key key,

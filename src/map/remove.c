@@ -60,62 +60,88 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
 
 static const struct condition always = {NULL, NULL, NULL};
 
-/* Maps with `short_strings`, keys of a short string's size. */
+/* What the first look at the home group does not decide. The shard is locked.
+ */
 static CMAP__NOINLINE enum cmap_status
-remove_short(struct cmap *map, struct cmap_key key, void *old)
+remove_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+           struct cmap__shard *shard, void *old)
 {
   struct cmap__call call;
-  enum cmap_status status = cmap__short_lock(map, key, &call);
 
-  if (status != CMAP_OK)
-    return status;
+  cmap__call_resume(map, key, how, shard, CMAP__WRITE, &call);
   return remove_locked(map, &call, &always, old);
 }
 
-/* What the shortest way does not do: a key that is absent, or not found at
- * once. */
-static CMAP__NOINLINE enum cmap_status
-remove_again(struct cmap *map, const void *key, uint64_t hash, void *old)
+/* The short way, as in map/insert.c. What is found lies inline, and owns
+ * nothing. */
+CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
+                                               enum cmap__shape shape,
+                                               struct cmap_key key, void *old,
+                                               const struct cmap_how *how)
 {
-  struct cmap__plain plain = {.hash = hash};
-  uint64_t value = 0;
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  struct cmap__probe probe;
+  struct cmap__aim aim;
+  uint64_t word = 0;
 
-  memcpy(&plain.key, key, sizeof plain.key);
-  if (!cmap__plain_lock(map, CMAP__WRITE, &plain))
-    return remove_when(map, cmap_key_u64(key), &always, old, NULL);
-  if (!plain.look.decided)
-    (void)cmap__plain_seek(plain.locked.shard, hash, plain.key, &plain.look);
-  if (plain.look.found)
-    value = cmap__plain_take(plain.locked.shard, &plain.look);
-  cmap__unlock_after_removal(&map->table, plain.locked.shard);
-  if (!plain.look.found)
-    return CMAP_NOT_FOUND;
-  if (old != NULL)
-    memcpy(old, &value, sizeof value);
-  return CMAP_OK;
+  if (cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return remove_when(map, key, &always, old, how);
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  case CMAP__HIT:
+    if (form.value_words == 1)
+      word = cmap__load_relaxed(aim.slot + form.value_word); /* lock held */
+    else if (old != NULL)
+      cmap__payload_copy_bytes(old, aim.slot + form.value_word,
+                               layout->options.value_size);
+    cmap__aim_take(&aim);
+    cmap__unlock_after_removal(&map->table, aim.shard);
+    if (form.value_words == 1 && old != NULL)
+      cmap__word_copy_out(layout, shape, old, word);
+    return CMAP_OK;
+  case CMAP__GAP:
+    if (cmap__is_surely_absent(map, &aim, probe.hash))
+      return CMAP_NOT_FOUND;
+    break;
+  case CMAP__FAR:
+    return remove_far(map, key, how, aim.shard, old);
+  default:
+    break;
+  }
+  return remove_when(map, key, &always, old, how);
+}
+
+/* Not the commonest map, as in map/read.c. */
+static CMAP__NOINLINE enum cmap_status remove_other(struct cmap *map,
+                                                    struct cmap_key key,
+                                                    void *old,
+                                                    const struct cmap_how *how)
+{
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
+    return remove_when(map, key, &always, old, how);
+  switch (cmap__load_relaxed(&map->writes)) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return remove_as(map, CMAP__SHAPE_INTEGER, key, old, how);
+  case CMAP__SHAPE_PAIR:
+    return remove_as(map, CMAP__SHAPE_PAIR, key, old, how);
+  case CMAP__SHAPE_SHORT:
+    return remove_as(map, CMAP__SHAPE_SHORT, key, old, how);
+  case CMAP__SHAPE_WORDS:
+    return remove_as(map, CMAP__SHAPE_WORDS, key, old, how);
+  default:
+    return remove_when(map, key, &always, old, how);
+  }
 }
 
 CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,
                                               struct cmap_key key, void *old,
                                               const struct cmap_how *how)
 {
-  struct cmap__plain plain;
-  uint64_t value;
-
-  if (cmap__unlikely(!cmap__is_plain_call(map, key, how)))
-    return cmap__is_short_string(map, key, how)
-               ? remove_short(map, key, old)
-               : remove_when(map, key, &always, old, how);
-  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain)) {
-    return cmap__plain_is_surely_absent(map, &plain)
-               ? CMAP_NOT_FOUND
-               : remove_again(map, key.data, plain.hash, old);
-  }
-  value = cmap__plain_take(plain.locked.shard, &plain.look);
-  cmap__unlock_after_removal(&map->table, plain.locked.shard);
-  if (old != NULL)
-    memcpy(old, &value, sizeof value);
-  return CMAP_OK;
+  if (cmap__unlikely(!cmap__is_word_call(map, key, how)))
+    return remove_other(map, key, old, how);
+  return remove_as(map, CMAP__SHAPE_WORD, key, old, NULL);
 }
 
 enum cmap_status cmap_remove_if(struct cmap *map, struct cmap_key key,

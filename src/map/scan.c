@@ -268,9 +268,10 @@ static bool is_plain_whole(const struct scan *scan,
 {
   const struct cmap_options *o = &scan->layout->options;
 
-  return scan->layout->plain && !scan->layout->value_boxed &&
-         o->value_size == sizeof(uint64_t) && o->value_clone == NULL &&
-         cursor->from == 0 && cursor->to == UINT64_MAX;
+  return scan->layout->shape == CMAP__SHAPE_WORD &&
+         !scan->layout->value_boxed && o->value_size == sizeof(uint64_t) &&
+         o->value_clone == NULL && cursor->from == 0 &&
+         cursor->to == UINT64_MAX;
 }
 
 /* Adds what fits of a shard that is held. *more: go on with the next one. */

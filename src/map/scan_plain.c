@@ -6,10 +6,12 @@
  */
 #include "map/scan_plain.h"
 
-#include "table/plain.h"
+#include "table/shard.h"
+
+#define SLOT_WORDS 2
 
 /* Bytes of a group's slots, and of the lines that are asked for with it. */
-#define SLOTS_BYTES (CMAP__GROUP_SLOTS * CMAP__PLAIN_WORDS * sizeof(uint64_t))
+#define SLOTS_BYTES (CMAP__GROUP_SLOTS * SLOT_WORDS * sizeof(uint64_t))
 #define ASK_BYTES   ((size_t)3 * CMAP__CACHE_LINE)
 
 /* If there is nothing to ask for ahead: how far in this block. */
@@ -55,7 +57,12 @@ CMAP__ALWAYS_INLINE size_t copy_block(uintptr_t block, struct asking asking,
   size_t n = (size_t)1 << cmap__block_log2(block);
 
   for (size_t at = 0; at < n; at++) {
-    struct cmap__plain_group entries = cmap__plain_group(block, at);
+    const struct cmap__group *group = cmap__block_group(block, at);
+    const _Atomic uint64_t *slots =
+        cmap__block_slots(block) + at * CMAP__GROUP_SLOTS * SLOT_WORDS;
+    /* Relaxed: we hold the lock. */
+    unsigned full = cmap__group_full(cmap__load_relaxed(&group->lo),
+                                     cmap__load_relaxed(&group->hi));
 
     cmap__prefetch_far(asking.at);
     cmap__prefetch_far(asking.at + CMAP__CACHE_LINE);
@@ -64,15 +71,14 @@ CMAP__ALWAYS_INLINE size_t copy_block(uintptr_t block, struct asking asking,
     if (cmap__likely(count + CMAP__GROUP_SLOTS <= capacity)) {
       CMAP__UNROLL
       for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++) {
-        copy(entries.slots + i * CMAP__PLAIN_WORDS, keys, values, count);
-        count += (entries.full >> i) & 1;
+        copy(slots + i * SLOT_WORDS, keys, values, count);
+        count += (full >> i) & 1;
       }
       continue;
     }
-    for (; entries.full != 0; entries.full &= entries.full - 1)
-      copy(entries.slots +
-               (unsigned)__builtin_ctz(entries.full) * CMAP__PLAIN_WORDS,
-           keys, values, count++);
+    for (; full != 0; full &= full - 1)
+      copy(slots + (unsigned)__builtin_ctz(full) * SLOT_WORDS, keys, values,
+           count++);
   }
   return count;
 }

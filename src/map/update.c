@@ -95,13 +95,28 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
   return replace_end(map, &call, yes, &fresh, &before, old);
 }
 
+/* The key is locked: alters it, and unlocks. */
+static enum cmap_status alter_locked(struct cmap *map, struct cmap__call *call,
+                                     cmap_value_fn *alter, void *ctx)
+{
+  enum cmap_status status = CMAP_NOT_FOUND;
+  struct cmap__hold hold;
+
+  if (call->found) {
+    cmap__call_open_for_user(map, call, &hold);
+    status = alter(cmap__call_key(map, call), cmap__call_value(map, call), ctx);
+    cmap__call_close_for_user(call, &hold);
+  }
+  cmap__call_unlock(call);
+  return status;
+}
+
 /* Any map, any `how`. */
 static CMAP__NOINLINE enum cmap_status
 alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
           void *ctx, const struct cmap_how *how)
 {
   struct cmap__call call;
-  struct cmap__hold hold;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
   if (status != CMAP_OK)
@@ -111,14 +126,48 @@ alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
-  status = CMAP_NOT_FOUND;
-  if (call.found) {
-    cmap__call_open_for_user(map, &call, &hold);
-    status =
-        alter(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
-    cmap__call_close_for_user(&call, &hold);
+  return alter_locked(map, &call, alter, ctx);
+}
+
+/* The short way, as in map/insert.c. */
+CMAP__ALWAYS_INLINE enum cmap_status
+alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+         cmap_value_fn *alter, void *ctx, const struct cmap_how *how)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  struct cmap__locked locked = {.mode = CMAP__WRITE};
+  struct cmap__probe probe;
+  struct cmap__hold hold;
+  struct cmap__call call;
+  struct cmap__aim aim;
+  enum cmap_status status;
+
+  if (cmap__unlikely(
+          !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return alter_any(map, key, alter, ctx, how);
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  case CMAP__HIT:
+    break;
+  case CMAP__GAP:
+    if (cmap__is_surely_absent(map, &aim, probe.hash))
+      return CMAP_NOT_FOUND;
+    return alter_any(map, key, alter, ctx, how);
+  case CMAP__FAR:
+    cmap__call_resume(map, key, how, aim.shard, CMAP__WRITE, &call);
+    return alter_locked(map, &call, alter, ctx);
+  default:
+    return alter_any(map, key, alter, ctx, how);
   }
-  cmap__call_unlock(&call);
+  locked.shard = aim.shard;
+  (void)cmap__seq_open_for_user(&aim.group->hi);
+  cmap__locked_hold_begin(&map->table, &locked, &hold);
+  status = alter(cmap__slot_key(layout, aim.slot),
+                 cmap__payload_plain(aim.slot + form.value_word), ctx);
+  cmap__hold_end(&hold);
+  cmap__seq_close(&aim.group->hi,
+                  cmap__load_relaxed(&aim.group->hi)); /* lock held */
+  cmap__aim_unlock(&aim, CMAP__WRITE);
   return status;
 }
 
@@ -126,27 +175,10 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
                             cmap_value_fn *alter, void *ctx,
                             const struct cmap_how *how)
 {
-  struct cmap__plain plain;
-  struct cmap__hold hold;
-  enum cmap_status status;
-  uint64_t *slot;
-
   if (cmap__unlikely(alter == NULL) ||
-      cmap__unlikely(!cmap__is_plain_call(map, key, how)))
+      cmap__unlikely(!cmap__is_word_call(map, key, how)))
     return alter_any(map, key, alter, ctx, how);
-  if (!cmap__plain_hit(map, key.data, CMAP__WRITE, &plain))
-    return cmap__plain_is_surely_absent(map, &plain)
-               ? CMAP_NOT_FOUND
-               : alter_any(map, key, alter, ctx, how);
-  slot = cmap__payload_plain(plain.look.slot);
-  (void)cmap__seq_open_for_user(&plain.look.group->hi);
-  cmap__locked_hold_begin(&map->table, &plain.locked, &hold);
-  status = alter(cmap_key_u64(slot), slot + 1, ctx);
-  cmap__hold_end(&hold);
-  cmap__seq_close(&plain.look.group->hi,
-                  cmap__load_relaxed(&plain.look.group->hi)); /* lock held */
-  cmap__table_unlock(&plain.locked);
-  return status;
+  return alter_as(map, CMAP__SHAPE_WORD, key, alter, ctx, NULL);
 }
 
 /* A compute under way. */

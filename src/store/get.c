@@ -27,11 +27,11 @@ static bool ref_unless_free(struct cmap__object *header)
  * the word, and the group's count: with the same count it is the same entry.
  */
 CMAP__ALWAYS_INLINE enum cmap_status find_as(const struct cmap *map,
-                                             unsigned kind,
+                                             enum cmap__shape shape,
                                              const struct cmap__probe *probe,
                                              struct cmap__object **header)
 {
-  struct cmap__peek peek = cmap__peek(&map->table, kind, probe);
+  struct cmap__peek peek = cmap__peek(&map->table, shape, probe);
   const _Atomic uint64_t *hi = &peek.place.group->hi;
   const _Atomic uint64_t *at;
   uint64_t word;
@@ -65,19 +65,19 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
 
   if (!map->table.layout.lock_free || probe->boxed)
     return CMAP_BUSY;
-  switch (map->table.layout.search) {
-  case CMAP__SHORT_STRING:
-    status = find_as(map, CMAP__SHORT_STRING, probe, header);
+  switch (map->table.layout.shape) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    status = find_as(map, CMAP__SHAPE_INTEGER, probe, header);
     break;
-  case CMAP_U32:
-  case CMAP_U64:
-    status = find_as(map, CMAP_U64, probe, header);
+  case CMAP__SHAPE_PAIR:
+    status = find_as(map, CMAP__SHAPE_PAIR, probe, header);
     break;
-  case CMAP_FIXED:
-    status = find_as(map, CMAP_FIXED, probe, header);
+  case CMAP__SHAPE_SHORT:
+    status = find_as(map, CMAP__SHAPE_SHORT, probe, header);
     break;
   default:
-    status = find_as(map, CMAP_BYTES, probe, header);
+    status = find_as(map, CMAP__SHAPE_WORDS, probe, header);
   }
   /* Not in its home group: is it in none? */
   if (status == CMAP_BUSY &&
@@ -102,13 +102,11 @@ CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
   if (cmap__unlikely(store == NULL || how != NULL || handle == NULL))
     return false;
   map = store->map;
-  if (cmap__unlikely(!map->plain_u64 || key.data == NULL ||
-                     key.size != sizeof(uint64_t)))
-    return false;
-  memcpy(probe.words, key.data, sizeof(uint64_t));
-  probe.hash = cmap__hash_u64(&map->table.layout.hash_key, probe.words[0]);
-  probe.boxed = false;
-  if (cmap__unlikely(find_as(map, CMAP_U64, &probe, &header) != CMAP_OK))
+  if (cmap__unlikely(map->table.layout.shape != CMAP__SHAPE_WORD) ||
+      cmap__unlikely(!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD,
+                                       key, NULL, &probe)) ||
+      cmap__unlikely(find_as(map, CMAP__SHAPE_WORD, &probe, &header) !=
+                     CMAP_OK))
     return false;
   cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
   cmap__handle_fill(handle, header);

@@ -97,15 +97,33 @@ static inline uint64_t cmap__payload_load(const _Atomic uint64_t *from)
 
 /*
  * Copies `words` payload words that another thread may be writing. The only
- * function that ThreadSanitizer does not see: the writer may be user code that
- * stores plainly through a pointer into the slot, inside a section, and what
- * is read then is thrown away after the second look at the count.
+ * functions, this and the next, that ThreadSanitizer does not see: the writer
+ * may be user code that stores plainly through a pointer into the slot, inside
+ * a section, and what is read then is thrown away after the second look at the
+ * count.
  */
 CMAP__UNINSTRUMENTED static void
 cmap__payload_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t words)
 {
   for (size_t i = 0; i < words; i++)
     to[i] = cmap__load_acquire(from + i); /* [Q2] */
+}
+
+/* The same to `size` bytes of any memory; the last word may be cut off. */
+CMAP__UNINSTRUMENTED static void
+cmap__payload_copy_bytes(void *to, const _Atomic uint64_t *from, size_t size)
+{
+  unsigned char *bytes = to;
+  uint64_t word;
+
+  for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
+    word = cmap__load_acquire(from++); /* [Q2] */
+    memcpy(bytes, &word, sizeof word);
+  }
+  if (size > 0) {
+    word = cmap__load_acquire(from); /* [Q2] */
+    memcpy(bytes, &word, size);
+  }
 }
 
 /*
@@ -138,6 +156,25 @@ static inline void cmap__payload_store_bytes(_Atomic uint64_t *to,
     word = 0;
     memcpy(&word, bytes, size);
     cmap__payload_store(to, word);
+  }
+}
+
+/* The same, while the bytes that were there come out in `old`, which may be
+ * `from`. The caller holds the lock. */
+static inline void cmap__payload_exchange_bytes(_Atomic uint64_t *to,
+                                                const void *from, void *old,
+                                                size_t size)
+{
+  const unsigned char *bytes = from;
+  unsigned char *out = old;
+
+  for (size_t n; size > 0; size -= n, bytes += n, out += n) {
+    uint64_t before = cmap__load_relaxed(to), word = 0;
+
+    n = size < sizeof word ? size : sizeof word;
+    memcpy(&word, bytes, n);
+    cmap__payload_store(to++, word);
+    memcpy(out, &before, n);
   }
 }
 

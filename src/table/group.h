@@ -168,6 +168,18 @@ static inline uint64_t cmap__group_with_tag(uint64_t word, unsigned slot,
   return (word & ~(UINT64_C(0xff) << shift)) | ((uint64_t)tag << shift);
 }
 
+/* The tag words of a group with the slot's tag set; the slot's was 0. Without a
+ * branch, which would be guessed wrong for every fourth entry. */
+static inline void cmap__group_set_tag(uint64_t *lo, uint64_t *hi,
+                                       unsigned index, unsigned tag)
+{
+  uint64_t bits = (uint64_t)tag << (8 * (index & 7));
+  uint64_t high = (uint64_t)0 - (index >> 3); /* 0, or all ones */
+
+  *lo |= bits & ~high;
+  *hi |= bits & high;
+}
+
 /*
  * A change of one slot of a group that the caller holds: opened, the slot's
  * words stored (cmap__payload_store), and closed with the slot's new tag, 0 if
@@ -219,6 +231,21 @@ CMAP__ALWAYS_INLINE void cmap__group_close(struct cmap__group *group,
   else
     hi = cmap__group_with_tag(hi, index, tag);
   cmap__seq_close(&group->hi, hi);
+#endif
+}
+
+/* The same without a change of tags. */
+CMAP__ALWAYS_INLINE void cmap__group_close_same(struct cmap__group *group,
+                                                uint64_t hi)
+{
+#if !CMAP__GROUP_BY_WORDS
+  uint32_t *count = (uint32_t *)(void *)group + 3;
+  __asm__ volatile("movl %1, %0"
+                   : "=m"(*count)
+                   : "r"((uint32_t)(hi >> 32) + 2)
+                   : "memory"); /* [Q1] */
+#else
+  cmap__seq_close(&group->hi, hi + CMAP__SEQ_ONE);
 #endif
 }
 

@@ -161,6 +161,18 @@ static inline uint64_t cmap__hash_u64(const struct cmap__hash_key *key,
                          product.high ^ CMAP__HASH_MULTIPLIER_B);
 }
 
+/*
+ * The hash of a key of several words, as an integer's: each word but the last
+ * is folded into the next one. The first word of a fixed key gives 64 bits of
+ * which each depends on all of its own, so that a second word that counts up
+ * does not meet those of its neighbours. What is said of cmap__hash_u64 holds.
+ */
+static inline uint64_t cmap__hash_next_word(const struct cmap__hash_key *key,
+                                            uint64_t state, uint64_t word)
+{
+  return cmap__hash_fold(state ^ word ^ key->k0, CMAP__HASH_MULTIPLIER_A);
+}
+
 /* The end of the fast hash: two masked words, and what sizes and key add. */
 static inline uint64_t cmap__hash_fast_end(uint64_t a, uint64_t b,
                                            uint64_t rest)

@@ -4,15 +4,6 @@
 #include "table/key.h"
 
 #include "base/alloc.h"
-#include "table/short.h"
-
-static uint64_t hash_bytes(const struct cmap__layout *layout, const void *data,
-                           size_t size)
-{
-  if (layout->options.flags & CMAP_HASH_FAST)
-    return cmap__hash_fast(&layout->hash_key, data, size);
-  return cmap__hash_siphash13(&layout->hash_key, data, size);
-}
 
 static uint64_t hash_by_user(const struct cmap__layout *layout,
                              struct cmap_key key)
@@ -24,70 +15,80 @@ static uint64_t hash_by_user(const struct cmap__layout *layout,
   return cmap__hash_u64(&layout->hash_key, hash);
 }
 
-static uint64_t integer_value(const struct cmap__layout *layout, uint64_t word)
-{
-  uint32_t small;
-
-  if (layout->kind == CMAP_U64)
-    return word;
-  memcpy(&small, &word, sizeof small);
-  return small;
-}
-
-static enum cmap_status string_probe_init(const struct cmap__layout *layout,
-                                          struct cmap__probe *probe)
-{
-  struct cmap_key key = probe->key;
-  bool zero;
-
-  if (key.size > PTRDIFF_MAX)
-    return CMAP_EINVAL;
-  probe->boxed = key.size > layout->inline_key;
-  if (probe->boxed)
-    zero = layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL;
-  else
-    zero =
-        cmap__inline_words(probe->words, layout->key_words, key.data, key.size);
-  /* A string's size must be right, or callbacks would see another key. */
-  return zero && layout->kind == CMAP_STRING ? CMAP_EINVAL : CMAP_OK;
-}
-
 uint64_t cmap__probe_hash(const struct cmap__layout *layout,
                           const struct cmap__probe *probe)
 {
-  if (layout->options.key_hash != NULL)
-    return hash_by_user(layout, probe->key);
-  if (layout->kind == CMAP_U32 || layout->kind == CMAP_U64)
-    return cmap__hash_u64(&layout->hash_key,
-                          integer_value(layout, probe->words[0]));
-  return hash_bytes(layout, probe->key.data, probe->key.size);
+  struct cmap_key key = probe->key;
+
+  switch (layout->hasher) {
+  case CMAP__HASH_WORDS:
+    return cmap__hash_of_words(layout, probe->words, layout->key_words);
+  case CMAP__HASH_SIPHASH:
+    return cmap__hash_siphash13(&layout->hash_key, key.data, key.size);
+  case CMAP__HASH_FAST:
+    return cmap__hash_fast(&layout->hash_key, key.data, key.size);
+  default:
+    return hash_by_user(layout, key);
+  }
+}
+
+/* Keys for which cmap__probe_fill is not: CUSTOM, and long strings. */
+static enum cmap_status other_probe_init(const struct cmap__layout *layout,
+                                         const uint64_t *hashed,
+                                         struct cmap__probe *probe)
+{
+  struct cmap_key key = probe->key;
+
+  switch (layout->kind) {
+  case CMAP_CUSTOM:
+    if (key.size != layout->options.key_size)
+      return CMAP_EINVAL;
+    break;
+  case CMAP_STRING:
+  case CMAP_BYTES:
+    if (key.size <= layout->inline_key || key.size > PTRDIFF_MAX)
+      return CMAP_EINVAL;
+    if (layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL)
+      return CMAP_EINVAL;
+    probe->boxed = true;
+    break;
+  default:
+    return CMAP_EINVAL;
+  }
+  probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
+  return CMAP_OK;
 }
 
 enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
                                   struct cmap_key key, const uint64_t *hashed,
                                   struct cmap__probe *probe)
 {
-  enum cmap_status status = CMAP_OK;
+  bool filled = false;
 
-  if (cmap__unlikely(key.data == NULL))
+  switch (layout->shape) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    filled = cmap__probe_fill(layout, CMAP__SHAPE_INTEGER, key, hashed, probe);
+    break;
+  case CMAP__SHAPE_PAIR:
+    filled = cmap__probe_fill(layout, CMAP__SHAPE_PAIR, key, hashed, probe);
+    break;
+  case CMAP__SHAPE_SHORT:
+    filled = cmap__probe_fill(layout, CMAP__SHAPE_SHORT, key, hashed, probe);
+    break;
+  case CMAP__SHAPE_WORDS:
+    filled = cmap__probe_fill(layout, CMAP__SHAPE_WORDS, key, hashed, probe);
+    break;
+  default:
+    break;
+  }
+  if (cmap__likely(filled))
+    return CMAP_OK;
+  if (key.data == NULL)
     return CMAP_EINVAL;
-  if (layout->search == CMAP__SHORT_STRING && key.size <= CMAP__SHORT_SIZE &&
-      hashed == NULL)
-    return cmap__short_probe(layout, key, probe) ? CMAP_OK : CMAP_EINVAL;
   probe->key = key;
   probe->boxed = false;
-  if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {
-    status = string_probe_init(layout, probe);
-  } else if (key.size != layout->options.key_size) {
-    status = CMAP_EINVAL;
-  } else if (layout->kind == CMAP_U32 || layout->kind == CMAP_U64) {
-    probe->words[0] = 0;
-    memcpy(probe->words, key.data, layout->kind == CMAP_U32 ? 4 : 8);
-  }
-  if (cmap__unlikely(status != CMAP_OK))
-    return status;
-  probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
-  return CMAP_OK;
+  return other_probe_init(layout, hashed, probe);
 }
 
 static bool is_string_like(const struct cmap__layout *layout)
@@ -105,24 +106,21 @@ static struct cmap_key boxed_key(const uint64_t *words)
   return key;
 }
 
-struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
-                               const _Atomic uint64_t *slot)
+struct cmap_key cmap__slot_string(const struct cmap__layout *layout,
+                                  const _Atomic uint64_t *slot)
 {
   const _Atomic uint64_t *words = slot + layout->key_word;
+  uint64_t ends[2], last;
   struct cmap_key key;
 
-  if (is_string_like(layout)) {
-    uint64_t copy[CMAP__INLINE_KEY_WORDS];
-    unsigned unused;
-    for (unsigned i = 0; i < layout->key_words; i++)
-      copy[i] = cmap__load_relaxed(words + i); /* we hold the lock */
-    unused = cmap__last_byte(copy[layout->key_words - 1]);
-    if (unused == CMAP__KEY_BOXED)
-      return boxed_key(copy);
-    key.size = layout->inline_key - unused;
-  } else {
-    key.size = layout->options.key_size;
+  /* Relaxed: we hold the lock. */
+  last = cmap__load_relaxed(words + layout->key_words - 1);
+  if (cmap__last_byte(last) == CMAP__KEY_BOXED) {
+    ends[0] = cmap__load_relaxed(words);
+    ends[1] = cmap__load_relaxed(words + 1);
+    return boxed_key(ends);
   }
+  key.size = layout->inline_key - cmap__last_byte(last);
   key.data = cmap__payload_plain(words);
   return key;
 }
@@ -130,13 +128,11 @@ struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
 uint64_t cmap__slot_hash(const struct cmap__layout *layout,
                          const _Atomic uint64_t *slot)
 {
-  uint64_t word = cmap__load_relaxed(slot); /* we hold the lock */
-
   if (layout->stores_hash)
-    return word;
-  if (layout->options.key_hash != NULL)
-    return hash_by_user(layout, cmap__slot_key(layout, slot));
-  return cmap__hash_u64(&layout->hash_key, integer_value(layout, word));
+    return cmap__load_relaxed(slot); /* we hold the lock */
+  if (layout->shape == CMAP__SHAPE_PAIR)
+    return cmap__slot_hash_of(layout, CMAP__SHAPE_PAIR, slot);
+  return cmap__slot_hash_of(layout, CMAP__SHAPE_INTEGER, slot);
 }
 
 bool cmap__key_equal_slow(const struct cmap__layout *layout,
@@ -180,9 +176,9 @@ enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
   uint64_t *words = image->words + layout->key_word;
 
   image->words[0] = probe->hash;
-  if (is_string_like(layout) && probe->boxed)
+  if (probe->boxed)
     return box_key(layout, probe->key, words);
-  if (layout->kind != CMAP_FIXED && layout->kind != CMAP_CUSTOM) {
+  if (layout->kind != CMAP_CUSTOM) {
     for (unsigned i = 0; i < layout->key_words; i++)
       words[i] = probe->words[i];
     return CMAP_OK;

@@ -2,9 +2,9 @@
  * Keys: what is looked for (the probe), how a stored key is compared with it,
  * and how a new key is stored.
  *
- * The comparison is a static inline body with the kind as an argument. Callers
- * on a hot path pass a constant kind, so that each kind is compiled by itself
- * from this one source; others pass layout->kind.
+ * Filling a probe, comparing and storing are inline bodies with the shape as an
+ * argument. Callers on a hot path pass a constant, so that each shape is
+ * compiled by itself from this one source; others pass layout->shape.
  *
  * Invariants
  *   1. Without the lock, only words of the slot are compared: no pointer is
@@ -15,27 +15,60 @@
 #ifndef CMAP__TABLE_KEY_H
 #define CMAP__TABLE_KEY_H
 
+#include <endian.h>
 #include <string.h>
 
 #include "sync/seqcount.h"
 #include "table/layout.h"
-
-/* Key words of the largest key that lies inline. */
-#define CMAP__INLINE_KEY_WORDS ((CMAP__INLINE_KEY_MAX + 1) / 8)
 
 /* A key that is looked for. Lives on the caller's stack. */
 struct cmap__probe {
   uint64_t hash;
   struct cmap_key key; /* the caller's */
   bool boxed;          /* STRING, BYTES: longer than inline_key_size */
-  /* The key words: of integers, and of STRING and BYTES unless boxed. */
-  uint64_t words[CMAP__INLINE_KEY_WORDS];
+  /* The key words, of all keys that lie inline but CUSTOM's. */
+  uint64_t words[CMAP__KEY_WORDS_MAX];
 };
 
 /* A key about to be stored: words of the slot before the value. */
 struct cmap__key_image {
   uint64_t words[1 + CMAP__KEY_WORDS_MAX];
 };
+
+/* Where a slot has what, in words: constants where the shape knows. */
+struct cmap__form {
+  unsigned slot_words;
+  unsigned key_word;
+  unsigned key_words;
+  unsigned value_word;
+  unsigned value_words;
+};
+
+CMAP__ALWAYS_INLINE struct cmap__form
+cmap__form_of(const struct cmap__layout *layout, enum cmap__shape shape)
+{
+  const struct cmap__form word = {2, 0, 1, 1, 1};
+  struct cmap__form form = {layout->slot_words, layout->key_word,
+                            layout->key_words, layout->value_word,
+                            layout->value_words};
+
+  switch (shape) {
+  case CMAP__SHAPE_WORD:
+    return word;
+  case CMAP__SHAPE_INTEGER:
+  case CMAP__SHAPE_PAIR:
+    form.key_word = 0;
+    form.key_words = shape == CMAP__SHAPE_PAIR ? 2 : 1;
+    break;
+  case CMAP__SHAPE_SHORT:
+    form.key_word = 1;
+    form.key_words = CMAP__SHORT_WORDS;
+    break;
+  default:
+    break;
+  }
+  return form;
+}
 
 /*
  * Checks the key against the map's kind and fills the probe, hashing unless
@@ -49,16 +82,121 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
 uint64_t cmap__probe_hash(const struct cmap__layout *layout,
                           const struct cmap__probe *probe);
 
-/* Word i of a key of `size` bytes, filled with zero. */
-static inline uint64_t cmap__key_word_at(const void *data, size_t size,
-                                         unsigned i)
+/* The bytes of a word of a fixed key as a number, on any processor. */
+CMAP__ALWAYS_INLINE uint64_t
+cmap__word_number(const struct cmap__layout *layout, uint64_t word)
 {
-  const unsigned char *bytes = (const unsigned char *)data + (size_t)8 * i;
-  size_t left = size - (size_t)8 * i;
-  uint64_t word = 0;
+  if (layout->kind == CMAP_U64 || CMAP__LITTLE_ENDIAN)
+    return word;
+  return layout->kind == CMAP_U32 ? word >> 32 : le64toh(word);
+}
 
-  memcpy(&word, bytes, left < 8 ? left : 8);
-  return word;
+/* The hash of such words, for layouts with CMAP__HASH_WORDS. */
+CMAP__ALWAYS_INLINE uint64_t cmap__hash_of_words(
+    const struct cmap__layout *layout, const uint64_t *words, unsigned n)
+{
+  uint64_t state = 0;
+
+  for (unsigned i = 0; i + 1 < n; i++)
+    state = cmap__hash_next_word(&layout->hash_key, state,
+                                 cmap__word_number(layout, words[i]));
+  return cmap__hash_u64(&layout->hash_key,
+                        state ^ cmap__word_number(layout, words[n - 1]));
+}
+
+/*
+ * The words of a fixed key of `size` bytes, `n` of them. Of its last bytes a
+ * word is made in a register: bytes stored into a word that is loaded soon
+ * after would make the processor wait.
+ */
+CMAP__ALWAYS_INLINE void cmap__fixed_words(uint64_t *words, unsigned n,
+                                           const void *data, size_t size)
+{
+  const unsigned char *p = data;
+  unsigned unused;
+
+  for (unsigned i = 0; i + 1 < n; i++)
+    memcpy(&words[i], p + (size_t)8 * i, 8);
+  unused = 8 * (8 * n - (unsigned)size);
+  if (n > 1 || size == 8) {
+    memcpy(&words[n - 1], p + size - 8, 8);
+    words[n - 1] =
+        CMAP__LITTLE_ENDIAN ? words[n - 1] >> unused : words[n - 1] << unused;
+  } else {
+    words[0] = cmap__load_part(p, size);
+  }
+}
+
+/*
+ * Fills the probe with a key for which the short ways of its shape are: it has
+ * the right size and lies inline. `hashed`: its hash, or NULL. False: it is no
+ * such key, or does not fit the map; cmap__probe_init knows which.
+ */
+CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
+                                          enum cmap__shape shape,
+                                          struct cmap_key key,
+                                          const uint64_t *hashed,
+                                          struct cmap__probe *probe)
+{
+  const unsigned n = cmap__form_of(layout, shape).key_words;
+  uint64_t *words = probe->words;
+  bool zero = false, fixed = false;
+
+  if (cmap__unlikely(key.data == NULL))
+    return false;
+  probe->key = key;
+  probe->boxed = false;
+  switch (shape) {
+  case CMAP__SHAPE_WORD:
+    if (cmap__unlikely(key.size != sizeof(uint64_t)))
+      return false;
+    memcpy(words, key.data, sizeof(uint64_t));
+    fixed = true;
+    break;
+  case CMAP__SHAPE_INTEGER:
+  case CMAP__SHAPE_PAIR:
+    if (cmap__unlikely(key.size != layout->options.key_size))
+      return false;
+    cmap__fixed_words(words, n, key.data, key.size);
+    fixed = true;
+    break;
+  case CMAP__SHAPE_SHORT:
+    if (cmap__unlikely(key.size > CMAP__SHORT_SIZE))
+      return false;
+    zero = cmap__short_words(words, key.data, key.size);
+    if (hashed == NULL && layout->hasher == CMAP__HASH_SIPHASH)
+      probe->hash =
+          cmap__hash_siphash13_words(&layout->hash_key, words, key.size);
+    else if (hashed == NULL && layout->hasher == CMAP__HASH_FAST &&
+             cmap__likely(CMAP__LITTLE_ENDIAN && key.size <= 16))
+      probe->hash = cmap__hash_fast_words(&layout->hash_key, words[0], words[1],
+                                          key.size);
+    else
+      probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
+    words[n - 1] |=
+        cmap__last_byte_word((unsigned)(CMAP__SHORT_SIZE - key.size));
+    break;
+  case CMAP__SHAPE_WORDS:
+    if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {
+      if (cmap__unlikely(key.size > layout->inline_key))
+        return false;
+      zero = cmap__inline_words(words, n, key.data, key.size);
+    } else {
+      if (cmap__unlikely(key.size != layout->options.key_size))
+        return false;
+      cmap__fixed_words(words, n, key.data, key.size);
+      fixed = layout->hasher == CMAP__HASH_WORDS;
+    }
+    if (!fixed)
+      probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
+    break;
+  default:
+    return false;
+  }
+  if (fixed)
+    probe->hash = hashed ? *hashed : cmap__hash_of_words(layout, words, n);
+  /* A string's size must be right, or callbacks would see another key. */
+  return cmap__likely(!zero) || layout->kind != CMAP_STRING;
 }
 
 static inline bool cmap__key_is_boxed(const struct cmap__layout *layout,
@@ -81,50 +219,96 @@ bool cmap__key_equal_slow(const struct cmap__layout *layout,
 
 /* Is the slot's key the one that is looked for? */
 CMAP__ALWAYS_INLINE bool cmap__key_equal(const struct cmap__layout *layout,
-                                         unsigned kind, bool locked,
+                                         enum cmap__shape shape, bool locked,
                                          const _Atomic uint64_t *slot,
                                          const struct cmap__probe *probe)
 {
-  switch (kind) {
-  case CMAP_U32:
-  case CMAP_U64:
-    return cmap__payload_load(slot) == probe->words[0];
-  case CMAP_FIXED:
-    for (unsigned i = 0; i < layout->key_words; i++) {
-      if (cmap__payload_load(slot + 1 + i) !=
-          cmap__key_word_at(probe->key.data, probe->key.size, i))
-        return false;
-    }
-    return true;
-  case CMAP__SHORT_STRING:
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  const _Atomic uint64_t *key = slot + form.key_word;
+  uint64_t differ;
+
+  if (shape != CMAP__SHAPE_WORD && shape != CMAP__SHAPE_INTEGER &&
+      shape != CMAP__SHAPE_PAIR) {
     if (cmap__payload_load(slot) != probe->hash)
       return false;
-    if (cmap__unlikely(probe->boxed))
+    if (cmap__unlikely(shape == CMAP__SHAPE_CUSTOM || probe->boxed))
       return locked && cmap__key_equal_slow(layout, slot, probe);
-    /* All at once: one branch, not one for each word. */
-    return ((cmap__payload_load(slot + 1) ^ probe->words[0]) |
-            (cmap__payload_load(slot + 2) ^ probe->words[1]) |
-            (cmap__payload_load(slot + 3) ^ probe->words[2])) == 0;
-  case CMAP_STRING:
-  case CMAP_BYTES:
-    if (cmap__payload_load(slot) != probe->hash)
-      return false;
-    if (cmap__unlikely(probe->boxed))
-      return locked && cmap__key_equal_slow(layout, slot, probe);
-    for (unsigned i = 0; i < layout->key_words; i++) {
-      if (cmap__payload_load(slot + 1 + i) != probe->words[i])
-        return false;
-    }
-    return true;
-  default:
-    return locked && cmap__payload_load(slot) == probe->hash &&
-           cmap__key_equal_slow(layout, slot, probe);
+  }
+  /* All at once: one branch, not one for each word. */
+  differ = cmap__payload_load(key) ^ probe->words[0];
+  if (form.key_words > 1)
+    differ |= cmap__payload_load(key + 1) ^ probe->words[1];
+  if (form.key_words > 2)
+    differ |= cmap__payload_load(key + 2) ^ probe->words[2];
+  for (unsigned i = 3; i < form.key_words; i++)
+    differ |= cmap__payload_load(key + i) ^ probe->words[i];
+  return differ == 0;
+}
+
+/* Stores a value into a slot, which is in a section or no reader's. */
+CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
+                                           const struct cmap__form *form,
+                                           enum cmap__shape shape,
+                                           _Atomic uint64_t *slot,
+                                           const void *value)
+{
+  uint64_t word;
+
+  if (shape == CMAP__SHAPE_WORD ||
+      cmap__likely(layout->options.value_size == sizeof word)) {
+    memcpy(&word, value, sizeof word);
+    cmap__payload_store(slot + form->value_word, word);
+  } else {
+    cmap__payload_store_bytes(slot + form->value_word, value,
+                              layout->options.value_size);
   }
 }
 
+/* Stores the probe's key, which lies inline, into a slot. */
+CMAP__ALWAYS_INLINE void cmap__key_store(const struct cmap__form *form,
+                                         const struct cmap__probe *probe,
+                                         _Atomic uint64_t *slot)
+{
+  _Atomic uint64_t *key = slot + form->key_word;
+
+  if (form->key_word > 0)
+    cmap__payload_store(slot, probe->hash);
+  cmap__payload_store(key, probe->words[0]);
+  if (form->key_words > 1)
+    cmap__payload_store(key + 1, probe->words[1]);
+  if (form->key_words > 2)
+    cmap__payload_store(key + 2, probe->words[2]);
+  for (unsigned i = 3; i < form->key_words; i++)
+    cmap__payload_store(key + i, probe->words[i]);
+}
+
+struct cmap_key cmap__slot_string(const struct cmap__layout *layout,
+                                  const _Atomic uint64_t *slot);
+
 /* The stored key, for callbacks; valid while the slot is held. */
-struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
-                               const _Atomic uint64_t *slot);
+static inline struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
+                                             const _Atomic uint64_t *slot)
+{
+  struct cmap_key key = {cmap__payload_plain(slot + layout->key_word),
+                         layout->options.key_size};
+
+  return cmap__likely(key.size != 0) ? key : cmap__slot_string(layout, slot);
+}
+
+/* The hash of the key in a slot that is held, of shapes without a stored one.
+ */
+CMAP__ALWAYS_INLINE uint64_t
+cmap__slot_hash_of(const struct cmap__layout *layout, enum cmap__shape shape,
+                   const _Atomic uint64_t *slot)
+{
+  uint64_t words[2];
+
+  /* Relaxed: we hold the lock. */
+  words[0] = cmap__load_relaxed(slot);
+  if (shape == CMAP__SHAPE_PAIR)
+    words[1] = cmap__load_relaxed(slot + 1);
+  return cmap__hash_of_words(layout, words, shape == CMAP__SHAPE_PAIR ? 2 : 1);
+}
 
 /* The hash of the key in a slot that is held. */
 uint64_t cmap__slot_hash(const struct cmap__layout *layout,

@@ -9,8 +9,8 @@
 #define STRUCT_SIZE_MAX 4096
 
 #define KNOWN_FLAGS                                                            \
-  (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_FIXED_SEED | CMAP_HUGE_PAGES |    \
-   CMAP_AUTO_SHRINK)
+  (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_HASH_SIPHASH | CMAP_FIXED_SEED |  \
+   CMAP_HUGE_PAGES | CMAP_AUTO_SHRINK)
 
 bool cmap__struct_is_known(const void *object, size_t size, size_t known)
 {
@@ -70,8 +70,9 @@ static bool key_options_are_valid(struct cmap_options *o)
     return false;
   if ((o->flags & CMAP_HASH_IS_GOOD) && o->key_hash == NULL)
     return false;
-  if ((o->flags & CMAP_HASH_FAST) &&
-      (o->key_hash != NULL || o->key_kind == CMAP_CUSTOM))
+  if ((o->flags & (CMAP_HASH_FAST | CMAP_HASH_SIPHASH)) && o->key_hash != NULL)
+    return false;
+  if ((o->flags & CMAP_HASH_FAST) && (o->flags & CMAP_HASH_SIPHASH))
     return false;
   return true;
 }
@@ -142,19 +143,29 @@ static bool hash_key_init(struct cmap__layout *layout)
   return cmap__random_bytes(&layout->hash_key, sizeof layout->hash_key);
 }
 
+static enum cmap__hasher hasher_of(const struct cmap_options *o)
+{
+  if (o->key_hash != NULL)
+    return CMAP__HASH_USER;
+  if (!is_string_like(o->key_kind))
+    return o->flags & CMAP_HASH_SIPHASH ? CMAP__HASH_SIPHASH : CMAP__HASH_WORDS;
+  return o->flags & CMAP_HASH_FAST ? CMAP__HASH_FAST : CMAP__HASH_SIPHASH;
+}
+
 /* The key's place in the slot. */
 static void lay_out_key(struct cmap__layout *layout)
 {
   const struct cmap_options *o = &layout->options;
-  bool integer = o->key_kind == CMAP_U32 || o->key_kind == CMAP_U64;
   size_t bytes =
       is_string_like(o->key_kind) ? o->inline_key_size + 1 : o->key_size;
 
   layout->kind = (uint8_t)o->key_kind;
-  layout->stores_hash = !integer;
+  layout->hasher = (uint8_t)hasher_of(o);
   layout->inline_key = o->inline_key_size;
-  layout->key_word = integer ? 0 : 1;
   layout->key_words = (uint16_t)((bytes + 7) / 8);
+  layout->stores_hash =
+      layout->hasher != CMAP__HASH_WORDS || layout->key_words > 2;
+  layout->key_word = layout->stores_hash ? 1 : 0;
 }
 
 /* The value's place in the slot, the slot's size, the block's upper size. */
@@ -183,11 +194,20 @@ static void lay_out_value(struct cmap__layout *layout)
   layout->block_limit = (uint8_t)g;
 }
 
-static bool has_short_strings(const struct cmap__layout *layout)
+static enum cmap__shape shape_of(const struct cmap__layout *layout)
 {
-  return is_string_like(layout->kind) && layout->options.key_hash == NULL &&
-         layout->key_words == CMAP__SHORT_WORDS && layout->value_words == 1 &&
-         layout->slot_words == CMAP__SHORT_SLOT_WORDS && layout->lock_free;
+  if (layout->kind == CMAP_CUSTOM)
+    return CMAP__SHAPE_CUSTOM;
+  if (is_string_like(layout->kind) && layout->key_words == CMAP__SHORT_WORDS)
+    return CMAP__SHAPE_SHORT;
+  if (layout->stores_hash)
+    return CMAP__SHAPE_WORDS;
+  if (layout->key_words == 2)
+    return CMAP__SHAPE_PAIR;
+  return layout->kind == CMAP_U64 && layout->options.value_size == 8 &&
+                 layout->slot_words == 2
+             ? CMAP__SHAPE_WORD
+             : CMAP__SHAPE_INTEGER;
 }
 
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,
@@ -212,11 +232,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   layout->owns_values = o->value_destroy != NULL;
   layout->owns_anything = layout->owns_values || layout->value_boxed ||
                           is_string_like(o->key_kind) || o->key_destroy != NULL;
-  layout->plain =
-      o->key_kind == CMAP_U64 && o->key_hash == NULL && layout->slot_words == 2;
   layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
                       o->value_clone == NULL;
-  layout->search =
-      has_short_strings(layout) ? CMAP__SHORT_STRING : layout->kind;
+  layout->shape = (uint8_t)shape_of(layout);
   return CMAP_OK;
 }

@@ -3,8 +3,8 @@
  *
  * A slot is a row of 64-bit words:
  *
- *   [hash]   of CMAP_FIXED, STRING, BYTES and CUSTOM keys, so that a split does
- *            not hash again; integer keys do without
+ *   [hash]   so that a split need not hash again; keys of one or two words that
+ *            are hashed as such do without, as that takes less than a load
  *   key      U32, U64: one word. FIXED, CUSTOM: key_size bytes, zero-filled.
  *            STRING, BYTES: inline_key_size + 1 bytes. The last of them is the
  *            unused length of a key that lies inline (so that it ends the
@@ -49,17 +49,32 @@
    2 * CMAP__VALUE_ALIGN_MAX / 8)
 
 /*
- * Beside the kinds of enum cmap_key_kind, in `search`: STRING or BYTES with our
- * hash and the default inline size, and one word of value.
+ * What is compared and hashed alike, and has code of its own: a body of code is
+ * compiled once for each of these that it is worth, with the shape as a
+ * constant (table/key.h, table/aim.h).
  */
-#define CMAP__SHORT_STRING     100
-#define CMAP__SHORT_SLOT_WORDS (1 + CMAP__SHORT_WORDS + 1)
+enum cmap__shape {
+  CMAP__SHAPE_WORD,    /* INTEGER of U64, and 8 bytes of value: two words */
+  CMAP__SHAPE_INTEGER, /* U32, U64: one word, no hash */
+  CMAP__SHAPE_PAIR,    /* FIXED of 9 to 16 bytes: two words, no hash */
+  CMAP__SHAPE_SHORT,   /* STRING, BYTES: hash and CMAP__SHORT_WORDS words */
+  CMAP__SHAPE_WORDS,   /* all others but CUSTOM: hash and any words */
+  CMAP__SHAPE_CUSTOM   /* only the user's functions know: under the lock */
+};
+
+/* How keys are hashed. */
+enum cmap__hasher {
+  CMAP__HASH_WORDS,   /* as integers are: U32, U64, FIXED */
+  CMAP__HASH_SIPHASH, /* STRING, BYTES, and whatever asks for it */
+  CMAP__HASH_FAST,    /* CMAP_HASH_FAST */
+  CMAP__HASH_USER     /* key_hash */
+};
 
 struct cmap__layout {
   uint8_t kind;        /* enum cmap_key_kind */
-  uint8_t search;      /* kind, or CMAP__SHORT_STRING: which body of code */
+  uint8_t shape;       /* enum cmap__shape */
+  uint8_t hasher;      /* enum cmap__hasher */
   bool stores_hash;    /* word 0 is the hash */
-  bool plain;          /* table/plain.h has code for its slots */
   bool lock_free;      /* reads of keys that lie inline take no lock */
   bool value_boxed;    /* the slot holds a pointer to the value */
   bool owns_values;    /* value_destroy is set */

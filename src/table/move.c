@@ -10,7 +10,6 @@
 #include "table/move.h"
 
 #include "base/check.h"
-#include "table/plain.h"
 
 /* Groups of the new blocks for one of the old; masks of 16 bits in a word. */
 #define WAYS 4
@@ -19,14 +18,14 @@
  * lies on the stack. Shards have 64 groups unless the options say otherwise. */
 #define GROUPS_MAX 512
 
-/* What code moves a slot. */
-enum shape { PLAIN, SHORT_STRING, ANY };
+/* Slots of so many words keep their places in a group. */
+#define SMALL_WORDS 2
 
 /* Where the entries of a block go; the new blocks have none. */
 struct scatter {
   const struct cmap__layout *layout;
   struct cmap__hash_key hash_key; /* the layout's: no store could change it */
-  enum shape shape;
+  enum cmap__shape shape;         /* a constant, see scatter_by_shape */
   unsigned slot_words;
   bool halves; /* to two blocks of the same size; else to one of `ways` times */
   unsigned ways;
@@ -41,12 +40,13 @@ CMAP__ALWAYS_INLINE uint64_t hash_of(const struct scatter *scatter,
                                      uint64_t first)
 {
   switch (scatter->shape) {
-  case PLAIN:
+  case CMAP__SHAPE_WORD:
     return cmap__hash_u64(&scatter->hash_key, first);
-  case SHORT_STRING:
-    return first;
+  case CMAP__SHAPE_INTEGER:
+  case CMAP__SHAPE_PAIR:
+    return cmap__slot_hash_of(scatter->layout, scatter->shape, slot);
   default:
-    return cmap__slot_hash(scatter->layout, slot);
+    return first;
   }
 }
 
@@ -110,10 +110,11 @@ static inline uint64_t spread(unsigned bits)
 
 /*
  * Moves the entries of one group that belong to it; returns the others. Of
- * plain entries, four of which share a line, each keeps its place: no free one
- * is looked for, and the new groups' tags are the old ones under a mask.
+ * small slots, four or more of which share a line, each keeps its place: no
+ * free one is looked for, and the new groups' tags are the old ones under a
+ * mask.
  */
-CMAP__ALWAYS_INLINE unsigned scatter_plain(const struct scatter *scatter,
+CMAP__ALWAYS_INLINE unsigned scatter_small(const struct scatter *scatter,
                                            size_t at, uint32_t counts[WAYS])
 {
   const struct cmap__group *group = cmap__block_group(scatter->from, at);
@@ -129,18 +130,18 @@ CMAP__ALWAYS_INLINE unsigned scatter_plain(const struct scatter *scatter,
 
   for (unsigned left = full; left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
-    size_t word = index * CMAP__PLAIN_WORDS;
-    uint64_t key = cmap__load_relaxed(slots + word);
-    uint64_t value = cmap__load_relaxed(slots + word + 1);
-    uint64_t hash = hash_of(scatter, slots + word, key);
+    size_t word = index * scatter->slot_words;
+    uint64_t first = cmap__load_relaxed(slots + word);
+    uint64_t hash = hash_of(scatter, slots + word, first);
     unsigned way = way_of(scatter, hash);
     _Atomic uint64_t *to =
         word + (scatter->halves ? halves[way] : slots_of(scatter, way, at));
     uint64_t home = cmap__block_home(scatter->from, hash) == at;
 
     /* A stray's place stays unused, as it gets no tag. */
-    cmap__payload_store(to, key);
-    cmap__payload_store(to + 1, value);
+    cmap__payload_store(to, first);
+    if (scatter->slot_words > 1)
+      cmap__payload_store(to + 1, cmap__load_relaxed(slots + word + 1));
     masks |= home << (16 * way + index);
   }
   for (unsigned way = 0; way < scatter->ways; way++, masks >>= 16) {
@@ -155,7 +156,7 @@ CMAP__ALWAYS_INLINE unsigned scatter_plain(const struct scatter *scatter,
 }
 
 /* The same of larger slots: each gets the place that it prefers, if it can. */
-CMAP__ALWAYS_INLINE unsigned scatter_other(const struct scatter *scatter,
+CMAP__ALWAYS_INLINE unsigned scatter_large(const struct scatter *scatter,
                                            size_t at, uint32_t counts[WAYS])
 {
   const struct cmap__group *group = cmap__block_group(scatter->from, at);
@@ -179,12 +180,12 @@ CMAP__ALWAYS_INLINE unsigned scatter_other(const struct scatter *scatter,
       strays |= 1u << index;
       continue;
     }
-    place = cmap__choose_slot(scatter->layout, to,
-                              CMAP__GROUP_MASK & ~taken[way], hash);
+    place = cmap__choose_slot(scatter->slot_words, scatter->layout->neighbours,
+                              to, CMAP__GROUP_MASK & ~taken[way], hash);
     taken[way] |= 1u << place;
     cmap__payload_move(to + (size_t)place * scatter->slot_words, slot,
                        scatter->slot_words);
-    cmap__plain_set_tag(&lo[way], &hi[way], place, cmap__hash_tag(hash));
+    cmap__group_set_tag(&lo[way], &hi[way], place, cmap__hash_tag(hash));
   }
   for (unsigned way = 0; way < scatter->ways; way++) {
     counts[way] += cmap__group_count(taken[way]);
@@ -205,11 +206,7 @@ CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
     uint64_t hash = hash_of(scatter, slot, first);
     unsigned way = way_of(scatter, hash);
 
-    if (scatter->shape == PLAIN)
-      cmap__plain_fill(block_of(scatter, way), hash, first,
-                       cmap__load_relaxed(slot + 1));
-    else
-      cmap__block_fill(scatter->layout, block_of(scatter, way), slot, hash);
+    cmap__block_fill(scatter->layout, block_of(scatter, way), slot, hash);
     counts[way]++;
   }
 }
@@ -223,9 +220,9 @@ CMAP__ALWAYS_INLINE void scatter_all(const struct scatter *scatter,
   size_t n = (size_t)1 << cmap__block_log2(scatter->from);
 
   for (size_t at = 0; at < n; at++) {
-    unsigned left = scatter->shape == PLAIN
-                        ? scatter_plain(scatter, at, counts)
-                        : scatter_other(scatter, at, counts);
+    unsigned left = scatter->slot_words <= SMALL_WORDS
+                        ? scatter_small(scatter, at, counts)
+                        : scatter_large(scatter, at, counts);
     strays[at] = (uint16_t)left;
     has[at / 64] |= (uint64_t)(left != 0) << (at % 64);
   }
@@ -236,24 +233,33 @@ CMAP__ALWAYS_INLINE void scatter_all(const struct scatter *scatter,
     }
 }
 
+CMAP__ALWAYS_INLINE void scatter_as(struct scatter *scatter,
+                                    enum cmap__shape shape,
+                                    uint32_t counts[WAYS])
+{
+  scatter->shape = shape;
+  scatter->slot_words = cmap__form_of(scatter->layout, shape).slot_words;
+  scatter_all(scatter, counts);
+}
+
 /* The same with constants where they are known. */
 CMAP__ALWAYS_INLINE void scatter_by_shape(struct scatter scatter, bool halves,
                                           uint32_t counts[WAYS])
 {
   scatter.halves = halves;
   scatter.hash_key = scatter.layout->hash_key;
-  if (scatter.layout->plain) {
-    scatter.shape = PLAIN;
-    scatter.slot_words = CMAP__PLAIN_WORDS;
-    scatter_all(&scatter, counts);
-  } else if (scatter.layout->search == CMAP__SHORT_STRING) {
-    scatter.shape = SHORT_STRING;
-    scatter.slot_words = CMAP__SHORT_SLOT_WORDS;
-    scatter_all(&scatter, counts);
-  } else {
-    scatter.shape = ANY;
-    scatter.slot_words = scatter.layout->slot_words;
-    scatter_all(&scatter, counts);
+  switch (scatter.layout->shape) {
+  case CMAP__SHAPE_WORD:
+    scatter_as(&scatter, CMAP__SHAPE_WORD, counts);
+    break;
+  case CMAP__SHAPE_INTEGER:
+    scatter_as(&scatter, CMAP__SHAPE_INTEGER, counts);
+    break;
+  case CMAP__SHAPE_PAIR:
+    scatter_as(&scatter, CMAP__SHAPE_PAIR, counts);
+    break;
+  default: /* with a stored hash, all are alike */
+    scatter_as(&scatter, CMAP__SHAPE_WORDS, counts);
   }
 }
 
@@ -324,10 +330,7 @@ bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
   struct cmap__place place;
 
   while (cmap__cursor_next(layout, &cursor, &place) && cursor.at < SAMPLE) {
-    uint64_t hash =
-        layout->plain
-            ? cmap__hash_u64(&layout->hash_key, cmap__load_relaxed(place.slot))
-            : cmap__slot_hash(layout, place.slot);
+    uint64_t hash = cmap__slot_hash(layout, place.slot);
     counts[cmap__half_of(halving, hash)]++;
   }
   return counts[0] >= (counts[0] + counts[1]) / 8 &&

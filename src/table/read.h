@@ -16,7 +16,7 @@
  *         the probe crosses groups, a present key can be missed: the entries
  *         may have moved to another block, or this block may live again.
  *
- * One source for all key kinds: an inline body with the kind constant.
+ * One source for all shapes: an inline body with the shape constant.
  */
 #ifndef CMAP__TABLE_READ_H
 #define CMAP__TABLE_READ_H
@@ -35,17 +35,6 @@ enum cmap__read_result {
  */
 #define CMAP__READ_ROUNDS 16
 
-/* The shape of a slot; constants in the callers that matter. */
-struct cmap__read_shape {
-  unsigned kind;
-  unsigned slot_words;
-  unsigned value_word;
-  unsigned value_words;
-};
-
-/* Slots of maps whose layout is `plain`. */
-static const struct cmap__read_shape cmap__read_plain = {CMAP_U64, 2, 1, 1};
-
 /* A read under way: what the hash says, and where the probe stands. */
 struct cmap__read {
   const struct cmap__table *table;
@@ -56,10 +45,10 @@ struct cmap__read {
 };
 
 CMAP__ALWAYS_INLINE struct cmap__read
-cmap__read_begin(const struct cmap__table *table,
-                 const struct cmap__read_shape *shape,
+cmap__read_begin(const struct cmap__table *table, enum cmap__shape shape,
                  const struct cmap__probe *probe)
 {
+  const struct cmap__form form = cmap__form_of(&table->layout, shape);
   struct cmap__read read = {.table = table, .probe = probe};
   struct cmap__directory_array *array =
       cmap__directory_current(&table->directory);
@@ -70,9 +59,8 @@ cmap__read_begin(const struct cmap__table *table,
   read.at = cmap__block_home(read.block, probe->hash);
   if (array->is_large)
     cmap__prefetch_preferred(cmap__block_slots(read.block) +
-                                 read.at * CMAP__GROUP_SLOTS *
-                                     shape->slot_words,
-                             shape->slot_words, probe->hash);
+                                 read.at * CMAP__GROUP_SLOTS * form.slot_words,
+                             form.slot_words, probe->hash);
   return read;
 }
 
@@ -81,10 +69,11 @@ cmap__read_begin(const struct cmap__table *table,
  * this group goes, with rule (a) kept; *hi is the word that was seen.
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result
-cmap__read_group(const struct cmap__read *read,
-                 const struct cmap__read_shape *shape, uint64_t *value,
-                 uint64_t *hi)
+cmap__read_group(const struct cmap__read *read, enum cmap__shape shape,
+                 uint64_t *value, uint64_t *hi)
 {
+  const struct cmap__layout *layout = &read->table->layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
   const struct cmap__probe *probe = read->probe;
   struct cmap__group *group = cmap__block_group(read->block, read->at);
   uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
@@ -98,11 +87,10 @@ cmap__read_group(const struct cmap__read *read,
     unsigned index = (unsigned)__builtin_ctz(match);
     const _Atomic uint64_t *slot =
         cmap__block_slots(read->block) +
-        (read->at * CMAP__GROUP_SLOTS + index) * shape->slot_words;
-    if (cmap__unlikely(!cmap__key_equal(&read->table->layout, shape->kind,
-                                        false, slot, probe)))
+        (read->at * CMAP__GROUP_SLOTS + index) * form.slot_words;
+    if (cmap__unlikely(!cmap__key_equal(layout, shape, false, slot, probe)))
       continue;
-    cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
+    cmap__payload_copy_out(value, slot + form.value_word, form.value_words);
     /* Relaxed: the loads above are acquire loads and come first. */
     return cmap__likely(cmap__load_relaxed(&group->hi) == word)
                ? CMAP__READ_HIT
@@ -116,21 +104,40 @@ cmap__read_group(const struct cmap__read *read,
   return CMAP__READ_MISS;
 }
 
+/* The value that is a word, in the caller's memory. */
+CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
+                                             enum cmap__shape shape, void *to,
+                                             uint64_t word)
+{
+  size_t size = layout->options.value_size;
+
+  /* The sizes that nearly all have, without a call. */
+  if (shape == CMAP__SHAPE_WORD || cmap__likely(size == 8))
+    memcpy(to, &word, 8);
+  else if (cmap__likely(size == 4))
+    memcpy(to, &word, 4);
+  else
+    memcpy(to, &word, size);
+}
+
 /*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's; or finds that there is none, and that the key is in no
  * other group. AGAIN: anything else. `ahead`: the slot is asked for early if
  * the table is large; false if the caller has done so, and knows better which.
+ * The value goes to `value` (NULL: nowhere), straight to it if it is larger
+ * than a word: what is there without a HIT is anything then.
  *
  * For fast paths. Of a table that is not in a cache, a processor reads for as
  * many calls at once as it has room for instructions: the fewer, the faster
  * (docs/benchmarks.md).
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result
-cmap__read_home(const struct cmap__table *table,
-                const struct cmap__read_shape *shape,
-                const struct cmap__probe *probe, bool ahead, uint64_t *value)
+cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
+                const struct cmap__probe *probe, bool ahead, void *value)
 {
+  const struct cmap__layout *layout = &table->layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
   struct cmap__directory_array *array =
       cmap__directory_current(&table->directory);
   const struct cmap__directory_entry *entry =
@@ -138,12 +145,12 @@ cmap__read_home(const struct cmap__table *table,
   uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   const _Atomic uint64_t *slot =
-      cmap__block_home_slots(block, probe->hash, shape->slot_words);
+      cmap__block_home_slots(block, probe->hash, form.slot_words);
   unsigned match;
-  uint64_t hi;
+  uint64_t hi, word = 0;
 
   if (ahead && array->is_large)
-    cmap__prefetch_preferred(slot, shape->slot_words, probe->hash);
+    cmap__prefetch_preferred(slot, form.slot_words, probe->hash);
   hi = cmap__load_acquire(&group->hi); /* [Q1] */
   match = cmap__group_match_shared(group, hi, probe->hash);
   if (match == 0) {
@@ -157,16 +164,21 @@ cmap__read_home(const struct cmap__table *table,
       return CMAP__READ_AGAIN;
     return CMAP__READ_MISS;
   }
-  slot += (unsigned)__builtin_ctz(match) * shape->slot_words;
-  if (cmap__unlikely(
-          !cmap__key_equal(&table->layout, shape->kind, false, slot, probe)))
+  slot += (unsigned)__builtin_ctz(match) * form.slot_words;
+  if (cmap__unlikely(!cmap__key_equal(layout, shape, false, slot, probe)))
     return CMAP__READ_AGAIN;
-  cmap__payload_copy_out(value, slot + shape->value_word, shape->value_words);
+  if (form.value_words == 1)
+    cmap__payload_copy_out(&word, slot + form.value_word, 1);
+  else if (value != NULL)
+    cmap__payload_copy_bytes(value, slot + form.value_word,
+                             layout->options.value_size);
   /* Relaxed: the loads above are acquire loads and come first. */
-  return cmap__likely(cmap__load_relaxed(&group->hi) == hi) &&
-                 cmap__likely(cmap__seq_is_stable(hi))
-             ? CMAP__READ_HIT
-             : CMAP__READ_AGAIN;
+  if (cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
+      cmap__unlikely(!cmap__seq_is_stable(hi)))
+    return CMAP__READ_AGAIN;
+  if (form.value_words == 1 && value != NULL)
+    cmap__word_copy_out(layout, shape, value, word);
+  return CMAP__READ_HIT;
 }
 
 /*
@@ -182,22 +194,25 @@ struct cmap__read_ahead {
 };
 
 /* Names the home group. */
-CMAP__ALWAYS_INLINE void
-cmap__read_ahead_group(const struct cmap__table *table,
-                       const struct cmap__read_shape *shape, uint64_t hash,
-                       struct cmap__read_ahead *ahead)
+CMAP__ALWAYS_INLINE void cmap__read_ahead_group(const struct cmap__table *table,
+                                                enum cmap__shape shape,
+                                                uint64_t hash,
+                                                struct cmap__read_ahead *ahead)
 {
+  const struct cmap__form form = cmap__form_of(&table->layout, shape);
   uintptr_t block = cmap__directory_block(&table->directory, hash);
 
   ahead->group = cmap__block_home_group(block, hash);
-  ahead->slot = cmap__block_home_slots(block, hash, shape->slot_words);
+  ahead->slot = cmap__block_home_slots(block, hash, form.slot_words);
 }
 
 /* Names the first slot with the key's tag. */
-CMAP__ALWAYS_INLINE void
-cmap__read_ahead_slot(const struct cmap__read_shape *shape, uint64_t hash,
-                      struct cmap__read_ahead *ahead)
+CMAP__ALWAYS_INLINE void cmap__read_ahead_slot(const struct cmap__table *table,
+                                               enum cmap__shape shape,
+                                               uint64_t hash,
+                                               struct cmap__read_ahead *ahead)
 {
+  const struct cmap__form form = cmap__form_of(&table->layout, shape);
   unsigned match;
 
   ahead->hi = cmap__load_acquire(&ahead->group->hi); /* [Q1] */
@@ -206,30 +221,30 @@ cmap__read_ahead_slot(const struct cmap__read_shape *shape, uint64_t hash,
     ahead->slot = NULL;
     return;
   }
-  ahead->slot += (unsigned)__builtin_ctz(match) * shape->slot_words;
+  ahead->slot += (unsigned)__builtin_ctz(match) * form.slot_words;
 }
 
 /* True: the key is there, with this value. Else it takes another read. */
 CMAP__ALWAYS_INLINE bool
-cmap__read_ahead_hit(const struct cmap__table *table,
-                     const struct cmap__read_shape *shape,
+cmap__read_ahead_hit(const struct cmap__table *table, enum cmap__shape shape,
                      const struct cmap__probe *probe,
                      const struct cmap__read_ahead *ahead, uint64_t *value)
 {
+  const struct cmap__form form = cmap__form_of(&table->layout, shape);
+
   if (cmap__unlikely(ahead->slot == NULL) ||
-      cmap__unlikely(!cmap__key_equal(&table->layout, shape->kind, false,
-                                      ahead->slot, probe)))
+      cmap__unlikely(
+          !cmap__key_equal(&table->layout, shape, false, ahead->slot, probe)))
     return false;
-  cmap__payload_copy_out(value, ahead->slot + shape->value_word,
-                         shape->value_words);
+  cmap__payload_copy_out(value, ahead->slot + form.value_word,
+                         form.value_words);
   /* Relaxed: the loads above are acquire loads and come first. */
   return cmap__likely(cmap__load_relaxed(&ahead->group->hi) == ahead->hi);
 }
 
 /* Reads in as many groups as the probe has. `value`: value_words words. */
 CMAP__ALWAYS_INLINE enum cmap__read_result
-cmap__read_round(const struct cmap__table *table,
-                 const struct cmap__read_shape *shape,
+cmap__read_round(const struct cmap__table *table, enum cmap__shape shape,
                  const struct cmap__probe *probe, uint64_t *value)
 {
   struct cmap__read read = cmap__read_begin(table, shape, probe);
@@ -267,17 +282,12 @@ struct cmap__peek {
 };
 
 CMAP__ALWAYS_INLINE struct cmap__peek
-cmap__peek(const struct cmap__table *table, unsigned kind,
+cmap__peek(const struct cmap__table *table, enum cmap__shape shape,
            const struct cmap__probe *probe)
 {
   const struct cmap__layout *layout = &table->layout;
-  unsigned slot_words = kind == CMAP__SHORT_STRING ? CMAP__SHORT_SLOT_WORDS
-                        : kind == CMAP_U64 && layout->slot_words == 2
-                            ? 2
-                            : layout->slot_words;
-  const struct cmap__read_shape shape = {.kind = kind,
-                                         .slot_words = slot_words};
-  struct cmap__read read = cmap__read_begin(table, &shape, probe);
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  struct cmap__read read = cmap__read_begin(table, shape, probe);
   struct cmap__peek peek = {.block = read.block};
   struct cmap__group *group = cmap__block_group(read.block, read.at);
   uint64_t lo;
@@ -290,9 +300,10 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
   match = cmap__group_match(lo, peek.hi, peek.place.tag);
   for (; match != 0; match &= match - 1) {
     unsigned index = (unsigned)__builtin_ctz(match);
-    _Atomic uint64_t *slot = cmap__block_slots(read.block) +
-                             (read.at * CMAP__GROUP_SLOTS + index) * slot_words;
-    if (cmap__likely(cmap__key_equal(layout, kind, false, slot, probe))) {
+    _Atomic uint64_t *slot =
+        cmap__block_slots(read.block) +
+        (read.at * CMAP__GROUP_SLOTS + index) * form.slot_words;
+    if (cmap__likely(cmap__key_equal(layout, shape, false, slot, probe))) {
       peek.place.slot = slot;
       peek.place.index = index;
       peek.found = true;
@@ -302,7 +313,7 @@ cmap__peek(const struct cmap__table *table, unsigned kind,
   /* Keys that only the lock lets us compare are not decided by a miss. */
   peek.decided =
       cmap__seq_is_stable(peek.hi) &&
-      (peek.found || (kind != CMAP_CUSTOM && !probe->boxed &&
+      (peek.found || (shape != CMAP__SHAPE_CUSTOM && !probe->boxed &&
                       !cmap__group_overflowed(peek.hi, probe->hash)));
   return peek;
 }

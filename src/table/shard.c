@@ -46,19 +46,19 @@ static inline _Atomic uint64_t *walk_slot(const struct cmap__layout *layout,
          (walk->at * CMAP__GROUP_SLOTS + index) * layout->slot_words;
 }
 
-/* Stands for a kind of key: the entry with the value word probe->words[0]. */
+/* Stands for a shape: the entry with the value word probe->words[0]. */
 #define BY_VALUE_WORD 101
 
-static inline bool is_wanted(const struct cmap__layout *layout, unsigned kind,
-                             const _Atomic uint64_t *slot,
-                             const struct cmap__probe *probe)
+CMAP__ALWAYS_INLINE bool is_wanted(const struct cmap__layout *layout,
+                                   unsigned shape, const _Atomic uint64_t *slot,
+                                   const struct cmap__probe *probe)
 {
-  if (kind == BY_VALUE_WORD)
+  if (shape == BY_VALUE_WORD)
     return cmap__payload_load(slot + layout->value_word) == probe->words[0];
-  return cmap__key_equal(layout, kind, true, slot, probe);
+  return cmap__key_equal(layout, (enum cmap__shape)shape, true, slot, probe);
 }
 
-CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
+CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned shape,
                               const struct cmap__shard *shard,
                               const struct cmap__probe *probe,
                               struct cmap__place *place)
@@ -75,7 +75,7 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned kind,
     for (; match != 0; match &= match - 1) {
       unsigned index = (unsigned)__builtin_ctz(match);
       _Atomic uint64_t *slot = walk_slot(layout, &walk, index);
-      if (cmap__likely(is_wanted(layout, kind, slot, probe))) {
+      if (cmap__likely(is_wanted(layout, shape, slot, probe))) {
         place->group = group;
         place->slot = slot;
         place->index = index;
@@ -96,17 +96,18 @@ bool cmap__shard_find(const struct cmap__layout *layout,
                       const struct cmap__probe *probe,
                       struct cmap__place *place)
 {
-  switch (layout->kind) {
-  case CMAP_U32:
-  case CMAP_U64:
-    return find(layout, CMAP_U64, shard, probe, place);
-  case CMAP_FIXED:
-    return find(layout, CMAP_FIXED, shard, probe, place);
-  case CMAP_STRING:
-  case CMAP_BYTES:
-    return find(layout, CMAP_BYTES, shard, probe, place);
+  switch (layout->shape) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return find(layout, CMAP__SHAPE_INTEGER, shard, probe, place);
+  case CMAP__SHAPE_PAIR:
+    return find(layout, CMAP__SHAPE_PAIR, shard, probe, place);
+  case CMAP__SHAPE_SHORT:
+    return find(layout, CMAP__SHAPE_SHORT, shard, probe, place);
+  case CMAP__SHAPE_WORDS:
+    return find(layout, CMAP__SHAPE_WORDS, shard, probe, place);
   default:
-    return find(layout, CMAP_CUSTOM, shard, probe, place);
+    return find(layout, CMAP__SHAPE_CUSTOM, shard, probe, place);
   }
 }
 
@@ -140,7 +141,8 @@ static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
     if (empty != 0) {
       place->group = group;
       place->index =
-          cmap__choose_slot(layout, walk_slot(layout, &walk, 0), empty, hash);
+          cmap__choose_slot(layout->slot_words, layout->neighbours,
+                            walk_slot(layout, &walk, 0), empty, hash);
       place->slot = walk_slot(layout, &walk, place->index);
       place->tag = cmap__hash_tag(hash);
       place->probes = (unsigned)walk.step;

@@ -198,22 +198,31 @@ static inline unsigned cmap__preferred_slot(uint64_t hash)
 /*
  * Of the empty slots of a group (at least one; `slots` is its first), one in
  * the cache line of the slot that the hash prefers, because that is the line a
- * reader asks for early; else the first.
+ * reader asks for early; else the first. `reach`: layout->neighbours.
  */
-static inline unsigned cmap__choose_slot(const struct cmap__layout *layout,
-                                         const _Atomic uint64_t *slots,
-                                         unsigned empty, uint64_t hash)
+CMAP__ALWAYS_INLINE unsigned cmap__choose_slot(size_t words, unsigned reach,
+                                               const _Atomic uint64_t *slots,
+                                               unsigned empty, uint64_t hash)
 {
-  unsigned want = cmap__preferred_slot(hash), reach = layout->neighbours;
-  size_t words = layout->slot_words;
-  uintptr_t line = (uintptr_t)(slots + want * words) / CMAP__CACHE_LINE;
-  /* The slots within reach of it. */
-  unsigned around = ((2u << 2 * reach) - 1) << want >> reach;
+  unsigned want = cmap__preferred_slot(hash);
+  uintptr_t line;
 
-  /* In a slot of two words its line is as good, and found with less. */
-  if (words > 2 && (empty >> want & 1) != 0)
+  if (words <= 2) {
+    /* Whole slots in a line: its slots as a mask that begins with those of the
+     * line before the group's first. */
+    const unsigned n = CMAP__CACHE_LINE / 8 >> (words - 1);
+    unsigned before = (unsigned)((uintptr_t)slots / 8 >> (words - 1)) & (n - 1);
+    unsigned near =
+        empty & (((1u << n) - 1) << ((want + before) & ~(n - 1)) >> before);
+
+    return (unsigned)__builtin_ctz(near != 0 ? near : empty);
+  }
+  if ((empty >> want & 1) != 0)
     return want;
-  for (unsigned left = empty & around; left != 0; left &= left - 1) {
+  line = (uintptr_t)(slots + want * words) / CMAP__CACHE_LINE;
+  /* Those within reach of it. */
+  for (unsigned left = empty & ((2u << 2 * reach) - 1) << want >> reach;
+       left != 0; left &= left - 1) {
     unsigned index = (unsigned)__builtin_ctz(left);
     if ((uintptr_t)(slots + index * words) / CMAP__CACHE_LINE == line)
       return index;
@@ -315,6 +324,29 @@ void cmap__shard_put(const struct cmap__layout *layout,
                      struct cmap__shard *shard, const struct cmap__place *place,
                      bool open, const struct cmap__key_image *key,
                      const uint64_t *value);
+
+/*
+ * The same, closed, of a key that lies inline and the bytes of a value that
+ * does: `hi` is the group's word, `index` the slot, vacant, of the group.
+ */
+CMAP__ALWAYS_INLINE void
+cmap__shard_put_inline(const struct cmap__layout *layout,
+                       enum cmap__shape shape, struct cmap__shard *shard,
+                       struct cmap__group *group, uint64_t hi,
+                       _Atomic uint64_t *slot, unsigned index,
+                       const struct cmap__probe *probe, const void *value)
+{
+  const struct cmap__form form = cmap__form_of(layout, shape);
+
+  cmap__group_open(group, hi);
+  /* Before the stores that show the key, as in cmap__shard_put. Relaxed: we
+   * hold the lock. */
+  cmap__store_relaxed(&shard->inserted,
+                      cmap__load_relaxed(&shard->inserted) + 1);
+  cmap__key_store(&form, probe, slot);
+  cmap__value_store(layout, &form, shape, slot, value);
+  cmap__group_close(group, hi, index, cmap__hash_tag(probe->hash));
+}
 
 /*
  * Takes an entry out, copying its slot words to `words`. Write lock. `open`:

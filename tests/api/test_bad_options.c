@@ -138,7 +138,7 @@ static void kinds_and_flags(void **state)
   for (unsigned kind = CMAP_U32; kind <= CMAP_CUSTOM; kind++) {
     ACCEPTED(make((enum cmap_key_kind)kind));
   }
-  for (unsigned bit = 5; bit < 32; bit++) {
+  for (unsigned bit = 6; bit < 32; bit++) {
     options = make(CMAP_U64);
     options.flags = 1u << bit;
     REFUSED(options);
@@ -149,6 +149,11 @@ static void kinds_and_flags(void **state)
   options.key_hash = hash;
   ACCEPTED(options);
   options.flags |= CMAP_HASH_FAST;
+  REFUSED(options);
+  options.flags = CMAP_HASH_SIPHASH; /* beside a hash of one's own */
+  REFUSED(options);
+  options = make(CMAP_STRING);
+  options.flags = CMAP_HASH_SIPHASH | CMAP_HASH_FAST;
   REFUSED(options);
   checks_assert();
 }

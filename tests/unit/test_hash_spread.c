@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "random.h"
-#include "table/hash.h"
+#include "table/key.h"
 
 enum {
   HASHES = 16384,    /* hashes of one pattern: at least 4 a cell */
@@ -329,6 +329,87 @@ static void siphash13_strings_spread(void **state)
 }
 
 /* -------------------------------------------------------------------------
+ * Fixed keys of several words, hashed as integers are (table/key.h)
+ * ------------------------------------------------------------------------- */
+
+static uint64_t fixed_hash(const struct cmap__hash_key *key, const void *data,
+                           size_t size)
+{
+  struct cmap__layout layout = {.kind = CMAP_FIXED, .hash_key = *key};
+  uint64_t words[(STRING_MAX + 7) / 8];
+  unsigned n = (unsigned)(size + 7) / 8;
+
+  cmap__fixed_words(words, n, data, size);
+  return cmap__hash_of_words(&layout, words, n);
+}
+
+static size_t two_words(char *data, uint64_t a, uint64_t b)
+{
+  memcpy(data, &a, sizeof a);
+  memcpy(data + sizeof a, &b, sizeof b);
+  return sizeof a + sizeof b;
+}
+
+/* Pairs of ids: a grid of so many columns, wide in steps of so much. */
+static size_t pairs_of_grid(char *data, unsigned i, size_t columns)
+{
+  return two_words(data, i / columns, i % columns);
+}
+
+static size_t pairs_of_steps(char *data, unsigned i, size_t step)
+{
+  return two_words(data, i / 128 * step, i % 128 * step);
+}
+
+static size_t pairs_alike(char *data, unsigned i, size_t factor)
+{
+  return two_words(data, i, i * factor);
+}
+
+/* Addresses: a network in front, hosts in the last bytes. */
+static size_t pairs_of_hosts(char *data, unsigned i, size_t bits)
+{
+  return two_words(data, UINT64_C(0x0000b80d01200000), (uint64_t)i << bits);
+}
+
+static const struct {
+  const char *name;
+  string_pattern *write;
+  size_t parameter;
+} pairs[] = {
+    {"grid of 2", pairs_of_grid, 2},
+    {"grid of 128", pairs_of_grid, 128},
+    {"grid of 8192", pairs_of_grid, 8192},
+    {"steps of 2^8", pairs_of_steps, 1 << 8},
+    {"steps of 1000", pairs_of_steps, 1000},
+    {"steps of 2^32", pairs_of_steps, UINT32_MAX},
+    {"the same twice", pairs_alike, 1},
+    {"a number and its triple", pairs_alike, 3},
+    {"first only", pairs_alike, 0},
+    {"hosts", pairs_of_hosts, 0},
+    {"hosts, upper bytes", pairs_of_hosts, 48},
+};
+
+static void fixed_keys_spread(void **state)
+{
+  static uint64_t hashes[HASHES];
+  char data[STRING_MAX];
+
+  (void)state;
+  strings_spread("words", fixed_hash);
+  for (unsigned k = 0; k < KEYS; k++) {
+    const struct cmap__hash_key key = hash_key(k);
+
+    for (size_t n = 0; n < sizeof pairs / sizeof *pairs; n++) {
+      for (unsigned i = 0; i < HASHES; i++)
+        hashes[i] =
+            fixed_hash(&key, data, pairs[n].write(data, i, pairs[n].parameter));
+      assert_spread("words", pairs[n].name, &key, hashes);
+    }
+  }
+}
+
+/* -------------------------------------------------------------------------
  * Avalanche: each bit of the data flips each bit of the hash half the time
  * ------------------------------------------------------------------------- */
 
@@ -393,6 +474,7 @@ static void bits_avalanche(void **state)
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     assert_avalanche("fast", cmap__hash_fast, sizes[i]);
     assert_avalanche("siphash13", cmap__hash_siphash13, sizes[i]);
+    assert_avalanche("words", fixed_hash, sizes[i]);
   }
 }
 
@@ -402,6 +484,7 @@ int main(void)
       cmocka_unit_test(integers_spread),
       cmocka_unit_test(fast_strings_spread),
       cmocka_unit_test(siphash13_strings_spread),
+      cmocka_unit_test(fixed_keys_spread),
       cmocka_unit_test(bits_avalanche),
   };
 

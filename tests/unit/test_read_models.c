@@ -24,16 +24,11 @@ struct play {
 static bool read_without_lock(const struct cmap__table *table,
                               const struct cmap__probe *probe, uint64_t *value)
 {
-  const struct cmap__read_shape shape = {
-      .kind = CMAP_U64,
-      .slot_words = table->layout.slot_words,
-      .value_word = table->layout.value_word,
-      .value_words = table->layout.value_words,
-  };
+  const enum cmap__shape shape = table->layout.shape;
 
   /* Ends: the writer's sections are short, and it does end. */
   for (;;) {
-    switch (cmap__read_round(table, &shape, probe, value)) {
+    switch (cmap__read_round(table, shape, probe, value)) {
     case CMAP__READ_HIT:
       return true;
     case CMAP__READ_MISS:

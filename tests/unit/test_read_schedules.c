@@ -23,7 +23,7 @@ static void interrupt(void);
   (interrupt(), atomic_load_explicit((p), memory_order_acquire))
 #define CMAP__GROUP_BY_WORDS 1
 
-#include "table/plain.h"
+#include "table/aim.h"
 #include "table/read.h"
 
 #include "scenes.h"
@@ -59,15 +59,6 @@ static void interrupt(void)
   }
 }
 
-/* The shape of the scene's slots. */
-static struct cmap__read_shape shape_of(const struct cmap__layout *layout)
-{
-  return (struct cmap__read_shape){.kind = CMAP_U64,
-                                   .slot_words = layout->slot_words,
-                                   .value_word = layout->value_word,
-                                   .value_words = layout->value_words};
-}
-
 static void begin_reading(void)
 {
   now.reading = true;
@@ -77,7 +68,7 @@ static void begin_reading(void)
 static bool read_rounds(const struct cmap__table *table,
                         const struct cmap__probe *probe, uint64_t *value)
 {
-  const struct cmap__read_shape shape = shape_of(&table->layout);
+  const enum cmap__shape shape = table->layout.shape;
   enum cmap__read_result result = CMAP__READ_AGAIN;
 
   /* Ends: each interruption spoils one round at the most. */
@@ -86,7 +77,7 @@ static bool read_rounds(const struct cmap__table *table,
       CHECK_NEVER("a read without a writer must end");
       break;
     }
-    result = cmap__read_round(table, &shape, probe, value);
+    result = cmap__read_round(table, shape, probe, value);
   }
   now.reading = false;
   return result == CMAP__READ_HIT;
@@ -104,11 +95,11 @@ static bool read_home_by_schedule(const struct cmap__table *table,
                                   const struct cmap__probe *probe,
                                   uint64_t *value)
 {
-  const struct cmap__read_shape shape = shape_of(&table->layout);
+  const enum cmap__shape shape = table->layout.shape;
   enum cmap__read_result result;
 
   begin_reading();
-  result = cmap__read_home(table, &shape, probe, true, value);
+  result = cmap__read_home(table, shape, probe, true, value);
   if (result == CMAP__READ_AGAIN)
     return read_rounds(table, probe, value);
   now.reading = false;
@@ -120,13 +111,13 @@ static bool read_ahead_by_schedule(const struct cmap__table *table,
                                    const struct cmap__probe *probe,
                                    uint64_t *value)
 {
-  const struct cmap__read_shape shape = shape_of(&table->layout);
+  const enum cmap__shape shape = table->layout.shape;
   struct cmap__read_ahead ahead;
 
   begin_reading();
-  cmap__read_ahead_group(table, &shape, probe->hash, &ahead);
-  cmap__read_ahead_slot(&shape, probe->hash, &ahead);
-  if (!cmap__read_ahead_hit(table, &shape, probe, &ahead, value))
+  cmap__read_ahead_group(table, shape, probe->hash, &ahead);
+  cmap__read_ahead_slot(table, shape, probe->hash, &ahead);
+  if (!cmap__read_ahead_hit(table, shape, probe, &ahead, value))
     return read_rounds(table, probe, value);
   now.reading = false;
   return true;
@@ -143,7 +134,7 @@ static bool peek_by_schedule(const struct cmap__table *table,
   bool found;
 
   begin_reading();
-  peek = cmap__peek(table, CMAP_U64, probe);
+  peek = cmap__peek(table, table->layout.shape, probe);
   now.reading = false;
   CHECK_OK(cmap__table_lock(writable, probe->hash, CMAP__WRITE, NULL, &locked));
   found = cmap__shard_find(&table->layout, locked.shard, probe, &place);
@@ -163,17 +154,14 @@ static bool peek_by_schedule(const struct cmap__table *table,
   return found;
 }
 
-/* Where a writer's shortest way expects the key, before it locks. */
-static struct cmap__plain_look aim(const struct cmap__table *table,
-                                   uint64_t hash, struct cmap__shard **shard,
-                                   uintptr_t *block)
+/* Where a writer's short way expects the key, before it locks. */
+static struct cmap__aim aim_at(const struct cmap__table *table, uint64_t hash)
 {
-  struct cmap__directory_entry *entry =
-      cmap__directory_at(cmap__directory_current(&table->directory), hash);
+  struct cmap__aim aim;
 
-  *block = cmap__load_acquire(&entry->block);
-  *shard = cmap__load_acquire(&entry->shard);
-  return cmap__plain_aim(*block, hash);
+  (void)cmap__aim_gap((struct cmap__table *)(uintptr_t)table,
+                      table->layout.shape, hash, &aim);
+  return aim;
 }
 
 /* It locks the shard that the directory named then: what it has seen is true if
@@ -182,31 +170,30 @@ static bool aim_by_schedule(const struct cmap__table *table,
                             const struct cmap__probe *probe, uint64_t *value)
 {
   const struct cmap__layout *layout = &table->layout;
-  struct cmap__plain_look look;
-  struct cmap__shard *shard;
-  uintptr_t block;
+  struct cmap__aim aim;
 
   begin_reading();
-  look = aim(table, probe->hash, &shard, &block);
+  aim = aim_at(table, probe->hash);
   now.reading = false;
-  CHECK(cmap__shardlock_try_write(&shard->lock));
-  if (cmap__plain_aim_holds(&look, shard, block)) {
-    size_t first = cmap__block_home(block, probe->hash) * CMAP__GROUP_SLOTS;
-    unsigned match = look.match;
+  CHECK(cmap__aim_try_lock(&aim, CMAP__WRITE));
+  if (cmap__aim_holds(&aim)) {
+    size_t first = cmap__block_home(aim.block, probe->hash) * CMAP__GROUP_SLOTS;
+    unsigned match = aim.match;
 
-    CHECK(match == cmap__group_match_hash(cmap__load_relaxed(&look.group->lo),
-                                          look.hi, probe->hash));
+    CHECK(match == cmap__group_match_hash(cmap__load_relaxed(&aim.group->lo),
+                                          aim.hi, probe->hash));
     for (; match != 0; match &= match - 1) {
       const _Atomic uint64_t *slot =
-          cmap__block_slots(block) +
+          cmap__block_slots(aim.block) +
           (first + (unsigned)__builtin_ctz(match)) * layout->slot_words;
-      if (cmap__load_relaxed(slot) == probe->words[0]) {
-        CHECK(cmap__shard_covers(shard, probe->hash));
-        CHECK(cmap__directory_shard(&table->directory, probe->hash) == shard);
+      if (cmap__key_equal(layout, layout->shape, true, slot, probe)) {
+        CHECK(cmap__shard_covers(aim.shard, probe->hash));
+        CHECK(cmap__directory_shard(&table->directory, probe->hash) ==
+              aim.shard);
       }
     }
   }
-  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__aim_unlock(&aim, CMAP__WRITE);
   return read_by_schedule(table, probe, value);
 }
 
@@ -214,19 +201,16 @@ static bool aim_by_schedule(const struct cmap__table *table,
 static bool gap_by_schedule(const struct cmap__table *table,
                             const struct cmap__probe *probe, uint64_t *value)
 {
-  struct cmap__plain_look look;
-  struct cmap__shard *shard;
   struct cmap__place place;
-  uintptr_t block;
+  struct cmap__aim aim;
 
   begin_reading();
-  look = aim(table, probe->hash, &shard, &block);
+  aim = aim_at(table, probe->hash);
   now.reading = false;
-  if (look.match == 0 &&
-      cmap__plain_lock_gap(shard, block, probe->hash, &look)) {
-    CHECK(cmap__directory_shard(&table->directory, probe->hash) == shard);
-    CHECK(!cmap__shard_find(&table->layout, shard, probe, &place));
-    cmap__shardlock_write_unlock(&shard->lock);
+  if (aim.match == 0 && cmap__aim_lock_gap(&aim, probe->hash)) {
+    CHECK(cmap__directory_shard(&table->directory, probe->hash) == aim.shard);
+    CHECK(!cmap__shard_find(&table->layout, aim.shard, probe, &place));
+    cmap__aim_unlock(&aim, CMAP__WRITE);
   }
   return read_by_schedule(table, probe, value);
 }
@@ -235,14 +219,11 @@ static bool gap_by_schedule(const struct cmap__table *table,
 static bool absent_by_schedule(const struct cmap__table *table,
                                const struct cmap__probe *probe, uint64_t *value)
 {
-  struct cmap__plain_look look;
-  struct cmap__shard *shard;
-  uintptr_t block;
+  struct cmap__aim aim;
 
   begin_reading();
-  look = aim(table, probe->hash, &shard, &block);
-  if (look.match != 0 ||
-      !cmap__plain_is_absent(table, block, probe->hash, &look))
+  aim = aim_at(table, probe->hash);
+  if (aim.match != 0 || !cmap__aim_is_absent(table, &aim, probe->hash))
     return read_rounds(table, probe, value);
   now.reading = false;
   return false;

@@ -1,12 +1,12 @@
 /*
- * words.h and short.h: strings as words, and the probes of short strings.
+ * words.h and key.h: strings as words, and the probes of short strings.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "checks.h"
 #include "random.h"
-#include "table/short.h"
+#include "table/key.h"
 #include "tables.h"
 
 /* Key words of different short keys differ: all keys of up to three bytes out
@@ -132,10 +132,9 @@ static void check_probe(const struct cmap__layout *layout, const void *data,
   struct cmap_key key = cmap_key_bytes(copy, size);
   enum cmap_status status;
 
-  general.search = layout->kind;
+  general.shape = CMAP__SHAPE_WORDS;
   status = cmap__probe_init(&general, key, NULL, &other);
   assert_int_equal(cmap__probe_init(layout, key, NULL, &probe), status);
-  assert_int_equal(cmap__short_probe(layout, key, &probe), status == CMAP_OK);
   if (status == CMAP_OK) {
     assert_int_equal(probe.hash, other.hash);
     assert_int_equal(probe.hash, cmap__probe_hash(layout, &probe));
@@ -163,7 +162,7 @@ static void probes_are_those_of_the_general_way(void **state)
       cmap_options_init(&options, kind, 8);
       options.flags = flags[f];
       assert_ok(cmap__layout_init(&layout, &options));
-      assert_int_equal(layout.search, CMAP__SHORT_STRING);
+      assert_int_equal(layout.shape, CMAP__SHAPE_SHORT);
       for (size_t size = 0; size <= CMAP__SHORT_SIZE; size++) {
         for (int round = 0; round < 100; round++) {
           for (size_t i = 0; i < size; i++)
@@ -176,32 +175,42 @@ static void probes_are_those_of_the_general_way(void **state)
   }
 }
 
-/* Which layouts have slots of this form. */
-static void only_some_layouts_are_short(void **state)
+/* Which layouts have which shape. */
+static void shapes_follow_from_the_options(void **state)
 {
   static const struct {
-    unsigned kind;
-    size_t value_size, value_align, inline_key_size;
-    bool is_short;
-  } shapes[] = {
-      {CMAP_STRING, 8, 0, 0, true},   {CMAP_BYTES, 1, 0, 23, true},
-      {CMAP_STRING, 8, 8, 0, true},   {CMAP_STRING, 0, 0, 0, false},
-      {CMAP_STRING, 9, 0, 0, false},  {CMAP_STRING, 8, 16, 0, false},
-      {CMAP_STRING, 8, 0, 31, false}, {CMAP_STRING, 2000, 0, 0, false},
-      {CMAP_U64, 8, 0, 0, false},
+    unsigned kind, flags;
+    size_t key_size, value_size, inline_key_size;
+    enum cmap__shape shape;
+  } cases[] = {
+      {CMAP_U64, 0, 0, 8, 0, CMAP__SHAPE_WORD},
+      {CMAP_U64, 0, 0, 4, 0, CMAP__SHAPE_INTEGER},
+      {CMAP_U64, 0, 0, 0, 0, CMAP__SHAPE_INTEGER},
+      {CMAP_U64, 0, 0, 2000, 0, CMAP__SHAPE_INTEGER},
+      {CMAP_U32, 0, 0, 8, 0, CMAP__SHAPE_INTEGER},
+      {CMAP_FIXED, 0, 8, 8, 0, CMAP__SHAPE_INTEGER},
+      {CMAP_U64, CMAP_HASH_SIPHASH, 0, 8, 0, CMAP__SHAPE_WORDS},
+      {CMAP_FIXED, 0, 9, 8, 0, CMAP__SHAPE_PAIR},
+      {CMAP_FIXED, 0, 16, 24, 0, CMAP__SHAPE_PAIR},
+      {CMAP_FIXED, CMAP_HASH_SIPHASH, 16, 8, 0, CMAP__SHAPE_WORDS},
+      {CMAP_FIXED, 0, 17, 8, 0, CMAP__SHAPE_WORDS},
+      {CMAP_STRING, 0, 0, 8, 0, CMAP__SHAPE_SHORT},
+      {CMAP_BYTES, 0, 0, 2000, 23, CMAP__SHAPE_SHORT},
+      {CMAP_STRING, 0, 0, 8, 31, CMAP__SHAPE_WORDS},
   };
 
   (void)state;
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct cmap_options options;
     struct cmap__layout layout;
 
-    cmap_options_init(&options, shapes[i].kind, shapes[i].value_size);
-    options.value_align = shapes[i].value_align;
-    options.inline_key_size = shapes[i].inline_key_size;
+    cmap_options_init(&options, cases[i].kind, cases[i].value_size);
+    options.key_size = cases[i].key_size;
+    options.flags = cases[i].flags;
+    options.inline_key_size = cases[i].inline_key_size;
     assert_ok(cmap__layout_init(&layout, &options));
-    assert_int_equal(layout.search == CMAP__SHORT_STRING, shapes[i].is_short);
-    assert_true(shapes[i].is_short || layout.search == layout.kind);
+    assert_int_equal(layout.shape, cases[i].shape);
+    assert_int_equal(layout.stores_hash, layout.shape >= CMAP__SHAPE_SHORT);
   }
 }
 
@@ -213,7 +222,7 @@ int main(void)
       cmocka_unit_test(short_words_are_the_bytes),
       cmocka_unit_test(zero_bytes_are_told_from_their_neighbours),
       cmocka_unit_test(probes_are_those_of_the_general_way),
-      cmocka_unit_test(only_some_layouts_are_short),
+      cmocka_unit_test(shapes_follow_from_the_options),
   };
 
   return cmocka_run_group_tests_name("words", tests, NULL, NULL);

@@ -404,8 +404,9 @@ struct cmap_options {
   size_t shard_bytes;  /* upper size of a shard in bytes; default 64 KiB */
   uint64_t seed[2];    /* with CMAP_FIXED_SEED; else 0 */
 
-  /* Hash of a key. CUSTOM needs it, other kinds may have it. Pure. Unless
-     CMAP_HASH_IS_GOOD its result goes through a keyed mixer. */
+  /* Hash of a key. CUSTOM needs it, other kinds may have it. Pure: if it
+     is not, entries are not found, but none is lost, and no memory spoilt.
+     Unless CMAP_HASH_IS_GOOD its result goes through a keyed mixer. */
   uint64_t (*key_hash)(struct cmap_key key, void *ctx);
   /* CUSTOM, required: are two keys equal? Pure. Called under the lock. */
   bool (*key_equal)(struct cmap_key stored, struct cmap_key key, void *ctx);

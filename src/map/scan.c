@@ -181,9 +181,10 @@ static int by_position(const void *a, const void *b)
   return (p > q) - (p < q);
 }
 
-/* The n lowest of the cursor's entries, in order; it has at least n. */
-static void select_lowest(const struct scan *scan, struct cmap__cursor cursor,
-                          struct found *lowest, size_t n)
+/* The n lowest of the cursor's entries, in order; returns how many it has, n
+ * unless a user's hash has just said something else. */
+static size_t select_lowest(const struct scan *scan, struct cmap__cursor cursor,
+                            struct found *lowest, size_t n)
 {
   const struct cmap__layout *layout = scan->layout;
   struct cmap__place place;
@@ -201,7 +202,8 @@ static void select_lowest(const struct scan *scan, struct cmap__cursor cursor,
       sift(lowest, n, 0);
     }
   }
-  qsort(lowest, n, sizeof *lowest, by_position);
+  qsort(lowest, count, sizeof *lowest, by_position);
+  return count;
 }
 
 /*
@@ -243,16 +245,16 @@ static enum cmap_status add_some(struct scan *scan,
   struct found *lowest;
   struct need need;
   uint64_t position;
-  size_t bytes;
+  size_t bytes, found;
 
   n = entries <= n ? entries : n + 1;
   bytes = n * sizeof *lowest;
   lowest = cmap__alloc(allocator, bytes, sizeof(uint64_t));
   if (lowest == NULL)
     return CMAP_ENOMEM;
-  select_lowest(scan, cursor, lowest, n);
-  status = add_positions(scan, lowest, n, n == entries);
-  position = lowest[0].position;
+  found = select_lowest(scan, cursor, lowest, n);
+  status = add_positions(scan, lowest, found, n == entries);
+  position = found > 0 ? lowest[0].position : scan->from;
   cmap__free(allocator, lowest, bytes, sizeof(uint64_t));
   if (status != CMAP_OK || scan->has.entries > 0)
     return status;
@@ -298,7 +300,8 @@ static enum cmap_status add_shard(struct scan *scan,
         shard->block, cursor.ahead, scan->buffer->keys, scan->buffer->values,
         scan->has.entries, scan->buffer->capacity);
   else
-    while (status == CMAP_OK &&
+    /* As many as were counted: a user's hash may say something else now. */
+    while (status == CMAP_OK && need.entries-- > 0 &&
            cmap__cursor_next(scan->layout, &cursor, &place))
       status = add(scan, place.slot);
   scan->from = stop;

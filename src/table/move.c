@@ -194,6 +194,16 @@ CMAP__ALWAYS_INLINE unsigned scatter_large(const struct scatter *scatter,
   return strays;
 }
 
+/* Puts an entry into a block that has room for all. */
+static void fill(const struct cmap__layout *layout, uintptr_t block,
+                 const _Atomic uint64_t *slot, uint64_t hash)
+{
+  bool room = cmap__block_fill(layout, block, slot, hash);
+
+  cmap__assert(room);
+  (void)room;
+}
+
 /* Puts the entries of a mask one by one, wherever they belong. */
 CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
                                     unsigned strays, uint32_t counts[WAYS])
@@ -206,7 +216,15 @@ CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
     uint64_t hash = hash_of(scatter, slot, first);
     unsigned way = way_of(scatter, hash);
 
+<<<<<<< HEAD
     cmap__block_fill(scatter->layout, block_of(scatter, way), slot, hash);
+=======
+    if (scatter->shape == PLAIN)
+      cmap__plain_fill(block_of(scatter, way), hash, first,
+                       cmap__load_relaxed(slot + 1));
+    else
+      fill(scatter->layout, block_of(scatter, way), slot, hash);
+>>>>>>> bd4bee3 (An impure hash on a map of integers loses no entry and spoils no memory)
     counts[way]++;
   }
 }
@@ -270,8 +288,7 @@ void cmap__move_among(const struct cmap__layout *layout, uintptr_t from,
   struct cmap__place place;
 
   while (cmap__cursor_next(layout, &cursor, &place))
-    cmap__block_fill(layout, to, place.slot,
-                     cmap__slot_hash(layout, place.slot));
+    fill(layout, to, place.slot, cmap__slot_hash(layout, place.slot));
 }
 
 /* Is what is noted of its groups not too much for the stack? */

@@ -279,13 +279,31 @@ static enum cmap_status take_sides(struct split *split)
   return status;
 }
 
-/* Step 4. */
+/*
+ * Puts an entry on its side; or, if that has no room, on another one: the sides
+ * have room for all. It comes to that if a user's hash said something else when
+ * the sides were counted. The entry may not be found then, but is not lost.
+ */
+static void copy_to_side(struct split *split, const _Atomic uint64_t *slot)
+{
+  const struct cmap__layout *layout = &split->table->layout;
+  uint64_t hash = cmap__slot_hash(layout, slot);
+  size_t side = side_of(split, hash);
+
+  /* Ends: one of them has room. */
+  while (!cmap__block_fill(layout, split->shards[side]->block, slot, hash))
+    side = (side + 1) % split->n;
+  split->counts[side]++;
+}
+
+/* Step 4: counts are those of the sides' entries now. */
 static void copy_to_sides(struct split *split)
 {
   const struct cmap__layout *layout = &split->table->layout;
   struct cmap__cursor cursor = cmap__cursor_begin(split->old->block);
   struct cmap__place place;
 
+  memset(split->counts, 0, sizeof split->counts);
   if (split->even) {
     struct cmap__halving halving = halving_of(split);
     const uintptr_t blocks[2] = {split->shards[0]->block,
@@ -294,11 +312,8 @@ static void copy_to_sides(struct split *split)
                       split->counts);
     return;
   }
-  while (cmap__cursor_next(layout, &cursor, &place)) {
-    uint64_t hash = cmap__slot_hash(layout, place.slot);
-    cmap__block_fill(layout, split->shards[side_of(split, hash)]->block,
-                     place.slot, hash);
-  }
+  while (cmap__cursor_next(layout, &cursor, &place))
+    copy_to_side(split, place.slot);
 }
 
 /* Steps 4 to 7. */

@@ -239,21 +239,21 @@ void cmap__shard_wipe(struct cmap__shard *shard)
   cmap__store_relaxed(&shard->removed, shard->rebuilt_at);
 }
 
-void cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
+bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
                       const _Atomic uint64_t *slot, uint64_t hash)
 {
   struct cmap__place place;
-  bool room = vacancy(layout, block, hash, &place);
   uint64_t hi;
 
-  cmap__assert(room);
-  (void)room;
+  if (!vacancy(layout, block, hash, &place))
+    return false;
   hi = cmap__load_relaxed(&place.group->hi);
   cmap__assert(!cmap__seq_is_stable(hi));
   cmap__payload_move(place.slot, slot, layout->slot_words);
   hi = store_tag(&place, hi, place.tag);
   /* A late reader may look here: like all else, by release [Q1]. */
   cmap__store_release(&place.group->hi, hi);
+  return true;
 }
 
 void cmap__block_close(uintptr_t block)

@@ -362,9 +362,9 @@ void cmap__shard_wipe(struct cmap__shard *shard);
 
 /*
  * Copies an entry's slot into a block that is being filled (counts even). The
- * caller owns the block; there must be room.
+ * caller owns the block. False: there is no room, and nothing is done.
  */
-void cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
+bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
                       const _Atomic uint64_t *slot, uint64_t hash);
 
 /* Makes a block's groups busy, or stable again. The write lock is held. */

@@ -217,14 +217,7 @@ CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
     unsigned way = way_of(scatter, hash);
 
 <<<<<<< HEAD
-    cmap__block_fill(scatter->layout, block_of(scatter, way), slot, hash);
-=======
-    if (scatter->shape == PLAIN)
-      cmap__plain_fill(block_of(scatter, way), hash, first,
-                       cmap__load_relaxed(slot + 1));
-    else
-      fill(scatter->layout, block_of(scatter, way), slot, hash);
->>>>>>> bd4bee3 (An impure hash on a map of integers loses no entry and spoils no memory)
+    fill(scatter->layout, block_of(scatter, way), slot, hash);
     counts[way]++;
   }
 }
@@ -337,7 +330,7 @@ void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
 }
 
 /* Groups by which a halving guesses how even it will be. */
-#define SAMPLE 2
+#  define SAMPLE 2
 
 bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
                            const struct cmap__halving *halving)

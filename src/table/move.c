@@ -216,7 +216,6 @@ CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
     uint64_t hash = hash_of(scatter, slot, first);
     unsigned way = way_of(scatter, hash);
 
-<<<<<<< HEAD
     fill(scatter->layout, block_of(scatter, way), slot, hash);
     counts[way]++;
   }
@@ -330,7 +329,7 @@ void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
 }
 
 /* Groups by which a halving guesses how even it will be. */
-#  define SAMPLE 2
+#define SAMPLE 2
 
 bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
                            const struct cmap__halving *halving)

@@ -358,7 +358,7 @@ enum {
                             ms. Maps with an allocator ignore it */
   CMAP_AUTO_SHRINK = 16, /* removals merge and shrink shards, and give memory
                             back to the system (cmap_shrink_to_fit), one shard
-                            at a time */
+                            and some 64 KiB at a time; 1 MiB is kept at hand */
   CMAP_HASH_SIPHASH = 32 /* SipHash for integer and fixed keys, too: whoever
                             does not know the seed cannot choose keys that
                             collide, even if he sees how long calls take */
@@ -1254,10 +1254,11 @@ cmap_reserve(struct cmap *map, size_t entries, const struct cmap_how *how)
 
 /*
  * Merges and shrinks shards to what the entries need. The storage that this
- * frees goes back to the system, if the map has it from there: all but the
- * headers of shards (64 bytes each) and the directory; with an allocator of
- * your own it is kept for this map until cmap_destroy. A neighbour that is in
- * use is not merged.
+ * frees goes back to the system, if the map has it from there: whole pages of
+ * it, and of all but the headers of shards (64 bytes each), the directory and
+ * the first 64 KiB. With an allocator of your own it is kept for this map until
+ * cmap_destroy, and shards of any size use it again. A neighbour that is in use
+ * is not merged.
  *   CMAP_ENOMEM  no memory for a smaller copy of a shard; the map is usable
  * Lock: write, two neighbouring shards at a time; waits for none but the
  * first. Nobody else waits for more than one shard.

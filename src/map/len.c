@@ -16,7 +16,7 @@ size_t cmap_len(const struct cmap *map)
     /* Below zero while a writer is between its two numbers; and if this thread
      * is switched off between them, more than there is room for. */
     int32_t count = (int32_t)cmap__shard_count(walk.shard);
-    size_t slots = cmap__block_slot_count(walk.shard->block);
+    size_t slots = cmap__block_slot_count(walk.block);
     if (count > 0)
       len += (size_t)count < slots ? (size_t)count : slots;
   }
@@ -60,7 +60,7 @@ size_t cmap_capacity(const struct cmap *map)
     return 0;
   walk = cmap__shard_walk_begin(map);
   while (cmap__shard_walk_next(&walk)) {
-    size_t slots = cmap__block_slot_count(walk.shard->block);
+    size_t slots = cmap__block_slot_count(walk.block);
     capacity += cmap__full_at(slots);
   }
   return capacity;

@@ -93,7 +93,7 @@ static bool is_thinkable(const struct cmap__table *table, size_t entries)
     return false;
   if (bytes < THINKABLE_BYTES)
     return true;
-  if (table->pool.own_pages) {
+  if (table->pool.source.own_pages) {
     trial = cmap__pages_map(bytes);
     if (trial != NULL)
       cmap__pages_unmap(trial, bytes);
@@ -188,6 +188,18 @@ static enum cmap_status shrink_pass(struct cmap *map,
   return CMAP_OK;
 }
 
+/* Gives back the pages that nobody uses now. */
+static void release_all(struct cmap__table *table)
+{
+  size_t bytes, unused, step, done = 0;
+
+  cmap__pool_bytes(&table->pool, &bytes, &unused);
+  do {
+    step = cmap__pool_release(&table->pool, &table->layout);
+    done += step;
+  } while (step > 0 && done < unused);
+}
+
 enum cmap_status cmap_shrink_to_fit(struct cmap *map,
                                     const struct cmap_how *how)
 {
@@ -205,6 +217,6 @@ enum cmap_status cmap_shrink_to_fit(struct cmap *map,
   if (status == CMAP_OK)
     status = shrink_pass(map, &patience, 0);
   cmap__directory_shrink(&map->table.directory, &map->table.layout, 1);
-  cmap__pool_release(&map->table.pool, &map->table.layout, true);
+  release_all(&map->table);
   return status;
 }

@@ -15,6 +15,7 @@ struct cmap__shard_walk {
   size_t next;                         /* entry */
   size_t end;
   struct cmap__shard *shard;
+  uintptr_t block; /* of the entry, like the shard; not loaded together */
 };
 
 static inline struct cmap__shard_walk
@@ -26,6 +27,7 @@ cmap__shard_walk_begin(const struct cmap *map)
   walk.next = 0;
   walk.end = (size_t)1 << cmap__directory_depth(walk.array);
   walk.shard = NULL;
+  walk.block = 0;
   return walk;
 }
 
@@ -35,10 +37,11 @@ static inline bool cmap__shard_walk_next(struct cmap__shard_walk *walk)
       cmap__directory_at(walk->array, 0);
 
   while (walk->next < walk->end) {
-    struct cmap__shard *shard =
-        cmap__load_acquire(&entries[walk->next++].shard); /* [D2] */
+    const struct cmap__directory_entry *entry = &entries[walk->next++];
+    struct cmap__shard *shard = cmap__load_acquire(&entry->shard); /* [D2] */
     if (shard != walk->shard) {
       walk->shard = shard;
+      walk->block = cmap__load_acquire(&entry->block); /* [D2] */
       return true;
     }
   }

@@ -101,7 +101,7 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   while (cmap__shard_walk_next(&walk)) {
     int32_t count = (int32_t)cmap__shard_count(walk.shard);
     now.entries += count > 0 ? (uint64_t)count : 0;
-    now.slots += cmap__block_slot_count(walk.shard->block);
+    now.slots += cmap__block_slot_count(walk.block);
     now.shards++;
   }
   take_sample(map, now.shards, &sample);
@@ -195,7 +195,7 @@ static void dump_loads(const struct dump *dump, const struct cmap *map)
   uint64_t shards[TENTHS] = {0}, most = 1;
 
   while (cmap__shard_walk_next(&walk)) {
-    size_t slots = cmap__block_slot_count(walk.shard->block);
+    size_t slots = cmap__block_slot_count(walk.block);
     size_t count = cmap__shard_count(walk.shard);
     size_t tenth = slots == 0 ? 0 : count * 10 / slots;
     if (tenth >= TENTHS) /* between two numbers of a writer */

@@ -1,11 +1,13 @@
 /*
  * A shard: the part of a map that one reader/writer lock protects.
  *
- * Its header, one cache line, belongs for the life of the map to one block of
- * 2^g groups with their slots, or to none (an empty shard). Headers are never
- * freed before the map: a late thread may take the lock of a header that is
- * dead, free or in use for another part of the hash space, finds out by
- * cmap__shard_covers, and lets go.
+ * Its header, one cache line, belongs for the life of the map to the memory of
+ * one block of 2^g groups with their slots, or to none (an empty shard). In
+ * each life it uses a block of that size, or a smaller one that is part of it:
+ * the same slots, with the groups next to them. Headers are never freed before
+ * the map: a late thread may take the lock of a header that is dead, free or in
+ * use for another part of the hash space, finds out by cmap__shard_covers, and
+ * lets go.
  *
  * The life of a header:
  *
@@ -30,6 +32,7 @@
 #define CMAP__TABLE_SHARD_H
 
 #include "sync/shardlock.h"
+#include "table/chunk.h"
 #include "table/key.h"
 
 struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
@@ -39,18 +42,45 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   _Atomic uint16_t waits[2];
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
-  uintptr_t block;           /* const: a block word, see below */
+  uintptr_t block;           /* under lock, of its memory: see below */
   _Atomic uint32_t inserted; /* atomic, written under write lock; wraps */
   _Atomic uint32_t removed;  /* the same; inserted - removed is the count */
-  uint32_t limit;            /* under lock: entries before it makes room */
-  uint32_t rebuilt_at;       /* under lock: `removed` when its block was new */
-  struct cmap__shard *next_free; /* under the pool's mutex, or owner thread */
-  uint32_t high;  /* the same: see CMAP__GIVEN_BACK; 0: nothing of that */
+  union {
+    struct {               /* of a live or filled shard */
+      uint32_t limit;      /* under lock: entries before it makes room */
+      uint32_t rebuilt_at; /* under lock: `removed` when its block was new */
+    };
+    struct cmap__shard *next_free; /* of a free one: under the pool's mutex */
+  };
+  uintptr_t home; /* const: what memory it has, see below; 0: none */
+  uint32_t high;  /* under the pool's mutex, or owner thread: see
+                     CMAP__GIVEN_BACK; 0: nothing of that */
   uint32_t floor; /* under lock: with fewer entries a removal shrinks it */
 };
 
 _Static_assert(sizeof(struct cmap__shard) == CMAP__CACHE_LINE,
                "a shard's header is one cache line");
+
+/*
+ * A header's memory: the address of the chunk's record that it was cut from,
+ * and in the low bits log2 of the groups that it is for.
+ */
+#define CMAP__HOME_BITS ((uintptr_t)(CMAP__CHUNK_ALIGN - 1))
+
+static inline uintptr_t cmap__home_word(struct cmap__chunk *chunk, unsigned g)
+{
+  return (uintptr_t)chunk | g;
+}
+
+static inline struct cmap__chunk *cmap__home_chunk(uintptr_t home)
+{
+  return (struct cmap__chunk *)(home & ~CMAP__HOME_BITS);
+}
+
+static inline unsigned cmap__home_log2(uintptr_t home)
+{
+  return (unsigned)(home & CMAP__HOME_BITS);
+}
 
 /*
  * The pages of a free block may have been given back to the system, and read as
@@ -159,6 +189,18 @@ static inline uintptr_t cmap__block_begin(uintptr_t block)
 {
   return (block & ~CMAP__BLOCK_BITS) -
          cmap__layout_meta_bytes(cmap__block_log2(block));
+}
+
+/* The largest block of a header that has memory, and where that begins. */
+static inline uintptr_t cmap__shard_whole_block(const struct cmap__shard *shard)
+{
+  return cmap__block_word((uintptr_t)cmap__block_slots(shard->block),
+                          cmap__home_log2(shard->home));
+}
+
+static inline char *cmap__shard_memory(const struct cmap__shard *shard)
+{
+  return (char *)cmap__block_begin(cmap__shard_whole_block(shard));
 }
 
 static inline bool cmap__block_is_empty(uintptr_t block)

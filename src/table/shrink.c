@@ -5,7 +5,8 @@
 
 #include "base/check.h"
 
-/* With that much storage unused, a map that shrinks by itself gives it back. */
+/* With that much storage unused, a map that shrinks by itself gives it back, in
+ * steps larger than what one merge frees. */
 #define IDLE_BYTES ((size_t)1024 * 1024)
 
 enum cmap_status cmap__shard_merge_sibling(struct cmap__table *table,
@@ -86,6 +87,5 @@ CMAP__NOINLINE void cmap__shrink_and_unlock(struct cmap__table *table,
   cmap__shardlock_write_unlock(&shard->lock);
   cmap__directory_shrink(&table->directory, &table->layout, 2);
   if (cmap__pool_idle(&table->pool) >= IDLE_BYTES)
-    cmap__pool_release(&table->pool, &table->layout,
-                       cmap__pool_is_mostly_given(&table->pool));
+    (void)cmap__pool_release(&table->pool, &table->layout);
 }

@@ -56,7 +56,7 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
     if (status == CMAP_OK)
       return CMAP_OK;
   }
-  cmap__pool_destroy(&table->pool, &table->layout);
+  cmap__pool_destroy(&table->pool);
   return CMAP_ENOMEM;
 }
 
@@ -72,7 +72,7 @@ void cmap__count_retry(struct cmap__table_counts *counts)
 void cmap__table_destroy(struct cmap__table *table)
 {
   cmap__directory_destroy(&table->directory, &table->layout);
-  cmap__pool_destroy(&table->pool, &table->layout);
+  cmap__pool_destroy(&table->pool);
 }
 
 /* The bit of the hash by which a split of the shard would part its keys. */

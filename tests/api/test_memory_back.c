@@ -144,6 +144,35 @@ static void shrink_gives_strings_back(void **state)
   shrink_gives_back(CMAP_STRING);
 }
 
+/* What is left of an emptied map are headers of shards and the directory, also
+ * of one whose chunks are small. */
+static void little_is_kept(void **state)
+{
+  struct cmap_stats full = {.size = sizeof full}, left = full;
+
+  (void)state;
+  for (uint64_t n = 5000; n <= many(CMAP_U64) / 25; n *= 6) {
+    struct cmap *map = make(CMAP_U64, 0);
+    fill(map, CMAP_U64, n);
+    assert_ok(cmap_get_stats(map, &full));
+    empty(map, CMAP_U64, n);
+    assert_ok(cmap_shrink_to_fit(map, NULL));
+    assert_ok(cmap_get_stats(map, &left));
+    assert_int_equal(left.slots, 0);
+    /* 64 bytes for each shard that there ever was, two arrays of 16 bytes an
+     * entry, and what a map of this size on any machine has in small chunks. */
+    if (left.bytes > full.shards * 2 * 64 + full.directory_entries * 3 * 16 +
+                         full.bytes / 500 + 96 * 1024)
+      fail_msg("%llu entries: from %llu bytes to %llu", (unsigned long long)n,
+               (unsigned long long)full.bytes, (unsigned long long)left.bytes);
+    fill(map, CMAP_U64, n);
+    assert_sound(map);
+    assert_ok(cmap_get_stats(map, &left));
+    assert_true(left.bytes >= full.bytes / 2);
+    cmap_destroy(map);
+  }
+}
+
 static void a_map_shrinks_by_itself(void **state)
 {
   struct cmap *map = make(CMAP_U64, CMAP_AUTO_SHRINK);
@@ -231,12 +260,11 @@ static void read_on(unsigned index, void *ctx)
   }
 }
 
-static void readers_outlive_pages(void **state)
+static void wave_under_readers(struct cmap *map)
 {
   struct thread readers[READERS];
 
-  (void)state;
-  shared = make(CMAP_U64, 0);
+  shared = map;
   atomic_store(&stop, false);
   for (uint64_t key = 0; key < KEPT; key++) {
     uint64_t value = ~key;
@@ -258,6 +286,33 @@ static void readers_outlive_pages(void **state)
   checks_assert();
   assert_sound(shared);
   cmap_destroy(shared);
+}
+
+static void readers_outlive_pages(void **state)
+{
+  (void)state;
+  wave_under_readers(make(CMAP_U64, 0));
+}
+
+/* Blocks serve for smaller ones, which late readers of the whole one do not
+ * mistake, nor the other way round: where memory is not given back. */
+static void readers_outlive_sizes(void **state)
+{
+  struct counting_alloc alloc;
+  struct cmap_options options;
+  struct cmap *map;
+
+  (void)state;
+  for (unsigned flags = 0; flags <= CMAP_AUTO_SHRINK;
+       flags += CMAP_AUTO_SHRINK) {
+    counting_alloc_begin(&alloc);
+    cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
+    options.flags = flags;
+    options.allocator = counting_alloc_hook(&alloc);
+    assert_ok(cmap_create(&options, &map));
+    wave_under_readers(map);
+    assert_true(counting_alloc_is_empty(&alloc));
+  }
 }
 
 static void reserve_needs_no_more(enum cmap_key_kind kind, size_t n,
@@ -371,10 +426,12 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(shrink_gives_integers_back),
       cmocka_unit_test(shrink_gives_strings_back),
+      cmocka_unit_test(little_is_kept),
       cmocka_unit_test(a_map_shrinks_by_itself),
       cmocka_unit_test(shrinking_does_not_flutter),
       cmocka_unit_test(guards_keep_shards),
       cmocka_unit_test(readers_outlive_pages),
+      cmocka_unit_test(readers_outlive_sizes),
       cmocka_unit_test(reserve_keeps_its_promise),
       cmocka_unit_test(huge_pages_are_used),
   };

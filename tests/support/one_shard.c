@@ -20,7 +20,7 @@ void one_shard_begin(struct one_shard *f, unsigned kind, enum spread spread,
 void one_shard_end(struct one_shard *f)
 {
   tables_unlock(f->shard);
-  cmap__pool_destroy(&f->pool, &f->layout);
+  cmap__pool_destroy(&f->pool);
   assert_true(counting_alloc_is_empty(&f->alloc));
   checks_assert();
 }

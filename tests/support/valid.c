@@ -177,7 +177,7 @@ static bool free_shard_is_valid(const struct cmap__shard *shard, unsigned list)
 
   if (shard->mask != CMAP__DEAD_MASK || shard->prefix != CMAP__DEAD_PREFIX)
     return FAULT("a free shard is not dead");
-  if (list != (empty ? 0 : cmap__block_log2(shard->block) + 1))
+  if (list != (shard->home == 0 ? 0 : cmap__home_log2(shard->home) + 1))
     return FAULT("a free shard is in the list of another size");
   if (cmap__shardlock_is_locked(&shard->lock))
     return FAULT("a free shard is locked");

@@ -26,13 +26,13 @@ static void begin(struct fixture *f)
   options = tables_options(&f->setting, 64);
   assert_ok(cmap__layout_init(&f->layout, &options));
   assert_ok(cmap__pool_init(&f->pool, &f->layout));
-  assert_int_equal(f->pool.bytes, 0);
+  assert_int_equal(f->pool.source.bytes, 0);
 }
 
 static void end(struct fixture *f)
 {
-  assert_int_equal(f->pool.bytes, counting_alloc_live_bytes(&f->alloc));
-  cmap__pool_destroy(&f->pool, &f->layout);
+  assert_int_equal(f->pool.source.bytes, counting_alloc_live_bytes(&f->alloc));
+  cmap__pool_destroy(&f->pool);
   assert_true(counting_alloc_is_empty(&f->alloc));
   checks_assert();
 }
@@ -100,7 +100,7 @@ static void parts_are_whole_and_apart(void **state)
     for (int j = 0; bytes > 0 && j < 1 << (i % 8 - 1); j++)
       assert_int_equal(cmap__block_groups(shards[i]->block)[j].lo, i);
   }
-  assert_int_equal(f.pool.bytes, counting_alloc_live_bytes(&f.alloc));
+  assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
   end(&f);
 }
 
@@ -115,8 +115,8 @@ static void little_is_left_over(void **state)
   for (unsigned i = 0; i < 3000; i++) {
     used += 64 + cmap__layout_block_bytes(&f.layout, 2);
     (void)take(&f, 2);
-    assert_int_equal(f.pool.bytes, counting_alloc_live_bytes(&f.alloc));
-    assert_true(f.pool.bytes <= used + used / 8 + 2048);
+    assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
+    assert_true(f.pool.source.bytes <= used + used / 8 + 2048);
   }
   end(&f);
 }
@@ -173,13 +173,105 @@ static void sizes_are_kept_apart(void **state)
     shards[g + 1] = take(&f, g);
   for (int g = -1; g < 4; g++)
     give(&f, shards[g + 1]);
-  bytes = f.pool.bytes;
+  bytes = f.pool.source.bytes;
   counting_alloc_fail_from(&f.alloc, 1);
   for (int g = 3; g >= -1; g--)
     assert_ptr_equal(take(&f, g), shards[g + 1]);
-  assert_int_equal(f.pool.bytes, bytes);
+  assert_int_equal(f.pool.source.bytes, bytes);
   assert_int_equal(counting_alloc_failures(&f.alloc), 0);
   end(&f);
+}
+
+/* Lets every group of a taken block live through `sections` sections. */
+static void live(struct cmap__shard *shard, unsigned sections)
+{
+  struct cmap__group *group = cmap__block_groups(shard->block);
+  size_t n = (size_t)1 << cmap__block_log2(shard->block);
+
+  cmap__block_publish(shard->block);
+  for (; n > 0; n--, group++) {
+    for (unsigned i = 0; i < sections; i++) {
+      uint64_t hi = cmap__seq_open(&group->hi);
+
+      group->lo = UINT64_MAX;
+      cmap__seq_close(&group->hi, hi | UINT32_MAX);
+    }
+  }
+  cmap__block_close(shard->block);
+}
+
+/*
+ * A free block serves for any smaller size, at the same address, and for its
+ * own again; in all these lives no group's count goes back, and a group that
+ * the life does not use is busy.
+ */
+static void a_larger_block_serves(void **state)
+{
+  enum { LARGE = 4, GROUPS = 1 << LARGE };
+  uint64_t counts[GROUPS] = {0};
+  struct cmap__shard *first;
+  struct fixture f;
+  size_t bytes;
+
+  (void)state;
+  begin(&f);
+  first = take(&f, LARGE);
+  give(&f, first);
+  bytes = f.pool.source.bytes;
+  counting_alloc_fail_from(&f.alloc, 1);
+  for (unsigned life = 0; life < 20; life++) {
+    int g = (int)(life * 7 % (LARGE + 1));
+    struct cmap__shard *shard = take(&f, g);
+    uintptr_t whole = cmap__shard_whole_block(shard);
+
+    assert_ptr_equal(shard, first);
+    assert_ptr_equal(cmap__block_slots(whole), cmap__block_slots(shard->block));
+    assert_int_equal(cmap__block_log2(whole), LARGE);
+    live(shard, life);
+    for (size_t i = 0; i < GROUPS; i++) {
+      uint64_t count = cmap__block_group(whole, i)->hi >> 32;
+
+      assert_int_equal(count & 1, 0);
+      assert_true(count >= counts[i] + (i < (1u << g) ? 2 + 2 * life : 0));
+      counts[i] = count;
+    }
+    give(&f, shard);
+    assert_null(cmap__pool_broken(&f.pool));
+  }
+  assert_int_equal(f.pool.source.bytes, bytes);
+  assert_null(cmap__pool_take(&f.pool, &f.layout, LARGE + 1));
+  end(&f);
+}
+
+/* The nearest size is used first; and where no header can be had, one with a
+ * block serves for a shard without. */
+static void the_nearest_size_serves(void **state)
+{
+  struct cmap__shard *shards[3];
+  struct fixture f;
+
+  (void)state;
+  begin(&f);
+  for (int i = 0; i < 3; i++)
+    shards[i] = take(&f, 2 + i);
+  for (int i = 0; i < 3; i++)
+    give(&f, shards[i]);
+  assert_ptr_equal(take(&f, 3), shards[1]);
+  assert_ptr_equal(take(&f, 1), shards[0]);
+  counting_alloc_fail_from(&f.alloc, 1);
+  for (unsigned i = 0; i < 1000; i++) {
+    struct cmap__shard *shard =
+        cmap__pool_take(&f.pool, &f.layout, CMAP__NO_BLOCK);
+
+    assert_non_null(shard);
+    if (shard != shards[2]) /* headers that were there */
+      continue;
+    assert_int_equal(cmap__block_log2(shard->block), 0);
+    assert_null(cmap__pool_take(&f.pool, &f.layout, CMAP__NO_BLOCK));
+    end(&f);
+    return;
+  }
+  fail_msg("the larger block was never used");
 }
 
 static void memory_may_be_refused_at_any_time(void **state)
@@ -195,7 +287,7 @@ static void memory_may_be_refused_at_any_time(void **state)
         cmap__pool_take(&f.pool, &f.layout, (int)(i % 5) - 1);
 
     taken += shard != NULL;
-    assert_int_equal(f.pool.bytes, counting_alloc_live_bytes(&f.alloc));
+    assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
   }
   assert_true(taken > 0);
   counting_alloc_fail_from(&f.alloc, 1);
@@ -242,21 +334,21 @@ static void large_chunks_are_huge_pages(void **state)
   options.flags |= CMAP_HUGE_PAGES;
   assert_ok(cmap__layout_init(&layout, &options));
   assert_ok(cmap__pool_init(&pool, &layout));
-  while (pool.bytes < (size_t)20 << 20)
+  while (pool.source.bytes < (size_t)20 << 20)
     assert_non_null(cmap__pool_take(&pool, &layout, 6));
   assert_non_null(cmap__pool_take(&pool, &layout, 16));
-  assert_true(pool.bytes > cmap__layout_block_bytes(&layout, 16));
-  for (struct cmap__pool_chunk *chunk = pool.blocks.chunks; chunk != NULL;
+  assert_true(pool.source.bytes > cmap__layout_block_bytes(&layout, 16));
+  for (struct cmap__chunk *chunk = pool.blocks.chunks; chunk != NULL;
        chunk = chunk->next) {
-    assert_int_equal(chunk->mapped, chunk->pages);
+    assert_true(chunk->mapped || chunk->size < CMAP__HUGE_PAGE);
     if (!chunk->mapped)
       continue;
     mapped++;
-    assert_int_equal((uintptr_t)chunk % CMAP__HUGE_PAGE, 0);
+    assert_int_equal((uintptr_t)chunk->memory % CMAP__HUGE_PAGE, 0);
     assert_int_equal(chunk->size % CMAP__HUGE_PAGE, 0);
   }
   assert_true(mapped > 5);
-  cmap__pool_destroy(&pool, &layout);
+  cmap__pool_destroy(&pool);
 }
 
 /* -------------------------------------------------------------------------
@@ -357,6 +449,8 @@ int main(void)
       cmocka_unit_test(little_is_left_over),
       cmocka_unit_test(counts_grow_over_all_lives),
       cmocka_unit_test(sizes_are_kept_apart),
+      cmocka_unit_test(a_larger_block_serves),
+      cmocka_unit_test(the_nearest_size_serves),
       cmocka_unit_test(memory_may_be_refused_at_any_time),
       cmocka_unit_test(reserved_parts_need_no_memory),
       cmocka_unit_test(large_chunks_are_huge_pages),

@@ -38,6 +38,12 @@ static void give(struct fixture *f, size_t i)
   cmap__pool_give(&f->pool, &f->layout, f->shards[i]);
 }
 
+static void release_all(struct fixture *f)
+{
+  while (cmap__pool_release(&f->pool, &f->layout) > 0)
+    continue;
+}
+
 static uint32_t count_of(const struct cmap__shard *shard, size_t group)
 {
   return (uint32_t)(cmap__load_relaxed(
@@ -78,7 +84,7 @@ static void counts_never_go_back(void **state)
     age(f.shards[i], 63, 1000 + 2 * (uint32_t)i);
     give(&f, i);
   }
-  cmap__pool_release(&f.pool, &f.layout, true);
+  release_all(&f);
   assert_int_equal(resident(f.shards[SHARDS - 2]), 0);
   assert_null(cmap__pool_broken(&f.pool)); /* which reads them */
   for (size_t i = 0; i < SHARDS; i++) {
@@ -95,7 +101,7 @@ static void counts_never_go_back(void **state)
     assert_int_equal(shard->high, 0);
     cmap__shardlock_write_unlock(&shard->lock);
   }
-  cmap__pool_destroy(&f.pool, &f.layout);
+  cmap__pool_destroy(&f.pool);
 }
 
 /* Counts wrap around: the highest is found by what was counted, not by the
@@ -112,12 +118,66 @@ static void high_counts_wrap_around(void **state)
     age(shard, group, UINT32_MAX - 101);
   age(shard, 7, 4); /* has wrapped */
   give(&f, SHARDS - 1);
-  cmap__pool_release(&f.pool, &f.layout, true);
+  release_all(&f);
   assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
   for (size_t group = 0; group < 64; group++)
     assert_int_equal(count_of(shard, group), 4);
   cmap__shardlock_write_unlock(&shard->lock);
-  cmap__pool_destroy(&f.pool, &f.layout);
+  cmap__pool_destroy(&f.pool);
+}
+
+/* The same for groups that the next life does not use, whose block is smaller:
+ * what lies in the pages that were given back is not asked again. */
+static void smaller_lives_keep_counts(void **state)
+{
+  static struct fixture f;
+  struct cmap__shard *shard;
+
+  (void)state;
+  begin(&f, 8);
+  shard = f.shards[0];
+  for (size_t group = 0; group < 64; group++)
+    age(shard, group, 100);
+  age(shard, 60, 5000);
+  give(&f, 0);
+  release_all(&f);
+  f.pool.source.own_pages = false; /* larger blocks are used before new ones */
+  assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, 2), shard);
+  assert_int_equal(cmap__block_log2(shard->block), 2);
+  give(&f, 0);
+  assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
+  for (size_t group = 0; group < 64; group++)
+    assert_int_equal(count_of(shard, group), 5000);
+  cmap__shardlock_write_unlock(&shard->lock);
+  cmap__pool_destroy(&f.pool);
+}
+
+/* Each step is short, however much there is to do, and together they do it. */
+static void steps_are_short(void **state)
+{
+  static struct fixture f;
+  size_t block, bytes, unused, steps = 0, sum = 0, step;
+
+  (void)state;
+  for (size_t value_size = 8; value_size <= 88; value_size += 40) {
+    begin(&f, value_size);
+    block = cmap__layout_block_bytes(&f.layout, LOG2);
+    for (size_t i = 0; i < SHARDS; i++)
+      give(&f, i);
+    for (steps = sum = 0;; steps++, sum += step) {
+      step = cmap__pool_release(&f.pool, &f.layout);
+      if (step == 0)
+        break;
+      assert_true(step <= 64 * 1024 + block);
+    }
+    assert_true(sum >= SHARDS * block);
+    assert_true(steps >= sum / (64 * 1024 + block));
+    assert_int_equal(cmap__pool_idle(&f.pool), 0);
+    /* What stays are ends of chunks, and what comes before chunks of pages. */
+    cmap__pool_bytes(&f.pool, &bytes, &unused);
+    assert_true(bytes <= SHARDS * block / 16 + 64 * 1024);
+    cmap__pool_destroy(&f.pool);
+  }
 }
 
 /* Blocks in use keep what is in them, also in pages that they share. */
@@ -135,7 +195,7 @@ static void blocks_in_use_stay(void **state)
       else
         give(&f, i);
     }
-    cmap__pool_release(&f.pool, &f.layout, true);
+    release_all(&f);
     for (size_t i = 0; i < SHARDS; i += 3) {
       const unsigned char *bytes =
           (const unsigned char *)(uintptr_t)cmap__block_slots(
@@ -145,15 +205,14 @@ static void blocks_in_use_stay(void **state)
         assert_int_equal(bytes[k], 0x5a);
       cmap__shardlock_write_unlock(&f.shards[i]->lock);
     }
-    cmap__pool_destroy(&f.pool, &f.layout);
+    cmap__pool_destroy(&f.pool);
   }
 }
 
 static void sums_are_right(void **state)
 {
   static struct fixture f;
-  size_t bytes, unused, after, unused_after;
-  size_t block;
+  size_t bytes, unused, after, unused_after, block, rest;
 
   (void)state;
   begin(&f, 8);
@@ -164,18 +223,27 @@ static void sums_are_right(void **state)
   cmap__pool_bytes(&f.pool, &after, &unused_after);
   assert_int_equal(after, bytes);
   assert_int_equal(unused_after, unused + SHARDS / 2 * block);
-  cmap__pool_release(&f.pool, &f.layout, false);
+  release_all(&f);
+  rest = f.pool.blocks.left & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
+  assert_true(rest > 0);
   cmap__pool_bytes(&f.pool, &after, &unused_after);
-  assert_int_equal(after, bytes - SHARDS / 2 * block);
-  assert_int_equal(unused_after, unused);
+  assert_int_equal(after, bytes - SHARDS / 2 * block - rest);
+  assert_int_equal(unused_after, unused - rest);
   for (size_t i = SHARDS / 2; i < SHARDS; i++)
     f.shards[i] = cmap__pool_take(&f.pool, &f.layout, LOG2);
   cmap__pool_bytes(&f.pool, &after, &unused_after);
-  assert_int_equal(after, bytes);
-  assert_int_equal(unused_after, unused);
+  assert_int_equal(after, bytes - rest);
+  assert_int_equal(unused_after, unused - rest);
+  /* What was never cut comes back when it is. */
+  for (; f.pool.blocks.left >= block; rest -= block) {
+    cmap__shardlock_write_unlock(
+        &cmap__pool_take(&f.pool, &f.layout, LOG2)->lock);
+    cmap__pool_bytes(&f.pool, &after, &unused_after);
+    assert_int_equal(after, bytes - rest + block);
+  }
   for (size_t i = 0; i < SHARDS; i++)
     cmap__shardlock_write_unlock(&f.shards[i]->lock);
-  cmap__pool_destroy(&f.pool, &f.layout);
+  cmap__pool_destroy(&f.pool);
 }
 
 int main(void)
@@ -183,6 +251,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_never_go_back),
       cmocka_unit_test(high_counts_wrap_around),
+      cmocka_unit_test(smaller_lives_keep_counts),
+      cmocka_unit_test(steps_are_short),
       cmocka_unit_test(blocks_in_use_stay),
       cmocka_unit_test(sums_are_right),
   };

@@ -368,7 +368,7 @@ static void refused_inserts_change_nothing(void **state)
     begin(&f, kind, (enum spread)spread, 2);
     while (f.keys < KEYS) {
       size_t bytes = counting_alloc_live_bytes(&f.alloc);
-      size_t pool = f.table.pool.bytes;
+      size_t pool = f.table.pool.source.bytes;
 
       for (size_t n = 1;; n++) {
         enum cmap_status status;
@@ -380,7 +380,7 @@ static void refused_inserts_change_nothing(void **state)
           break;
         assert_int_equal(status, CMAP_ENOMEM);
         /* Nothing but the pool and the directory may have grown. */
-        if (f.table.pool.bytes == pool && n == 1)
+        if (f.table.pool.source.bytes == pool && n == 1)
           assert_int_equal(counting_alloc_live_bytes(&f.alloc), bytes);
         check(&f);
       }

@@ -4,7 +4,8 @@
  * Writers and readers take the lock again and again, some give up while they
  * wait, and once the deadlock detector makes it the readers' turn. A thread
  * parks only if the word is still the one that it announced itself in, as a
- * futex does, and wakes when it is woken.
+ * futex does, and wakes when it is woken; a writer that only the readers' turn
+ * keeps out also wakes by itself, and takes the lock all the same.
  *
  * Claims: a writer is alone, and readers are without a writer; nobody sleeps
  * for ever (no end state with a thread in it); in the end the word is zero.
@@ -15,11 +16,14 @@
  * hold and the step that grants to those who waited.
  *
  * Left out: the downgrade, nested reads that pass waiting writers, the end of a
- * thread that holds the lock, and the largest number of readers.
+ * thread that holds the lock, the largest number of readers, and PASSED_BY,
+ * which only refuses some of those who try.
  *
  * Other cases, of which each is a search of its own:
  *   case -DMANY_WRITERS  three writers, of which one gives up, and a reader
  *   case -DDETECTOR      the detector, and a reader less
+ *   case -DSTOPPED       a reader that, once woken, may never run again, and a
+ *                        writer that only tries
  *
  * With one of these the model is broken, and the checker finds the fault:
  *   -DNO_GRANT        the write unlock does not look after those who waited
@@ -33,6 +37,9 @@
  *                     others
  *   -DSILENT_WRITER   a writer gives up and leaves its bit
  *   -DSILENT_READER   a reader gives up and leaves its bits
+ *   -DNO_LAPSE -DSTOPPED  the turn lasts until a reader has come
+ *   -DTURN_KEPT -DSTOPPED  a writer for whom the turn has lapsed leaves it in
+ *                     the word
  *   -DLEFT_BEHIND     a reader that has waited takes the lock before the grant,
  *                     and leaves the readers' bit behind
  */
@@ -49,6 +56,8 @@ byte readers;
 /* Who is parked: writers first. */
 bit asleep[WRITERS + READERS];
 
+bit stopped; /* a reader has stopped for ever */
+
 #define THREADS 4
 byte finished; /* of the threads */
 
@@ -56,7 +65,8 @@ byte finished; /* of the threads */
   (!writer && !writers_wait && !readers_wait && !readers_next && readers == 0)
 #define WORD                                                                  \
   (writer + 2 * writers_wait + 4 * readers_wait + 8 * readers_next + 16 * readers)
-#define WRITER_MAY (!writer && readers == 0 && !readers_next)
+#define FREE       (!writer && readers == 0)
+#define WRITER_MAY (FREE && !readers_next)
 #define READER_MAY (!writer && (readers_next || !writers_wait))
 
 inline wake_readers()
@@ -113,7 +123,31 @@ inline park(me, announced_in)
   if
   :: !asleep[me]
   :: may_give_up -> asleep[me] = 0; goto give_up
+#ifndef NO_LAPSE
+  :: lapses -> atomic { asleep[me] = 0; lapses = 0; lapsed = 1 }
+#endif
   fi
+}
+
+/* A writer takes the lock. */
+inline take(announced)
+{
+  assert(readers == 0);
+  writer = 1;
+#ifndef TURN_KEPT
+  readers_next = 0;
+#endif
+#ifndef NO_HEIR
+  writers_wait = writers_wait || announced;
+#endif
+}
+
+/* The first step of a write unlock; r: another is to come. */
+inline release(r)
+{
+  assert(!readers_next);
+  r = writers_wait || readers_wait;
+  writer = 0
 }
 
 /* The write hold has ended, and the word showed waiters: cmap__shardlock_grant.
@@ -146,7 +180,7 @@ inline grant(r, w)
 proctype writing(byte me; byte rounds; bit may_give_up)
 {
   byte announced_in;
-  bit announced, r, w;
+  bit announced, lapses, lapsed, r, w;
 
   do
   :: rounds == 0 -> break
@@ -154,27 +188,25 @@ proctype writing(byte me; byte rounds; bit may_give_up)
 again:
     atomic {
       if
-      :: WRITER_MAY ->
-        assert(readers == 0);
-        writer = 1;
-#ifndef NO_HEIR
-        writers_wait = writers_wait || announced;
-#endif
+      :: WRITER_MAY || (FREE && lapsed) ->
+        take(announced);
         announced = 0;
+        lapsed = 0;
         rounds--;
         goto got
-      :: !WRITER_MAY ->
+      :: else ->
         writers_wait = 1;
         announced = 1;
-        announced_in = WORD
+        announced_in = WORD;
+        lapses = FREE;
+        lapsed = 0
       fi
     };
     park(me, announced_in);
     goto again;
 got:
     atomic {
-      r = writers_wait || readers_wait;
-      writer = 0;
+      release(r);
       if
       :: !r -> goto next
       :: else -> r = 0
@@ -203,10 +235,34 @@ next:
   finished++
 }
 
-proctype reading(byte me; byte rounds; bit may_give_up)
+/* A writer that does not wait, once. */
+proctype trying()
+{
+  bit r, w;
+
+  atomic {
+    if
+    :: FREE -> take(0)
+    :: else -> goto done
+    fi
+  };
+  atomic {
+    release(r);
+    if
+    :: !r -> goto done
+    :: else -> r = 0
+    fi
+  };
+  grant(r, w);
+done:
+  finished++
+}
+
+proctype reading(byte me; byte rounds; bit may_give_up; bit may_stop)
 {
   byte announced_in;
   bit announced, r, w;
+  bit lapses, lapsed; /* stay 0 */
 
   do
   :: rounds == 0 -> break
@@ -236,6 +292,10 @@ again:
       fi
     };
     park(me, announced_in);
+    if
+    :: may_stop -> stopped = 1; goto stop
+    :: true
+    fi;
     goto again;
 got:
     wake_both(r, w);
@@ -263,6 +323,7 @@ give_up:
 next:
     skip
   od;
+stop:
   finished++
 }
 
@@ -286,7 +347,12 @@ proctype admit()
 
 proctype judge()
 {
-  finished == THREADS -> assert(IS_ZERO)
+  finished == THREADS ->
+    if
+    :: stopped -> readers_next = 0 /* it may be its turn */
+    :: else
+    fi;
+    assert(IS_ZERO)
 }
 
 init
@@ -296,16 +362,21 @@ init
     run writing(0, 1, 0);
     run writing(1, 1, 0);
     run writing(2, 1, 1);
-    run reading(3, 1, 0);
+    run reading(3, 1, 0, 0);
 #else
     run writing(0, 1, 0);
     run writing(1, 1, 1);
 #  ifdef DETECTOR
     run admit();
-    run reading(3, 2, 1);
+    run reading(3, 2, 1, 0);
 #  else
-    run reading(3, 1, 0);
-    run reading(4, 1, 1);
+#    ifdef STOPPED
+    run trying();
+    run reading(3, 2, 0, 1);
+#    else
+    run reading(3, 1, 0, 0);
+    run reading(4, 1, 1, 0);
+#    endif
 #  endif
 #endif
     run judge()

@@ -15,7 +15,11 @@
  *      announced writer is awake or being woken. Writers may enter, so that
  *      it will not park again before one of them had the lock (2).
  *   5. While it is free with READERS_NEXT, an announced reader is awake or
- *      being woken. It enters, and unlocks (3), or gives up and repairs.
+ *      being woken. It enters, and unlocks (3), or gives up and repairs. It may
+ *      not be running: so with WRITERS_WAIT an announced writer is awake or
+ *      being woken too, or sleeps with an end, when it takes the lock (4). For
+ *      who parks where only READERS_NEXT is in its way does so with an end, and
+ *      who parks for another reason is woken when that goes.
  *   6. After WRITERS_WAIT was cleared with other writers still parked, an
  *      announced writer is awake or being woken that answers for them: it
  *      takes the lock with WRITERS_WAIT set (2), or parks with it set, or
@@ -35,10 +39,13 @@
 #include <sched.h>
 #include <stddef.h>
 
+#include "sync/turns.h"
+
 #define WRITER       CMAP__LOCK_WRITER
 #define WRITERS_WAIT CMAP__LOCK_WRITERS_WAIT
 #define READERS_WAIT CMAP__LOCK_READERS_WAIT
 #define READERS_NEXT CMAP__LOCK_READERS_NEXT
+#define PASSED_BY    CMAP__LOCK_PASSED_BY
 #define ABANDONED    CMAP__LOCK_ABANDONED
 #define ONE_READER   CMAP__LOCK_ONE_READER
 #define READERS      CMAP__LOCK_READERS
@@ -66,7 +73,6 @@ struct mode {
   uint32_t add;        /* to the word on taking the lock */
   uint32_t announce;   /* the waiting bit */
   uint32_t inherit;    /* set on taking the lock after an announcement */
-  uint32_t take_turn;  /* cleared then */
   uint32_t class_mask; /* to park in */
 };
 
@@ -75,10 +81,22 @@ static const struct mode write_mode = {.add = WRITER,
                                        .inherit = WRITERS_WAIT,
                                        .class_mask = CLASS_WRITER};
 
-static const struct mode read_mode = {.add = ONE_READER,
-                                      .announce = READERS_WAIT,
-                                      .take_turn = READERS_NEXT,
-                                      .class_mask = CLASS_READER};
+static const struct mode read_mode = {
+    .add = ONE_READER, .announce = READERS_WAIT, .class_mask = CLASS_READER};
+
+/* PASSED_BY means nothing without one of the two others. */
+static inline uint32_t tidy(uint32_t word)
+{
+  return (word & (READERS_WAIT | READERS_NEXT)) != 0 ? word : word & ~PASSED_BY;
+}
+
+/* The word in which it is the turn of the readers of READERS_WAIT. */
+static uint32_t readers_turn(const struct cmap__shardlock *lock, uint32_t word)
+{
+  if ((word & PASSED_BY) != 0)
+    cmap__turn_given(lock);
+  return (word & ~READERS_WAIT) | READERS_NEXT;
+}
 
 /* The bits of `word` that keep a thread out that wants to read or write. */
 static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
@@ -126,7 +144,7 @@ static void writer_gives_up(struct cmap__shardlock *lock)
   /* Ends: a failure means that another thread got on. */
   do {
     next = (word & WRITER) != 0 ? word | WRITERS_WAIT
-                                : word & ~(WRITERS_WAIT | READERS_WAIT);
+                                : tidy(word & ~(WRITERS_WAIT | READERS_WAIT));
   } while (!cmap__cas_weak_relaxed(&lock->word, &word, next));
 
   if ((word & WRITER) != 0)
@@ -147,8 +165,8 @@ static void reader_gives_up(struct cmap__shardlock *lock)
   do {
     if ((word & (READERS_WAIT | READERS_NEXT)) == 0)
       return;
-  } while (!cmap__cas_weak_relaxed(&lock->word, &word,
-                                   word & ~(READERS_WAIT | READERS_NEXT)));
+  } while (!cmap__cas_weak_relaxed(
+      &lock->word, &word, tidy(word & ~(READERS_WAIT | READERS_NEXT))));
 
   if ((word & READERS_WAIT) != 0)
     wake_readers(lock);
@@ -223,37 +241,73 @@ static void nap(struct cmap__shardlock *lock, uint32_t word, uint64_t deadline)
                   until < deadline ? until : deadline);
 }
 
+/* A thread on its way to the lock. */
+struct waiter {
+  struct cmap__shardlock *lock;
+  struct cmap__lock_wait *wait;
+  unsigned rounds;    /* of waiting awake since it last parked */
+  unsigned degree;    /* how hot the lock is */
+  bool announced;     /* its bit is set, or it answers for that */
+  bool parked;        /* it has been asleep */
+  uint64_t turn_ends; /* a writer that finds only the readers' turn in its way
+                         takes the lock then; 0: there was more at the last
+                         look */
+};
+
+/*
+ * Only the readers' turn keeps this writer out of the lock, which is free. Is
+ * the turn over, as far as it is concerned?
+ */
+static bool turn_is_over(struct waiter *waiter, uint32_t word)
+{
+  const struct cmap__lock_wait *wait = waiter->wait;
+  uint64_t now = wait->try_only ? 0 : cmap__now_ns();
+
+  if (wait->try_only || now >= wait->deadline_ns)
+    return (word & PASSED_BY) == 0 || !cmap__turn_is_young(waiter->lock);
+  if (waiter->turn_ends == 0)
+    waiter->turn_ends = now + CMAP__LOCK_TURN_NS;
+  return now >= waiter->turn_ends;
+}
+
 /*
  * Announces the caller in *word. False if the word has changed; that is no
  * harm. Acquire, so that the caller sees what was done to the shard by whoever
  * had the lock before: its directory, then, tells whether it still waits for
  * the right one.
  */
-static bool announce(struct cmap__shardlock *lock, const struct mode *mode,
+static bool announce(struct waiter *waiter, const struct mode *mode,
                      uint32_t *word)
 {
   uint32_t announced = *word | mode->announce;
 
-  if (!cmap__cas_strong_acquire(&lock->word, word, announced))
+  if (mode == &read_mode && waiter->parked)
+    announced |= PASSED_BY;
+  if (!cmap__cas_strong_acquire(&waiter->lock->word, word, announced))
     return false;
   *word = announced;
+  waiter->announced = true;
   return true;
 }
 
 /* Parks, between the caller's two functions. The caller is announced. */
-static enum cmap__lock_result park(struct cmap__shardlock *lock,
-                                   const struct mode *mode, uint32_t announced,
-                                   struct cmap__lock_wait *wait)
+static enum cmap__lock_result park(struct waiter *waiter,
+                                   const struct mode *mode, uint32_t announced)
 {
+  struct cmap__lock_wait *wait = waiter->wait;
+  uint64_t until = wait->deadline_ns;
   enum cmap__lock_result result =
       wait->before_park ? wait->before_park(wait) : CMAP__LOCK_OK;
 
   if (result == CMAP__LOCK_OK) {
-    cmap__park_wait(&lock->word, announced, mode->class_mask,
-                    wait->deadline_ns);
+    if (waiter->turn_ends != 0 && waiter->turn_ends < until)
+      until = waiter->turn_ends;
+    cmap__park_wait(&waiter->lock->word, announced, mode->class_mask, until);
+    waiter->parked = true;
     if (wait->after_park)
       wait->after_park(wait);
   }
+  waiter->rounds = 0;
   return result;
 }
 
@@ -274,26 +328,32 @@ static enum cmap__lock_result refusal(const struct cmap__lock_wait *wait,
 }
 
 /* The end of a wait without the lock. */
-static enum cmap__lock_result give_up(struct cmap__shardlock *lock,
-                                      const struct mode *mode, bool announced,
+static enum cmap__lock_result give_up(const struct waiter *waiter,
+                                      const struct mode *mode,
                                       enum cmap__lock_result result)
 {
-  if (announced && mode == &write_mode)
-    writer_gives_up(lock);
-  else if (announced)
-    reader_gives_up(lock);
+  if (waiter->announced && mode == &write_mode)
+    writer_gives_up(waiter->lock);
+  else if (waiter->announced)
+    reader_gives_up(waiter->lock);
   return result;
 }
 
-/* The word with which a thread takes the lock that has announced itself. */
-static inline uint32_t with_claims(const struct mode *mode, uint32_t next)
+/* The word after the caller has taken the lock. */
+static inline uint32_t taken(const struct waiter *waiter,
+                             const struct mode *mode, uint32_t word)
 {
-  next = (next & ~mode->take_turn) | mode->inherit;
+  uint32_t next = word + mode->add;
+
+  if (waiter->announced || mode == &write_mode)
+    next &= ~READERS_NEXT;
+  if (waiter->announced)
+    next |= mode->inherit;
   /* Before the second step of a write unlock, which is not to make it the
    * readers' turn when they have been. */
-  if (mode == &read_mode && (next & WRITERS_WAIT) == 0)
+  if (waiter->announced && mode == &read_mode && (next & WRITERS_WAIT) == 0)
     next &= ~READERS_WAIT;
-  return next;
+  return tidy(next);
 }
 
 static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
@@ -301,12 +361,10 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
                                                struct cmap__lock_wait *wait)
 {
   struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
-  unsigned degree = wait != NULL && wait->try_only ? 0 : heat(lock);
-  bool announced = false;
-  unsigned rounds = 0;
+  struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
 
-  if (wait == NULL)
-    wait = &forever;
+  wait = waiter.wait;
+  waiter.degree = wait->try_only ? 0 : heat(lock);
   /* Ends: see "Policy"; with a deadline, refusal() ends it. */
   for (;;) {
     /* Relaxed: the compare-and-swap acquires. */
@@ -314,15 +372,17 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     uint32_t obstacles = obstacle(mode, word, wait->already_reads);
     enum cmap__lock_result result;
 
+    if (obstacles != READERS_NEXT)
+      waiter.turn_ends = 0;
+    else if (turn_is_over(&waiter, word))
+      obstacles = 0;
     if (obstacles == 0) {
-      uint32_t next = word + mode->add;
+      uint32_t next = taken(&waiter, mode, word);
 
-      if (announced)
-        next = with_claims(mode, next);
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
         if ((word & ~next & READERS_WAIT) != 0)
           wake_readers(lock);
-        if (wait->waited && mode == &write_mode && degree >= HOT)
+        if (wait->waited && mode == &write_mode && waiter.degree >= HOT)
           make_notice();
         return CMAP__LOCK_OK;
       }
@@ -330,18 +390,16 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     }
     result = refusal(wait, word, obstacles);
     if (result != CMAP__LOCK_OK)
-      return give_up(lock, mode, announced, result);
+      return give_up(&waiter, mode, result);
     wait->waited = true;
-    if (spin(&rounds, degree))
+    if (spin(&waiter.rounds, waiter.degree))
       continue;
     if (obstacles == FULL) {
       nap(lock, word, wait->deadline_ns);
-    } else if (announce(lock, mode, &word)) {
-      announced = true;
-      rounds = 0;
-      result = park(lock, mode, word, wait);
+    } else if (announce(&waiter, mode, &word)) {
+      result = park(&waiter, mode, word);
       if (result != CMAP__LOCK_OK && result != CMAP__LOCK_AGAIN)
-        return give_up(lock, mode, true, result);
+        return give_up(&waiter, mode, result);
     }
   }
 }
@@ -369,8 +427,8 @@ void cmap__shardlock_admit_readers(struct cmap__shardlock *lock)
   do {
     if ((word & (WRITER | READERS_WAIT)) != READERS_WAIT)
       return;
-  } while (!cmap__cas_weak_relaxed(&lock->word, &word,
-                                   (word & ~READERS_WAIT) | READERS_NEXT));
+  } while (
+      !cmap__cas_weak_relaxed(&lock->word, &word, readers_turn(lock, word)));
   wake_readers(lock);
 }
 
@@ -390,9 +448,10 @@ CMAP__NOINLINE void cmap__shardlock_grant(struct cmap__shardlock *lock)
   do {
     if ((word & WRITER) != 0)
       return;
-    next = word & ~(WRITERS_WAIT | READERS_WAIT);
+    next = word & ~WRITERS_WAIT;
     if ((word & READERS_WAIT) != 0 && (word & READERS) == 0)
-      next |= READERS_NEXT;
+      next = readers_turn(lock, next);
+    next = tidy(next & ~READERS_WAIT);
   } while (!cmap__cas_weak_relaxed(&lock->word, &word, next));
   wake_both(lock, word);
 }
@@ -411,7 +470,9 @@ CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
 
   /* Ends: only a waiter's announcement or repair can make it fail. */
   do {
-    next = ONE_READER | ((word & READERS_WAIT) != 0 ? READERS_NEXT : 0);
+    next = ONE_READER;
+    if ((word & READERS_WAIT) != 0)
+      next |= readers_turn(lock, word & PASSED_BY);
   } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */
   wake_both(lock, word);
 }

@@ -46,14 +46,20 @@
  *                  hang. Illegal without WRITER or WRITERS_WAIT: nobody would
  *                  wake the readers.
  *
- *   READERS_NEXT   It is the readers' turn: writers keep out until one of the
- *                  readers that were woken has had the lock, and readers pass
- *                  WRITERS_WAIT. Set by the write unlock or downgrade that
- *                  finds READERS_WAIT, and by the deadlock detector, instead
- *                  of it; cleared by the first of those
- *                  readers that takes the lock or gives up. Never together
+ *   READERS_NEXT   It is the readers' turn: writers keep out for a while, and
+ *                  readers pass WRITERS_WAIT. Set by the write unlock or
+ *                  downgrade that finds READERS_WAIT, and by the deadlock
+ *                  detector, instead of it; cleared by the first of those
+ *                  readers that takes the lock or gives up, and by a writer
+ *                  for whom the turn has lapsed (Policy). Never together
  *                  with WRITER. Legal to clear it early (costs fairness);
  *                  illegal to set it when no reader waits.
+ *
+ *   PASSED_BY      A reader that was woken once has come too late, and waits
+ *                  again: the turn to come, or this one, is a firm one
+ *                  (Policy). Set with READERS_WAIT by such a reader; means
+ *                  nothing without READERS_WAIT or READERS_NEXT, and goes with
+ *                  them. Legal to clear it early (costs fairness).
  *
  *   ABANDONED      A thread ended while it held the lock, in either mode: it
  *                  will never be free again. Set by that thread's end, which
@@ -66,7 +72,7 @@
  *   between the bits lie in a word without WRITER, maybe for nobody, and others
  *   may take the lock. docs/model/lock_word.pml goes through the cases.
  *
- *   READERS        The number of read holds, from bit 5. Exact.
+ *   READERS        The number of read holds, from bit 6. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There
  *                  can be fewer threads than that; only nested holds get here.
  *
@@ -76,6 +82,13 @@
  *   Readers are not starved: a write unlock that finds parked readers lets
  *   them in, and keeps writers out until one of them has come. (A writer that
  *   comes between its two steps is before them; that one's unlock does it.)
+ *   But nobody holds the lock meanwhile, and the readers may not be running:
+ * the turn lapses. A writer that waits takes the lock when it has seen nothing
+ *   but the turn in its way for CMAP__LOCK_TURN_NS; one that only tries, or
+ *   whose deadline is over, at once, unless the turn is a firm one that was
+ *   given less than that time ago. So a reader that is stopped costs one such
+ *   time, and one that runs within that time after being woken comes through,
+ *   whatever the writers do.
  *   Among writers, and among readers, nobody has a claim to be next.
  *   A reader that holds the lock in read mode already (`already_reads`)
  *   passes waiting writers: they cannot have the lock before it lets go.
@@ -111,9 +124,17 @@
 #define CMAP__LOCK_READERS_WAIT UINT32_C(0x00000004)
 #define CMAP__LOCK_READERS_NEXT UINT32_C(0x00000008)
 #define CMAP__LOCK_ABANDONED    UINT32_C(0x00000010)
-#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000020)
-#define CMAP__LOCK_READERS      UINT32_C(0xffffffe0)
+#define CMAP__LOCK_PASSED_BY    UINT32_C(0x00000020)
+#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000040)
+#define CMAP__LOCK_READERS      UINT32_C(0xffffffc0)
 #define CMAP__LOCK_FULL         UINT32_C(0x80000000)
+
+/*
+ * How long writers leave a free lock to the readers whose turn it is: 20 times
+ * what it takes to wake a thread, and about a time slice, so that most readers
+ * come in time where others keep the processors busy.
+ */
+#define CMAP__LOCK_TURN_NS UINT64_C(2000000)
 
 /* On x86 every locked instruction is a full barrier; elsewhere it takes one. */
 #if defined(__x86_64__) || defined(__i386__)
@@ -181,7 +202,7 @@ void cmap__shardlock_abandon(struct cmap__shardlock *lock);
 /*
  * One attempt at the write lock. Fails also when the lock is free but awaited;
  * cmap__shardlock_write with try_only takes it then, unless it is the readers'
- * turn.
+ * firm turn.
  */
 static inline bool cmap__shardlock_try_write(struct cmap__shardlock *lock)
 {

@@ -259,37 +259,40 @@ static void test_rounds(void **state)
   assert_free();
 }
 
+/* How a greedy thread takes the lock. */
+enum greed { READS, WRITES, TRIES_TO_WRITE };
+
 /* A thread that holds the lock as much of the time as it can get it. */
-static void *greedy_main(void *write)
+static void *greedy_main(void *greed)
 {
+  struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
+  enum greed how = *(enum greed *)greed;
+
+  wait.try_only = how == TRIES_TO_WRITE;
   while (!stop) {
-    if (write != NULL) {
-      cmap__shardlock_write(&lock, NULL);
-      guarded.first++;
-      sched_yield();
-      cmap__shardlock_write_unlock(&lock);
-    } else {
+    if (how == READS) {
       cmap__shardlock_read(&lock, NULL);
       sched_yield();
       cmap__shardlock_read_unlock(&lock);
+    } else if (cmap__shardlock_write(&lock, &wait) == CMAP__LOCK_OK) {
+      guarded.first++;
+      sched_yield();
+      cmap__shardlock_write_unlock(&lock);
     }
   }
   return NULL;
 }
 
-/* One thread of one mode gets the lock against four of the other. */
-static void run_against(bool write)
+/* One thread of the other mode gets the lock against four of these. */
+static void run_against(enum greed greed, int times)
 {
   pthread_t thread[4];
-  bool greedy_writes = !write;
 
   stop = 0;
   for (int i = 0; i < 4; i++)
-    assert_int_equal(pthread_create(&thread[i], NULL, greedy_main,
-                                    greedy_writes ? &stop : NULL),
-                     0);
-  for (int i = 0; i < 300; i++) {
-    if (write) {
+    assert_int_equal(pthread_create(&thread[i], NULL, greedy_main, &greed), 0);
+  for (int i = 0; i < times; i++) {
+    if (greed == READS) {
       cmap__shardlock_write(&lock, NULL);
       cmap__shardlock_write_unlock(&lock);
     } else {
@@ -307,13 +310,19 @@ static void run_against(bool write)
 static void test_writer_not_starved(void **state)
 {
   (void)state;
-  run_against(true);
+  run_against(READS, 300);
 }
 
 static void test_reader_not_starved(void **state)
 {
   (void)state;
-  run_against(false);
+  run_against(WRITES, 300);
+}
+
+static void test_reader_not_starved_by_tries(void **state)
+{
+  (void)state;
+  run_against(TRIES_TO_WRITE, 100);
 }
 
 int main(void)
@@ -325,6 +334,7 @@ int main(void)
       cmocka_unit_test(test_rounds),
       cmocka_unit_test(test_writer_not_starved),
       cmocka_unit_test(test_reader_not_starved),
+      cmocka_unit_test(test_reader_not_starved_by_tries),
   };
 
   (void)test_seed();

@@ -21,8 +21,8 @@ static enum cmap_status put_inline(struct cmap *map, struct cmap__call *call,
 
 /*
  * Write lock taken, key looked for. Stores the value, whether the key is
- * present or not; old value words come out on CMAP_UPDATED. `value` stays the
- * caller's unless CMAP_OK.
+ * present or not; old value words come out if it is (else NULL will do).
+ * `value` stays the caller's unless CMAP_OK.
  */
 static enum cmap_status store(struct cmap *map, struct cmap__call *call,
                               const void *value, uint64_t *old)
@@ -199,7 +199,6 @@ static CMAP__NOINLINE enum cmap_status
 insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
                void *present, const struct cmap_how *how)
 {
-  uint64_t unused[CMAP__VALUE_WORDS_MAX];
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -218,7 +217,7 @@ insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
     status = cmap__call_copy_present(map, &call, present);
     return status == CMAP_OK ? CMAP_EXISTS : status;
   }
-  status = store(map, &call, value, unused);
+  status = store(map, &call, value, NULL);
   cmap__call_unlock(&call);
   return status;
 }
@@ -289,14 +288,13 @@ get_or_insert_owned(struct cmap *map, struct cmap__call *call, void *value)
 {
   const struct cmap__layout *layout = &map->table.layout;
   struct cmap__value_image clone, given;
-  uint64_t unused[CMAP__VALUE_WORDS_MAX];
   const void *source = call->found ? cmap__call_value(map, call) : value;
   enum cmap_status status = cmap__value_image_copy(layout, source, &clone);
 
   if (status == CMAP_OK) {
     /* On a hit `given` becomes the caller's value, to be destroyed. */
     status = call->found ? cmap__value_image_move(layout, value, &given)
-                         : store(map, call, value, unused);
+                         : store(map, call, value, NULL);
     if (status != CMAP_OK) {
       cmap__call_unlock(call);
       cmap__value_words_release(layout, clone.words, NULL);
@@ -330,7 +328,6 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
                                     void *value, enum cmap_event *event,
                                     const struct cmap_how *how)
 {
-  uint64_t unused[CMAP__VALUE_WORDS_MAX];
   struct cmap__call call;
   enum cmap_status status = put_absent(map, key, value, how);
 
@@ -361,7 +358,7 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
     } else if (call.found) {
       status = cmap__call_copy_present(map, &call, value);
     } else {
-      status = store(map, &call, value, unused);
+      status = store(map, &call, value, NULL);
       cmap__call_unlock(&call);
     }
   }

@@ -16,7 +16,7 @@
 
 /* Blocks with more groups are moved entry by entry: what is noted of each group
  * lies on the stack. Shards have 64 groups unless the options say otherwise. */
-#define GROUPS_MAX 512
+#define GROUPS_MAX 256
 
 /* Slots of so many words keep their places in a group. */
 #define SMALL_WORDS 2

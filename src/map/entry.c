@@ -70,14 +70,16 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
                                   const struct cmap_how *how)
 {
   struct cmap__held *held;
+  struct cmap_key stored;
+  void *value;
 
   if (cmap__unlikely(entry == NULL))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__WRITE);
+  held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
   if (cmap__unlikely(held == NULL))
     return entry_any(map, key, entry, how);
-  entry->key = cmap__slot_key(&map->table.layout, held->place.slot);
-  entry->value = cmap__slot_value(&map->table.layout, held->place.slot);
+  entry->key = stored;
+  entry->value = value;
   cmap__held_name(held, entry->internal);
   return CMAP_OK;
 }

@@ -107,14 +107,16 @@ enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
                               const struct cmap_how *how)
 {
   struct cmap__held *held;
+  struct cmap_key stored;
+  void *value;
 
   if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__READ);
+  held = cmap__held_at_once(map, key, how, CMAP__READ, &stored, &value);
   if (cmap__unlikely(held == NULL))
     return get_ref_any(map, key, guard, how);
-  guard->key = cmap__slot_key(&map->table.layout, held->place.slot);
-  guard->value = cmap__slot_value(&map->table.layout, held->place.slot);
+  guard->key = stored;
+  guard->value = value;
   cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }
@@ -146,14 +148,16 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
                               const struct cmap_how *how)
 {
   struct cmap__held *held;
+  struct cmap_key stored;
+  void *value;
 
   if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__WRITE);
+  held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
   if (cmap__unlikely(held == NULL))
     return get_mut_any(map, key, guard, how);
-  guard->key = cmap__slot_key(&map->table.layout, held->place.slot);
-  guard->value = cmap__slot_value(&map->table.layout, held->place.slot);
+  guard->key = stored;
+  guard->value = value;
   cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }

@@ -6,6 +6,27 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
+                                    const struct cmap_how *how,
+                                    enum cmap__mode mode)
+{
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
+    return NULL;
+  switch (cmap__load_relaxed(&map->holds)) {
+  case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_INTEGER:
+    return cmap__held_as(map, CMAP__SHAPE_INTEGER, key, how, mode);
+  case CMAP__SHAPE_PAIR:
+    return cmap__held_as(map, CMAP__SHAPE_PAIR, key, how, mode);
+  case CMAP__SHAPE_SHORT:
+    return cmap__held_as(map, CMAP__SHAPE_SHORT, key, how, mode);
+  case CMAP__SHAPE_WORDS:
+    return cmap__held_as(map, CMAP__SHAPE_WORDS, key, how, mode);
+  default:
+    return NULL;
+  }
+}
+
 struct cmap_key cmap__held_key(struct cmap__held *held)
 {
   const struct cmap__layout *layout = cmap__held_layout(held);

@@ -201,26 +201,35 @@ cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
 }
 
 /* The same of whatever shape the map has. */
+struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
+                                    const struct cmap_how *how,
+                                    enum cmap__mode mode);
+
+/* The same, and shows key and value. */
 CMAP__ALWAYS_INLINE struct cmap__held *
 cmap__held_at_once(struct cmap *map, struct cmap_key key,
-                   const struct cmap_how *how, enum cmap__mode mode)
+                   const struct cmap_how *how, enum cmap__mode mode,
+                   struct cmap_key *stored, void **value)
 {
-  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
-    return NULL;
-  switch (cmap__load_relaxed(&map->holds)) {
-  case CMAP__SHAPE_WORD:
-    return cmap__held_as(map, CMAP__SHAPE_WORD, key, how, mode);
-  case CMAP__SHAPE_INTEGER:
-    return cmap__held_as(map, CMAP__SHAPE_INTEGER, key, how, mode);
-  case CMAP__SHAPE_PAIR:
-    return cmap__held_as(map, CMAP__SHAPE_PAIR, key, how, mode);
-  case CMAP__SHAPE_SHORT:
-    return cmap__held_as(map, CMAP__SHAPE_SHORT, key, how, mode);
-  case CMAP__SHAPE_WORDS:
-    return cmap__held_as(map, CMAP__SHAPE_WORDS, key, how, mode);
-  default:
-    return NULL;
+  struct cmap__held *held;
+
+  /* The load in the middle: as in cmap__is_word_call. */
+  if (cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
+      cmap__likely(key.size == sizeof(uint64_t)) &&
+      cmap__likely(cmap__load_relaxed(&map->holds) == CMAP__SHAPE_WORD)) {
+    held = cmap__held_as(map, CMAP__SHAPE_WORD, key, NULL, mode);
+    if (cmap__likely(held != NULL)) {
+      *stored = cmap_key_u64(cmap__payload_plain(held->place.slot));
+      *value = cmap__payload_plain(held->place.slot + 1);
+    }
+    return held;
   }
+  held = cmap__held_other(map, key, how, mode);
+  if (cmap__likely(held != NULL)) {
+    *stored = cmap__slot_key(&map->table.layout, held->place.slot);
+    *value = cmap__slot_value(&map->table.layout, held->place.slot);
+  }
+  return held;
 }
 
 /* The value in place; NULL if vacant. */

@@ -6,7 +6,7 @@
 
 #include "small_stack.h"
 
-#define LEVELS 6
+#define LEVELS 4
 
 static struct cmap_store *store;
 static int value;

@@ -702,6 +702,7 @@ struct cmap_attempts {
  * status.
  *   CMAP_BUSY     as many attempts as allowed have failed. Values that never
  *                 equal their copy (padding, NaN in value_equal) end so.
+ *   CMAP_TIMEDOUT the deadline passed while it waited, or between two attempts
  *   CMAP_ENOTSUP  value_destroy without value_clone and value_equal
  * event: CMAP_INSERTED or CMAP_UPDATED. Lock: none while a callback runs, write
  * to store.

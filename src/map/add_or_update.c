@@ -45,6 +45,7 @@ struct unlocked {
   struct cmap_attempts attempts;
   void *value;
   enum cmap_event event;
+  bool overtaken; /* the last attempt, by another thread's change */
 };
 
 static void destroy_value(const struct unlocked *u, void *value)
@@ -56,7 +57,7 @@ static void destroy_value(const struct unlocked *u, void *value)
 }
 
 /*
- * Stores u->fresh, if nothing has changed. CMAP_MISMATCH: it has. The copy for
+ * Stores u->fresh, if nothing has changed; u->overtaken: it has. The copy for
  * the caller is made before, while the value is still ours.
  */
 static enum cmap_status try_to_store(struct unlocked *u, bool found)
@@ -75,8 +76,10 @@ static enum cmap_status try_to_store(struct unlocked *u, bool found)
                : cmap_insert_new(u->map, u->key, u->fresh.data, NULL, &u->how);
   if (status == CMAP_OK)
     u->event = found ? CMAP_UPDATED : CMAP_INSERTED;
-  else if (status == CMAP_EXISTS || status == CMAP_NOT_FOUND)
-    status = CMAP_MISMATCH;
+  else if (found)
+    u->overtaken = status == CMAP_MISMATCH || status == CMAP_NOT_FOUND;
+  else
+    u->overtaken = status == CMAP_EXISTS;
   if (u->value != NULL)
     cmap__value_words_release(layout, copy.words,
                               status == CMAP_OK ? u->value : NULL);
@@ -115,16 +118,25 @@ static enum cmap_status attempt(struct unlocked *u)
   return status;
 }
 
-/* Attempts until one succeeds. The callbacks' own CMAP_MISMATCH is no retry,
- * but they are told to use values above 0. */
+static bool is_late(const struct unlocked *u)
+{
+  return (u->how.flags & (CMAP_TRY | CMAP_DEADLINE)) == CMAP_DEADLINE &&
+         cmap__now_ns() >= u->how.deadline_ns;
+}
+
+/* Attempts until one is not overtaken by another thread's change. */
 static enum cmap_status attempt_all(struct unlocked *u)
 {
   unsigned max = u->attempts.max == 0 ? MAX_ATTEMPTS : u->attempts.max;
 
   for (unsigned i = 0; i < max; i++) {
-    enum cmap_status status = attempt(u);
-    if (status != CMAP_MISMATCH)
+    enum cmap_status status;
+    if (i > 0 && is_late(u))
+      return CMAP_TIMEDOUT;
+    status = attempt(u);
+    if (!u->overtaken)
       return status;
+    u->overtaken = false;
   }
   return CMAP_BUSY;
 }

@@ -390,6 +390,9 @@ struct cmap_options {
   unsigned key_kind; /* enum cmap_key_kind; required */
   unsigned flags;
   size_t key_size;    /* FIXED, CUSTOM: 1 ... 256 bytes; else 0 or the size */
+  size_t key_align;   /* CUSTOM: how stored keys are aligned, a power of two up
+                         to 64; default: as malloc would, the largest power of
+                         two up to 16 that divides key_size. Others: 0 */
   size_t value_size;  /* bytes, from 0 (a set) */
   size_t value_align; /* power of two up to 64; default 8 */
   size_t inline_key_size;   /* STRING, BYTES: longest key that lies in the

@@ -42,7 +42,8 @@ static enum cmap_status copy_key(const struct cmap__layout *layout,
 
   if (status == CMAP_OK)
     status = cmap__key_image_init(layout, &probe, &key);
-  for (unsigned i = 0; status == CMAP_OK && i < key_end; i++)
+  for (unsigned i = 0; status == CMAP_OK && i < key_end;
+       i = cmap__key_next(layout, i))
     to[i] = key.words[i];
   return status;
 }

@@ -161,7 +161,7 @@ enum cmap_status cmap_entry_or_insert(struct cmap_entry *entry,
 enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
                                            cmap_value_fn *make, void *ctx)
 {
-  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
+  CMAP__ALIGNED(CMAP__ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
   struct cmap__held *held;
   enum cmap_status status = begin(entry, &held);
   void *value;

@@ -117,7 +117,7 @@ static struct cmap__corpse *corpse_new(const struct cmap__layout *layout,
   size_t size =
       offsetof(struct cmap__corpse, words) + corpse_bytes(layout, kind);
   struct cmap__corpse *corpse =
-      cmap__alloc(&layout->options.allocator, size, CMAP__VALUE_ALIGN_MAX);
+      cmap__alloc(&layout->options.allocator, size, CMAP__ALIGN_MAX);
 
   if (corpse != NULL) {
     corpse->size = size;
@@ -129,8 +129,7 @@ static struct cmap__corpse *corpse_new(const struct cmap__layout *layout,
 static void corpse_free(const struct cmap__layout *layout,
                         struct cmap__corpse *corpse)
 {
-  cmap__free(&layout->options.allocator, corpse, corpse->size,
-             CMAP__VALUE_ALIGN_MAX);
+  cmap__free(&layout->options.allocator, corpse, corpse->size, CMAP__ALIGN_MAX);
 }
 
 static void corpse_add(struct cmap__held *held, struct cmap__corpse *corpse)
@@ -201,7 +200,7 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
     return CMAP_ENOMEM;
   cmap__held_open(held, held->place.group);
   cmap__shard_take(layout, held->locked.shard, &held->place, true, image.words);
-  for (unsigned i = 0; i < key_end; i++)
+  for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     held->key.words[i] = image.words[i];
   if (layout->value_boxed)
     value = held->box = (void *)(uintptr_t)image.words[layout->value_word];
@@ -263,7 +262,7 @@ enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
   }
   status = cmap__held_replace(held, value, old);
   /* The key that is not needed any more is released after the lock. */
-  for (unsigned i = 0; i < key_end; i++) {
+  for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i)) {
     _Atomic uint64_t *word = held->place.slot + i;
     uint64_t was = cmap__load_relaxed(word); /* we hold the lock */
     if (corpse != NULL)

@@ -34,7 +34,7 @@ struct cmap__corpse {
   struct cmap__corpse *next;
   size_t size; /* of the allocation */
   enum cmap__corpse_kind kind;
-  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[];
+  CMAP__ALIGNED(CMAP__ALIGN_MAX) uint64_t words[];
 };
 
 struct cmap__held {

@@ -30,7 +30,7 @@ static void move_entry(struct cmap__held *from, struct cmap__held *to)
   cmap__shard_put(layout, to->locked.shard, &to->place, true, &to->key,
                   image.words + layout->value_word);
   /* The old key is released afterwards, and the box that is not needed. */
-  for (unsigned i = 0; i < key_end; i++)
+  for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     from->key.words[i] = image.words[i];
   from->has_key = true;
   from->occupied = false;

@@ -66,7 +66,7 @@ struct cmap__record {
 };
 
 /* Bytes of a record from the free list: room for what map/ puts there. */
-#define CMAP__RECORD_BYTES ((size_t)576)
+#define CMAP__RECORD_BYTES ((size_t)640)
 
 /* One for each thread, thread-local. */
 struct cmap__holder {

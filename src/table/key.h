@@ -30,9 +30,10 @@ struct cmap__probe {
   uint64_t words[CMAP__KEY_WORDS_MAX];
 };
 
-/* A key about to be stored: words of the slot before the value. */
+/* A key about to be stored: the words of a slot that are its key's. */
 struct cmap__key_image {
-  uint64_t words[1 + CMAP__KEY_WORDS_MAX];
+  CMAP__ALIGNED(CMAP__ALIGN_MAX)
+  uint64_t words[CMAP__ALIGN_MAX / 8 + CMAP__KEY_WORDS_MAX];
 };
 
 /* Where a slot has what, in words: constants where the shape knows. */

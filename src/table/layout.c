@@ -77,6 +77,23 @@ static bool key_options_are_valid(struct cmap_options *o)
   return true;
 }
 
+/*
+ * A key's type may be aligned to any power of two that divides its size. Beyond
+ * what malloc gives the user says so.
+ */
+static bool key_align_is_valid(struct cmap_options *o)
+{
+  if (o->key_kind != CMAP_CUSTOM)
+    return o->key_align == 0;
+  if (o->key_align == 0)
+    o->key_align = o->key_size % CMAP__KEY_ALIGN_DEFAULT == 0
+                       ? CMAP__KEY_ALIGN_DEFAULT
+                       : 8;
+  if (o->key_align < 8 && is_power_of_two(o->key_align))
+    o->key_align = 8;
+  return is_power_of_two(o->key_align) && o->key_align <= CMAP__ALIGN_MAX;
+}
+
 static bool inline_key_is_valid(struct cmap_options *o)
 {
   if (!is_string_like(o->key_kind))
@@ -95,8 +112,7 @@ static bool value_options_are_valid(struct cmap_options *o)
     o->value_align = 8;
   if (o->value_align < 8 && is_power_of_two(o->value_align))
     o->value_align = 8;
-  if (!is_power_of_two(o->value_align) ||
-      o->value_align > CMAP__VALUE_ALIGN_MAX)
+  if (!is_power_of_two(o->value_align) || o->value_align > CMAP__ALIGN_MAX)
     return false;
   if (o->value_size > PTRDIFF_MAX / 2)
     return false;
@@ -166,6 +182,8 @@ static void lay_out_key(struct cmap__layout *layout)
   layout->stores_hash =
       layout->hasher != CMAP__HASH_WORDS || layout->key_words > 2;
   layout->key_word = layout->stores_hash ? 1 : 0;
+  if (o->key_kind == CMAP_CUSTOM)
+    layout->key_word = (uint16_t)(o->key_align / 8);
 }
 
 /* The value's place in the slot, the slot's size, the block's upper size. */
@@ -174,6 +192,7 @@ static void lay_out_value(struct cmap__layout *layout)
   const struct cmap_options *o = &layout->options;
   size_t align = o->value_align / 8;
   size_t words = (o->value_size + 7) / 8;
+  size_t end, gap;
   unsigned g = 0;
 
   layout->value_boxed = o->value_size > o->inline_value_size;
@@ -182,10 +201,18 @@ static void lay_out_value(struct cmap__layout *layout)
   if (layout->value_boxed)
     words = 1;
   layout->value_words = (uint16_t)words;
-  layout->value_word = (uint16_t)cmap__round_up(
-      (size_t)layout->key_word + layout->key_words, align);
-  layout->slot_words =
-      (uint16_t)cmap__round_up(layout->value_word + words, align);
+  /* Before a key that is aligned to more than a word there may be room. */
+  end = (size_t)layout->key_word + layout->key_words;
+  gap = cmap__round_up(1, align);
+  if (words > 0 && gap + words <= layout->key_word) {
+    layout->value_word = (uint16_t)gap;
+  } else {
+    layout->value_word = (uint16_t)cmap__round_up(end, align);
+    end = layout->value_word + words;
+  }
+  if (o->key_kind == CMAP_CUSTOM && align < o->key_align / 8)
+    align = o->key_align / 8;
+  layout->slot_words = (uint16_t)cmap__round_up(end, align);
   layout->neighbours =
       (uint8_t)((CMAP__CACHE_LINE - 1) / cmap__layout_slot_bytes(layout));
   while ((size_t)2 << g <= o->shard_groups &&
@@ -221,9 +248,9 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   *o = *options;
   o->size = sizeof *o;
   if ((o->flags & ~(unsigned)KNOWN_FLAGS) != 0 || !key_options_are_valid(o) ||
-      !inline_key_is_valid(o) || !value_options_are_valid(o) ||
-      !shard_options_are_valid(o) || !seed_is_valid(o) ||
-      !allocator_is_valid(&o->allocator))
+      !key_align_is_valid(o) || !inline_key_is_valid(o) ||
+      !value_options_are_valid(o) || !shard_options_are_valid(o) ||
+      !seed_is_valid(o) || !allocator_is_valid(&o->allocator))
     return CMAP_EINVAL;
   if (!hash_key_init(layout))
     return CMAP_ENORANDOM;

@@ -1,7 +1,8 @@
 /*
  * The shape of a map's slots, and the user's functions: fixed at creation.
  *
- * A slot is a row of 64-bit words:
+ * A slot is a row of 64-bit words. The words of the key are word 0 and those
+ * from key_word on (cmap__key_next):
  *
  *   [hash]   so that a split need not hash again; keys of one or two words that
  *            are hashed as such do without, as that takes less than a load
@@ -10,7 +11,8 @@
  *            unused length of a key that lies inline (so that it ends the
  *            longest one with 0); CMAP__KEY_BOXED says that the first two words
  *            are a pointer to the key, with a 0 byte behind it, and its size
- *   padding  up to value_align
+ *   padding  up to value_align, or to key_align before the key of CMAP_CUSTOM;
+ *            there the value goes, if it fits
  *   value    value_size bytes, zero-filled; or a pointer to them when they are
  *            more than inline_value_size
  *
@@ -36,7 +38,8 @@
 #define CMAP__INLINE_KEY_MAX       63
 #define CMAP__INLINE_VALUE_DEFAULT 256
 #define CMAP__INLINE_VALUE_MAX     1024
-#define CMAP__VALUE_ALIGN_MAX      64
+#define CMAP__KEY_ALIGN_DEFAULT    16
+#define CMAP__ALIGN_MAX            64 /* of keys and values */
 #define CMAP__SHARD_GROUPS_DEFAULT 64
 #define CMAP__SHARD_GROUPS_MAX     4096
 #define CMAP__SHARD_BYTES_DEFAULT  65536
@@ -45,8 +48,7 @@
 #define CMAP__KEY_WORDS_MAX   (CMAP__KEY_SIZE_MAX / 8)
 #define CMAP__VALUE_WORDS_MAX (CMAP__INLINE_VALUE_MAX / 8)
 #define CMAP__SLOT_WORDS_MAX                                                   \
-  (1 + CMAP__KEY_WORDS_MAX + CMAP__VALUE_WORDS_MAX +                           \
-   2 * CMAP__VALUE_ALIGN_MAX / 8)
+  (CMAP__KEY_WORDS_MAX + CMAP__VALUE_WORDS_MAX + 3 * CMAP__ALIGN_MAX / 8)
 
 /*
  * What is compared and hashed alike, and has code of its own: a body of code is
@@ -90,6 +92,13 @@ struct cmap__layout {
   struct cmap__hash_key hash_key;
   struct cmap_options options; /* in force: defaults filled in */
 };
+
+/* The word of the key after word i, which is one. */
+static inline unsigned cmap__key_next(const struct cmap__layout *layout,
+                                      unsigned i)
+{
+  return i < layout->key_word ? layout->key_word : i + 1;
+}
 
 /*
  * Checks the options and derives the layout, hash key included.

@@ -192,7 +192,7 @@ void cmap__shard_put(const struct cmap__layout *layout,
    */
   cmap__store_relaxed(&shard->inserted,
                       cmap__load_relaxed(&shard->inserted) + 1);
-  for (unsigned i = layout->key_word - layout->stores_hash; i < key_end; i++)
+  for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     cmap__payload_store(slot + i, key->words[i]);
   for (unsigned i = 0; i < layout->value_words; i++)
     cmap__payload_store(slot + layout->value_word + i, value[i]);

@@ -11,13 +11,13 @@
 #include "table/shard.h"
 
 struct cmap__value_image {
-  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
+  CMAP__ALIGNED(CMAP__ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
   void *data; /* the value: words, or the box */
 };
 
 /* A slot outside the table: what a removed entry is copied to. */
 struct cmap__slot_image {
-  CMAP__ALIGNED(CMAP__VALUE_ALIGN_MAX) uint64_t words[CMAP__SLOT_WORDS_MAX];
+  CMAP__ALIGNED(CMAP__ALIGN_MAX) uint64_t words[CMAP__SLOT_WORDS_MAX];
 };
 
 /* The value of a slot that the caller holds, for callbacks. */

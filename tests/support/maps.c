@@ -44,6 +44,10 @@ static bool key_equal(struct cmap_key stored, struct cmap_key key, void *ctx)
   const struct test_map *m = ctx;
 
   CHECK(stored.size == sizeof(struct tracked_key));
+  CHECK((uintptr_t)stored.data % (m->options.key_align == 0
+                                      ? 16 /* the default for 16 bytes */
+                                      : m->options.key_align) ==
+        0);
   return key_id(&m->spec, stored) == key_id(&m->spec, key);
 }
 
@@ -80,12 +84,15 @@ static void choose_keys(struct test_map *m, struct cmap_options *options)
                                            sizeof(struct tracked_key),
                                            sizeof(struct tracked_key)};
 
+  static const size_t aligns[4] = {0, 8, 32, 64};
+
   options->key_kind = kinds[m->spec.keys];
   options->key_size = sizes[m->spec.keys];
   options->key_ctx = m;
   if (options->key_kind == CMAP_CUSTOM) {
     options->key_hash = hash_key;
     options->key_equal = key_equal;
+    options->key_align = aligns[m->spec.value_size / 4 % 4];
   }
   if (m->spec.keys == KEYS_CUSTOM_OWNED) {
     options->key_copy = key_copy;

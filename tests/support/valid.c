@@ -62,6 +62,10 @@ static bool entry_is_valid(const struct cmap__layout *layout,
                : layout->options.value_align) !=
       0)
     return FAULT("a value is not aligned");
+  if (layout->kind == CMAP_CUSTOM &&
+      (uintptr_t)(place->slot + layout->key_word) % layout->options.key_align !=
+          0)
+    return FAULT("a key is not aligned");
   return true;
 }
 

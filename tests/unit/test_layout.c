@@ -104,11 +104,6 @@ static bool is_string_like(unsigned kind)
   return kind == CMAP_STRING || kind == CMAP_BYTES;
 }
 
-static bool is_integer(unsigned kind)
-{
-  return kind == CMAP_U32 || kind == CMAP_U64;
-}
-
 /* -------------------------------------------------------------------------
  * Rules
  * ------------------------------------------------------------------------- */
@@ -357,62 +352,6 @@ static void allocators_are_whole(void **state)
  * Shapes
  * ------------------------------------------------------------------------- */
 
-static void check_shape(const struct cmap__layout *layout, size_t key_bytes)
-{
-  const struct cmap_options *o = &layout->options;
-  size_t align = o->value_align;
-  bool boxed = o->value_size > o->inline_value_size;
-  bool in_slot = !boxed && o->value_size > 0;
-
-  assert_int_equal(layout->stores_hash,
-                   layout->kind > CMAP_FIXED || key_bytes > 16);
-  assert_int_equal(layout->key_word, layout->stores_hash ? 1 : 0);
-  assert_int_equal(layout->key_words, (key_bytes + 7) / 8);
-  assert_int_equal(layout->value_boxed, boxed);
-  assert_int_equal(layout->value_words, boxed ? 1 : (o->value_size + 7) / 8);
-  assert_true(layout->value_word >= layout->key_word + layout->key_words);
-  assert_true(layout->slot_words >= layout->value_word + layout->value_words);
-  assert_true(layout->slot_words <= CMAP__SLOT_WORDS_MAX);
-  if (in_slot) {
-    /* Slots begin on a cache line, so that this aligns every value. */
-    assert_int_equal(8 * (size_t)layout->value_word % align, 0);
-    assert_int_equal(cmap__layout_slot_bytes(layout) % align, 0);
-  } else {
-    assert_int_equal(layout->slot_words, layout->key_word + layout->key_words +
-                                             layout->value_words);
-  }
-  assert_true(8u * layout->slot_words <
-              8u * (layout->key_word + layout->key_words) + o->value_size + 8 +
-                  2 * align);
-}
-
-static void slots_have_their_shape(void **state)
-{
-  static const size_t sizes[] = {0,  1,  7,   8,   9,   12,   16,   63,
-                                 64, 65, 255, 256, 257, 1023, 1024, 100000};
-
-  (void)state;
-  FOR_EACH_KIND(kind)
-  {
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-      for (size_t align = 8; align <= 64; align *= 2) {
-        for (size_t most = 8; most <= 1024; most *= 2) {
-          struct cmap_options o = options_of((enum cmap_key_kind)kind);
-          struct cmap__layout layout;
-
-          o.value_size = sizes[i];
-          o.value_align = align;
-          o.inline_value_size = most;
-          layout = layout_of(&o);
-          check_shape(&layout, is_integer(kind)       ? 8
-                               : is_string_like(kind) ? 24
-                                                      : 16);
-        }
-      }
-    }
-  }
-}
-
 static void blocks_have_room(void **state)
 {
   struct cmap_options o = options_of(CMAP_BYTES);
@@ -490,7 +429,6 @@ int main(void)
       cmocka_unit_test(shard_sizes_are_checked),
       cmocka_unit_test(shard_bytes_bound_the_block),
       cmocka_unit_test(allocators_are_whole),
-      cmocka_unit_test(slots_have_their_shape),
       cmocka_unit_test(blocks_have_room),
       cmocka_unit_test(reads_are_lock_free_where_promised),
       cmocka_unit_test(seeds_are_fixed_or_random),

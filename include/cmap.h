@@ -35,6 +35,14 @@
  *   first was given up, and a callback that leaves by longjmp or a C++
  *   exception cannot be checked.
  *
+ * Outputs. An output that a call is of use without may be NULL: a copied,
+ *   replaced or removed value (`value`, `old`, `present`, `before`), `event`,
+ *   `removed`, `broken`, `attempts`, and the handle of cmap_store_put and
+ *   cmap_store_refresh. What a call is there for may not, and is CMAP_EINVAL: a
+ *   new map, store or snapshot, what holds something (guards, entries,
+ *   iterators, handles, tickets), an answer (a hash, a length, `equal`, a
+ *   cursor), and a value that also goes in.
+ *
  * Threads. Every call on a map may be made from any number of threads at
  *   once, except cmap_destroy, which must be the last. No thread registers.
  *   After fork in a program with several threads the child must not use the
@@ -530,8 +538,16 @@ cmap_view(struct cmap *map, struct cmap_key key, cmap_view_fn *view, void *ctx,
 /* -------------------------------------------------------------------------
  * 7. Writing
  *
- * `value` is value_size bytes (may be NULL if that is 0). `old` and `event`
- * may be NULL.
+ * `value` is value_size bytes (may be NULL if that is 0).
+ *
+ * Whose is a value that goes in? Of this and all later sections:
+ *   const void *value: the map's if it was stored, that is, with CMAP_OK but
+ *   without the event CMAP_FOUND or an entry that was occupied before. Else it
+ *   is the caller's as before: after the hit of insert_new, get_or_insert_ref
+ *   and entry_or_insert, and after any failure.
+ *   void *value, which goes in and comes out (get_or_insert, swap): it changes
+ *   hands on CMAP_OK. What went in is the map's, which keeps or destroys it;
+ *   what came out is the caller's. On failure nothing has changed.
  * ------------------------------------------------------------------------- */
 
 /*
@@ -557,8 +573,8 @@ cmap_insert_new(struct cmap *map, struct cmap_key key, const void *value,
 
 /*
  * Gets the value of the key, or inserts *value if the key is absent; either
- * way *value is then a copy of what the map holds. With value_destroy, the
- * caller's value is consumed on CMAP_OK, and what comes out is a clone.
+ * way *value is then a copy of what the map holds. With value_destroy the copy
+ * is a clone, and on a hit the value that went in is destroyed.
  * event: CMAP_FOUND or CMAP_INSERTED. Lock: write; a hit only as cmap_get.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1331,9 +1347,11 @@ CMAP_API void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
 
 /*
  * Makes the map read-only: waits until nobody holds anything of it, then
- * refuses all calls that would take a lock to write with CMAP_FROZEN, until
- * cmap_thaw. Read guards and iterators cost no atomic operation meanwhile, and
- * hold nothing. Other reads are as ever. While the call waits, others may
+ * refuses all calls that may write with CMAP_FROZEN until cmap_thaw, whatever
+ * they would find and before their callbacks run; but for calls that insert
+ * what is absent (cmap_insert_new, cmap_get_or_insert and their kin), whose hit
+ * is a read here. Read guards and iterators cost no atomic operation meanwhile,
+ * and hold nothing. Other reads are as ever. While the call waits, others may
  * get CMAP_FROZEN already.
  *   CMAP_FROZEN    it is frozen already
  *   CMAP_BUSY      another thread is just freezing or thawing it
@@ -1958,9 +1976,11 @@ enum cmap_begin {
 
 /*
  * Tells how a construction has ended. With CMAP_OK *handle is a handle, which
- * the callee releases or keeps (by copying the struct). Called once, by the
- * thread that ended it, with no lock held; an eventfd is written to from here.
- * With the policy "retry" a failure is told only if no thread goes on.
+ * the callee releases or keeps (by copying the struct); with any other status
+ * it is CMAP_INIT, which may be released as well. It is never NULL. Called
+ * once, by the thread that ended it, with no lock held; an eventfd is written
+ * to from here. With the policy "retry" a failure is told only if no thread
+ * goes on.
  */
 typedef void cmap_notify_fn(enum cmap_status status, struct cmap_handle *handle,
                             void *ctx);

@@ -94,6 +94,11 @@ static enum cmap_status attempt(struct unlocked *u)
   enum cmap_status status = cmap_get(u->map, u->key, u->old.data, &u->how);
   bool found = status == CMAP_OK;
 
+  if (cmap__table_is_frozen(&u->map->table)) {
+    if (found)
+      destroy_value(u, u->old.data);
+    return CMAP_FROZEN; /* rather than when a callback has run */
+  }
   if (!found && status != CMAP_NOT_FOUND)
     return status;
   /* *fresh starts as in cmap_compute. */

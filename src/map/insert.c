@@ -208,8 +208,9 @@ insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, present))
     return CMAP_ENOTSUP;
-  if (cmap__call_read_hit(map, &call, present) == CMAP_OK)
-    return CMAP_EXISTS;
+  status = cmap__call_read_hit(map, &call, present);
+  if (status != CMAP_NOT_FOUND)
+    return status == CMAP_OK ? CMAP_EXISTS : status;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
@@ -348,7 +349,12 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (!map->copies_values)
     return CMAP_ENOTSUP;
-  call.found = cmap__call_read_hit(map, &call, value) == CMAP_OK;
+  status = map->table.layout.owns_values && cmap__table_is_frozen(&map->table)
+               ? cmap__call_frozen_hit(map, &call, value)
+               : cmap__call_read_hit(map, &call, value);
+  if (status != CMAP_OK && status != CMAP_NOT_FOUND)
+    return status;
+  call.found = status == CMAP_OK;
   if (!call.found) {
     status = cmap__call_lock(map, &call, CMAP__WRITE);
     if (status != CMAP_OK)

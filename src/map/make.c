@@ -69,8 +69,9 @@ static enum cmap_status make_begin(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;
-  call->found = cmap__call_read_hit(map, call, value) == CMAP_OK;
-  return CMAP_OK;
+  status = cmap__call_read_hit(map, call, value);
+  call->found = status == CMAP_OK;
+  return status == CMAP_NOT_FOUND ? CMAP_OK : status;
 }
 
 enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
@@ -138,6 +139,8 @@ enum cmap_status cmap_get_or_insert_with_unlocked(
       status = cmap__call_copy_present(map, &call, value);
     } else {
       cmap__call_unlock(&call);
+      if (cmap__table_is_frozen(&map->table))
+        return CMAP_FROZEN; /* rather than when make has run */
       status = cmap__value_image_init(&map->table.layout, &made);
       if (status != CMAP_OK)
         return status;

@@ -124,11 +124,16 @@ enum cmap_status cmap__call_read(struct cmap *map,
                                  uint64_t *words);
 
 /*
- * A hit of a call that would insert: read without a lock if possible. CMAP_OK
- * with the value copied out (NULL: not), or CMAP_NOT_FOUND: take the lock.
+ * A hit of a call that would insert, read if possible. CMAP_OK with the value
+ * copied out (NULL: not); CMAP_NOT_FOUND: take the lock to write; or why it
+ * cannot be read.
  */
 enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
                                      void *value);
+
+/* The same on a frozen map with owned values: a hit consumes *value. */
+enum cmap_status cmap__call_frozen_hit(struct cmap *map,
+                                       struct cmap__call *call, void *value);
 
 /* The key is present and its shard is locked: copies the value (NULL: not), and
  * unlocks. */

@@ -139,24 +139,17 @@ enum cmap_status cmap__get_word_each(struct cmap *map,
 }
 
 /*
- * Where reads are lock-free, but the key's group is busy by a hold of this
- * thread's own: reads under that. CMAP_OK with the value words, or
- * CMAP_NOT_FOUND.
+ * Is a hit a read under the lock? On a frozen map, whose values are all there
+ * to be read; and where reads are lock-free, but the key's group is busy by a
+ * hold of this thread's own.
  */
-static CMAP__NOINLINE enum cmap_status
-read_own(struct cmap *map, struct cmap__call *call, uint64_t *words)
+static bool hit_is_locked_read(const struct cmap *map,
+                               const struct cmap__call *call)
 {
-  const struct cmap__layout *layout = &map->table.layout;
-
-  if (!layout->lock_free || call->probe.boxed ||
-      cmap__hold_find(&map->table, call->probe.hash) == NULL ||
-      cmap__call_lock(map, call, CMAP__READ) != CMAP_OK)
-    return CMAP_NOT_FOUND;
-  if (call->found)
-    cmap__payload_copy_out(words, call->place.slot + layout->value_word,
-                           layout->value_words);
-  cmap__call_unlock(call);
-  return call->found ? CMAP_OK : CMAP_NOT_FOUND;
+  return cmap__table_is_frozen(&map->table) ||
+         (cmap__hold_any() && map->table.layout.lock_free &&
+          !call->probe.boxed &&
+          cmap__hold_find(&map->table, call->probe.hash) != NULL);
 }
 
 enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
@@ -165,13 +158,27 @@ enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
   uint64_t words[CMAP__VALUE_WORDS_MAX];
   enum cmap_status status = cmap__call_read(map, call, words);
 
-  if (status == CMAP_BUSY && cmap__hold_any())
-    status = read_own(map, call, words);
-  if (status != CMAP_OK)
-    return CMAP_NOT_FOUND;
-  if (value != NULL)
+  if (status == CMAP_BUSY)
+    return hit_is_locked_read(map, call) ? get_locked(map, call, value)
+                                         : CMAP_NOT_FOUND;
+  if (status == CMAP_OK && value != NULL)
     memcpy(value, words, map->table.layout.options.value_size);
-  return CMAP_OK;
+  return status;
+}
+
+enum cmap_status cmap__call_frozen_hit(struct cmap *map,
+                                       struct cmap__call *call, void *value)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__value_image given;
+  enum cmap_status status = cmap__value_image_move(layout, value, &given);
+
+  if (status != CMAP_OK)
+    return status;
+  status = cmap__call_read_hit(map, call, value);
+  cmap__value_words_release(layout, given.words,
+                            status == CMAP_OK ? NULL : value);
+  return status;
 }
 
 enum cmap_status cmap__call_copy_present(struct cmap *map,

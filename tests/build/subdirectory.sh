@@ -14,7 +14,8 @@ build_outer() {
     -DCMAKE_C_COMPILER="$cc" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
     >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "$name does not configure"; }
-  cmake --build "$scratch/$name" --parallel 2 >"$scratch/log" 2>&1 ||
+  cmake --build "$scratch/$name" --target outer --parallel 2 \
+    >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "$name does not build"; }
   output=$("$scratch/$name/outer") || fail "$name does not run"
   [ "$output" = "consumer ok" ] || fail "$name says '$output'"

@@ -114,7 +114,8 @@ static void frozen(void **state)
   assert_ok(cmap_get(map, long_key, &value, NULL));
   assert_ok(get_or_insert(map, shorter, &event));
   assert_int_equal(event, CMAP_FOUND);
-  assert_status(get_or_insert(map, longer, &event), CMAP_FROZEN);
+  assert_ok(get_or_insert(map, longer, &event));
+  assert_int_equal(event, CMAP_FOUND);
   assert_status(get_or_insert(map, "absent", &event), CMAP_FROZEN);
   assert_status(cmap_fetch_add(map, short_key, 1, NULL, NULL), CMAP_FROZEN);
   assert_status(cmap_fetch_add(map, long_key, 1, NULL, NULL), CMAP_FROZEN);

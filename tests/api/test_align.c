@@ -19,8 +19,11 @@ static size_t align; /* of keys and values, in this map */
 
 static uint64_t id_at(const void *object)
 {
+  uint64_t id;
+
   CHECK((uintptr_t)object % align == 0);
-  return ((const struct wide *)object)->id;
+  memcpy(&id, object, sizeof id); /* its type may be aligned to more */
+  return id;
 }
 
 static uint64_t hash(struct cmap_key key, void *ctx)

@@ -32,6 +32,7 @@
 #define CMAP__TABLE_SHARD_H
 
 #include "sync/shardlock.h"
+#include "table/block.h"
 #include "table/chunk.h"
 #include "table/key.h"
 
@@ -93,104 +94,6 @@ static inline unsigned cmap__home_log2(uintptr_t home)
 #define CMAP__DEAD_PREFIX 1
 #define CMAP__DEAD_MASK   0
 
-/*
- * A block word: the address of the block's slots, which begin a cache line, and
- * in its low bits 28 - g, of 2^g groups. The groups lie before the slots and
- * downwards, group 0 last, so that both are found without knowing how many
- * bytes the groups take; and the lower half of a hash, shifted right by the low
- * bits, is how far down the home group is, in bytes but for the last four bits.
- */
-#define CMAP__BLOCK_BITS     ((uintptr_t)(CMAP__CACHE_LINE - 1))
-/* The largest g. */
-#define CMAP__BLOCK_LOG2_MAX 28
-
-/* The group that all empty shards share: stable, without a tag. The last of
- * these; no slots follow. */
-#define CMAP__EMPTY_GROUPS (CMAP__CACHE_LINE / sizeof(struct cmap__group))
-extern struct cmap__group cmap__empty_groups[CMAP__EMPTY_GROUPS];
-
-static inline unsigned cmap__block_log2(uintptr_t block)
-{
-  return CMAP__BLOCK_LOG2_MAX - (unsigned)(block & CMAP__BLOCK_BITS);
-}
-
-/* The block word of 2^g groups whose slots begin here. */
-static inline uintptr_t cmap__block_word(uintptr_t slots, unsigned g)
-{
-  return slots | (CMAP__BLOCK_LOG2_MAX - g);
-}
-
-static inline _Atomic uint64_t *cmap__block_slots(uintptr_t block)
-{
-  return (_Atomic uint64_t *)(block & ~CMAP__BLOCK_BITS);
-}
-
-/* All its groups, the last one first: for those who go through them all. */
-static inline struct cmap__group *cmap__block_groups(uintptr_t block)
-{
-  struct cmap__group *end = (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
-  return end - ((size_t)1 << cmap__block_log2(block));
-}
-
-static inline struct cmap__group *cmap__block_group(uintptr_t block, size_t at)
-{
-  struct cmap__group *end = (struct cmap__group *)(block & ~CMAP__BLOCK_BITS);
-  return end - 1 - at;
-}
-
-/* The number of groups less one. */
-static inline size_t cmap__block_mask(uintptr_t block)
-{
-  return ((size_t)1 << cmap__block_log2(block)) - 1;
-}
-
-/* How far below group 0 a hash's home group is, in bytes. */
-static inline size_t cmap__block_home_down(uintptr_t block, uint64_t hash)
-{
-  _Static_assert(sizeof(struct cmap__group) == 1 << (32 - CMAP__BLOCK_LOG2_MAX),
-                 "the low bits of a block word shift to bytes");
-  return (size_t)((hash & UINT32_MAX) >> (block & CMAP__BLOCK_BITS)) &
-         ~(sizeof(struct cmap__group) - 1);
-}
-
-/* The home group of a hash. */
-static inline size_t cmap__block_home(uintptr_t block, uint64_t hash)
-{
-  return cmap__block_home_down(block, hash) / sizeof(struct cmap__group);
-}
-
-/* The same as an address. */
-static inline struct cmap__group *cmap__block_home_group(uintptr_t block,
-                                                         uint64_t hash)
-{
-  char *first =
-      (char *)((block & ~CMAP__BLOCK_BITS) - sizeof(struct cmap__group));
-  return (struct cmap__group *)(void *)(first -
-                                        cmap__block_home_down(block, hash));
-}
-
-/* Its first slot. */
-CMAP__ALWAYS_INLINE _Atomic uint64_t *
-cmap__block_home_slots(uintptr_t block, uint64_t hash, size_t slot_words)
-{
-  /* The bytes of a slot for each byte of a group, if that is a whole number. */
-  char *slots = (char *)(uintptr_t)cmap__block_slots(block);
-  size_t bytes = slot_words % 2 == 0
-                     ? cmap__block_home_down(block, hash) *
-                           (CMAP__GROUP_SLOTS * (slot_words / 2))
-                     : cmap__block_home(block, hash) *
-                           (CMAP__GROUP_SLOTS * slot_words * sizeof(uint64_t));
-
-  return (_Atomic uint64_t *)(void *)(slots + bytes);
-}
-
-/* Where the block's memory begins. */
-static inline uintptr_t cmap__block_begin(uintptr_t block)
-{
-  return (block & ~CMAP__BLOCK_BITS) -
-         cmap__layout_meta_bytes(cmap__block_log2(block));
-}
-
 /* The largest block of a header that has memory, and where that begins. */
 static inline uintptr_t cmap__shard_whole_block(const struct cmap__shard *shard)
 {
@@ -201,19 +104,6 @@ static inline uintptr_t cmap__shard_whole_block(const struct cmap__shard *shard)
 static inline char *cmap__shard_memory(const struct cmap__shard *shard)
 {
   return (char *)cmap__block_begin(cmap__shard_whole_block(shard));
-}
-
-static inline bool cmap__block_is_empty(uintptr_t block)
-{
-  return block == cmap__block_word(
-                      (uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
-}
-
-static inline size_t cmap__block_slot_count(uintptr_t block)
-{
-  if (cmap__block_is_empty(block))
-    return 0;
-  return (size_t)CMAP__GROUP_SLOTS << cmap__block_log2(block);
 }
 
 /*

@@ -39,7 +39,7 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   status = cmap__probe_init(&map->table.layout, key, hash, &call->probe);
   if (CMAP_CHECK >= 1 && status == CMAP_OK && hash != NULL &&
-      *hash != cmap__probe_hash(&map->table.layout, &call->probe))
+      *hash != cmap__key_hash(&map->table.layout, call->probe.key))
     return CMAP_EINVAL;
   return status;
 }

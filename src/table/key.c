@@ -15,14 +15,14 @@ static uint64_t hash_by_user(const struct cmap__layout *layout,
   return cmap__hash_u64(&layout->hash_key, hash);
 }
 
-uint64_t cmap__probe_hash(const struct cmap__layout *layout,
-                          const struct cmap__probe *probe)
+uint64_t cmap__key_hash(const struct cmap__layout *layout, struct cmap_key key)
 {
-  struct cmap_key key = probe->key;
+  uint64_t words[CMAP__KEY_WORDS_MAX];
 
   switch (layout->hasher) {
   case CMAP__HASH_WORDS:
-    return cmap__hash_of_words(layout, probe->words, layout->key_words);
+    cmap__fixed_words(words, layout->key_words, key.data, key.size);
+    return cmap__hash_of_words(layout, words, layout->key_words);
   case CMAP__HASH_SIPHASH:
     return cmap__hash_siphash13(&layout->hash_key, key.data, key.size);
   case CMAP__HASH_FAST:
@@ -55,7 +55,7 @@ static enum cmap_status other_probe_init(const struct cmap__layout *layout,
   default:
     return CMAP_EINVAL;
   }
-  probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
+  probe->hash = hashed ? *hashed : cmap__key_hash(layout, key);
   return CMAP_OK;
 }
 

@@ -79,9 +79,8 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
                                   struct cmap_key key, const uint64_t *hashed,
                                   struct cmap__probe *probe);
 
-/* The hash of the key of a probe, computed. */
-uint64_t cmap__probe_hash(const struct cmap__layout *layout,
-                          const struct cmap__probe *probe);
+/* The hash of a key that fits, computed. */
+uint64_t cmap__key_hash(const struct cmap__layout *layout, struct cmap_key key);
 
 /* The bytes of a word of a fixed key as a number, on any processor. */
 CMAP__ALWAYS_INLINE uint64_t
@@ -128,6 +127,20 @@ CMAP__ALWAYS_INLINE void cmap__fixed_words(uint64_t *words, unsigned n,
   }
 }
 
+/* The hash of a short string, whose words these are. */
+CMAP__ALWAYS_INLINE uint64_t cmap__short_hash(const struct cmap__layout *layout,
+                                              struct cmap_key key,
+                                              const uint64_t *words)
+{
+  if (cmap__likely(layout->hasher == CMAP__HASH_SIPHASH))
+    return cmap__hash_siphash13_words(&layout->hash_key, words, key.size);
+  if (layout->hasher == CMAP__HASH_FAST &&
+      cmap__likely(CMAP__LITTLE_ENDIAN && key.size <= 16))
+    return cmap__hash_fast_words(&layout->hash_key, words[0], words[1],
+                                 key.size);
+  return cmap__key_hash(layout, key);
+}
+
 /*
  * Fills the probe with a key for which the short ways of its shape are: it has
  * the right size and lies inline. `hashed`: its hash, or NULL. False: it is no
@@ -140,6 +153,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
                                           struct cmap__probe *probe)
 {
   const unsigned n = cmap__form_of(layout, shape).key_words;
+  uint64_t three[CMAP__SHORT_WORDS]; /* no address of the probe goes out */
   uint64_t *words = probe->words;
   bool zero = false, fixed = false;
 
@@ -164,18 +178,11 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
   case CMAP__SHAPE_SHORT:
     if (cmap__unlikely(key.size > CMAP__SHORT_SIZE))
       return false;
-    zero = cmap__short_words(words, key.data, key.size);
-    if (hashed == NULL && layout->hasher == CMAP__HASH_SIPHASH)
-      probe->hash =
-          cmap__hash_siphash13_words(&layout->hash_key, words, key.size);
-    else if (hashed == NULL && layout->hasher == CMAP__HASH_FAST &&
-             cmap__likely(CMAP__LITTLE_ENDIAN && key.size <= 16))
-      probe->hash = cmap__hash_fast_words(&layout->hash_key, words[0], words[1],
-                                          key.size);
-    else
-      probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
-    words[n - 1] |=
-        cmap__last_byte_word((unsigned)(CMAP__SHORT_SIZE - key.size));
+    zero = cmap__short_words(three, key.data, key.size);
+    probe->hash = hashed ? *hashed : cmap__short_hash(layout, key, three);
+    three[2] |= cmap__last_byte_word((unsigned)(CMAP__SHORT_SIZE - key.size));
+    for (unsigned i = 0; i < CMAP__SHORT_WORDS; i++)
+      words[i] = three[i];
     break;
   case CMAP__SHAPE_WORDS:
     if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {
@@ -189,7 +196,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
       fixed = layout->hasher == CMAP__HASH_WORDS;
     }
     if (!fixed)
-      probe->hash = hashed ? *hashed : cmap__probe_hash(layout, probe);
+      probe->hash = hashed ? *hashed : cmap__key_hash(layout, key);
     break;
   default:
     return false;

@@ -30,8 +30,10 @@
 
 #include "table/shard.h"
 
-/* 2^40 entries are 16 TiB; see the bits of a hash in table/hash.h. */
-#define CMAP__DEPTH_MAX 40
+/* 2^40 entries are 16 TiB; see the bits of a hash in table/hash.h. Where
+ * pointers have 32 bits, 2^27 entries are 1 GiB: the bytes of an array, and of
+ * all of them, fit into a size_t. */
+#define CMAP__DEPTH_MAX (sizeof(void *) == 8 ? 40u : 27u)
 
 struct cmap__directory_entry {
   _Atomic uintptr_t block;           /* atomic, written under mutex [D2] */

@@ -122,13 +122,20 @@ static inline size_t cmap__layout_slot_bytes(const struct cmap__layout *layout)
   return sizeof(uint64_t) * layout->slot_words;
 }
 
+/*
+ * Of more groups than memory has room for, as many bytes as nobody gets: where
+ * size_t has 32 bits it does not hold the true number.
+ */
 static inline size_t cmap__layout_block_bytes(const struct cmap__layout *layout,
                                               unsigned g)
 {
-  size_t slots = (size_t)CMAP__GROUP_SLOTS << g;
-  return cmap__round_up(cmap__layout_meta_bytes(g) +
-                            slots * cmap__layout_slot_bytes(layout),
-                        CMAP__CACHE_LINE);
+  const uint64_t most = PTRDIFF_MAX & ~(uint64_t)(CMAP__CACHE_LINE - 1);
+  uint64_t slots = (uint64_t)CMAP__GROUP_SLOTS << g;
+  uint64_t bytes =
+      cmap__layout_meta_bytes(g) + slots * cmap__layout_slot_bytes(layout);
+
+  return bytes > most ? (size_t)most
+                      : cmap__round_up((size_t)bytes, CMAP__CACHE_LINE);
 }
 
 #endif

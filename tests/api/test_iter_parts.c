@@ -4,23 +4,31 @@
 
 #include <string.h>
 
-__extension__ typedef unsigned __int128 wide;
-
-/* floor(part * 2^64 / parts). */
+/* floor(part * 2^64 / parts), bit by bit; part < parts. */
 static uint64_t part_begin(size_t part, size_t parts)
 {
-  return (uint64_t)(((wide)part << 64) / parts);
+  uint64_t rest = part, begin = 0;
+
+  for (int bit = 0; bit < 64; bit++) {
+    bool one = rest >= parts - rest;
+    rest = one ? rest - (parts - rest) : 2 * rest;
+    begin = 2 * begin + one;
+  }
+  return begin;
 }
 
-/* The part in which a hash lies. */
+/* The part in which a hash lies: the last one that begins at or before it. */
 static size_t part_of(uint64_t hash, size_t parts)
 {
-  size_t part = (size_t)(((wide)hash * parts) >> 64);
+  size_t part = 0, beyond = parts;
 
-  while (part + 1 < parts && part_begin(part + 1, parts) <= hash)
-    part++;
-  while (part_begin(part, parts) > hash)
-    part--;
+  while (beyond - part > 1) {
+    size_t middle = part + (beyond - part) / 2;
+    if (part_begin(middle, parts) <= hash)
+      part = middle;
+    else
+      beyond = middle;
+  }
   return part;
 }
 

@@ -6,6 +6,7 @@
  * The library gets the records of guards from aligned_alloc, which the program
  * replaces here.
  */
+#include "next_alloc.h"
 #include "operations_guards.h"
 #include "settings.h"
 #include "threads.h"
@@ -205,13 +206,7 @@ static atomic_bool refuse_records;
 
 void *aligned_alloc(size_t align, size_t size)
 {
-  void *memory = NULL;
-
-  if (atomic_load(&refuse_records) ||
-      posix_memalign(&memory, align, size) != 0) {
-    return NULL;
-  }
-  return memory;
+  return atomic_load(&refuse_records) ? NULL : next_aligned_alloc(align, size);
 }
 
 #define MOST_GUARDS 5000

@@ -91,7 +91,8 @@ static void play_stats(const char *text)
 
 static void play_own(const struct act *act, const char *text)
 {
-  struct actor *about = &actors[act->about ? act->about - 'a' : 0];
+  char about_whom = act->about >= 'a' ? act->about : 'a';
+  struct actor *about = &actors[about_whom - 'a'];
   struct test_store *t = &world.stores[act->place == 'T'];
 
   if (act_is(act, "stats")) {

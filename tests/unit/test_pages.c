@@ -87,9 +87,11 @@ static void impossible_sizes_are_refused(void **state)
   (void)state;
   assert_null(cmap__pages_map(0));
   assert_null(cmap__pages_map(SIZE_MAX));
-  assert_null(cmap__pages_map(SIZE_MAX / 2));
+  if (sizeof(size_t) > 4) /* a process of 32 bits may have that much */
+    assert_null(cmap__pages_map(SIZE_MAX / 2));
   assert_null(cmap__pages_map_huge(0));
-  assert_null(cmap__pages_map_huge(SIZE_MAX / 2 + 1));
+  if (sizeof(size_t) > 4)
+    assert_null(cmap__pages_map_huge(SIZE_MAX / 2 + 1));
   assert_null(cmap__pages_map_huge(SIZE_MAX - CMAP__HUGE_PAGE + 1));
 }
 

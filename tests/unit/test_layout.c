@@ -5,7 +5,6 @@
 
 #include "checks.h"
 #include "table/layout.h"
-#include "table/shard.h"
 
 static uint64_t any_hash(struct cmap_key key, void *ctx)
 {
@@ -418,26 +417,6 @@ static void seeds_are_fixed_or_random(void **state)
   assert_int_equal(a.options.seed[0], 3);
 }
 
-/* However large: a number that wraps round would be granted. */
-static void large_blocks_take_more_than_small_ones(void **state)
-{
-  (void)state;
-  for (size_t size = 0; size <= 1024; size = size * 4 + 8) {
-    struct cmap_options o = options_of(CMAP_U64);
-    struct cmap__layout layout;
-    size_t bytes = 0;
-    o.value_size = o.inline_value_size = size;
-    layout = layout_of(&o);
-    for (unsigned g = 0; g <= CMAP__BLOCK_LOG2_MAX; g++) {
-      size_t next = cmap__layout_block_bytes(&layout, g);
-      assert_int_equal(next % CMAP__CACHE_LINE, 0);
-      assert_true(next > bytes || next > PTRDIFF_MAX - 2 * CMAP__CACHE_LINE);
-      assert_true(next <= PTRDIFF_MAX);
-      bytes = next;
-    }
-  }
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -451,7 +430,6 @@ int main(void)
       cmocka_unit_test(shard_bytes_bound_the_block),
       cmocka_unit_test(allocators_are_whole),
       cmocka_unit_test(blocks_have_room),
-      cmocka_unit_test(large_blocks_take_more_than_small_ones),
       cmocka_unit_test(reads_are_lock_free_where_promised),
       cmocka_unit_test(seeds_are_fixed_or_random),
   };

@@ -93,7 +93,11 @@
  *   A.1  Calls on one key are linearizable: each takes effect at one moment
  *        between its begin and its return.
  *   A.2  All that a thread did before a write happens before everything that
- *        another thread does after a call that saw that write.
+ *        another thread does after a call that saw that write; also if the
+ *        call returned no more than a number that the write has changed
+ *        (cmap_len, cmap_is_empty, cmap_get_stats ...). A call that only had
+ *        to wait for the write, or was refused because of it (CMAP_BUSY,
+ *        CMAP_TIMEDOUT, CMAP_EDEADLK), has not seen it.
  *   A.3  A call that writes returns only after a full memory barrier: if one
  *        thread inserts x and then gets y while another inserts y and
  *        then gets x, at least one of them finds the other's key.
@@ -1122,7 +1126,8 @@ struct cmap_multi {
  * thread or by others, CMAP_EDEADLK may come from here too: release what you
  * hold, and call again. If a key is wanted twice, the
  * strongest mode holds for both. CMAP_HASHED is ignored.
- * Until the release other threads see nothing of what is changed.
+ * Until the release other threads see nothing of what is changed, but for the
+ * numbers of cmap_len, cmap_is_empty and cmap_get_stats.
  *   CMAP_NOT_FOUND  a key that must be present is absent
  *   CMAP_EINVAL     a NULL; n is 0; an unknown mode; a key that does not fit
  *                   its map
@@ -1202,9 +1207,13 @@ cmap_len_exact(struct cmap *map, size_t *len, const struct cmap_how *how)
 
 /*
  * Was the map empty? true: at one moment of the call it had no entry. false:
- * it had one, or one whose removal had not returned yet. true for NULL. Waits
- * only if shards are being replaced during 100 looks in a row. Cost: a cache
- * line per shard up to the first that has entries.
+ * it had one, or one whose insertion or removal had not returned yet. true for
+ * NULL. Takes no lock of a shard, so that it is right under any hold, and
+ * beside threads that have ended; if shards are being replaced during 100 looks
+ * in a row, it keeps others from doing so for two looks. What is stored and
+ * removed under a hold (sections 10 and 11) counts at once: whoever moves an
+ * entry there by hand stores it before he removes it, as cmap_rename does.
+ * Cost: a cache line per shard up to the first that has entries.
  */
 CMAP_API bool cmap_is_empty(const struct cmap *map) CMAP_SYMBOL(is_empty);
 

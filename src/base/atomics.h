@@ -21,6 +21,8 @@
 
 #define cmap__add_relaxed(p, v)                                                \
   atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define cmap__add_release(p, v)                                                \
+  atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define cmap__add_acq_rel(p, v)                                                \
   atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define cmap__sub_relaxed(p, v)                                                \

@@ -45,7 +45,7 @@ static enum cmap_status lock_all(struct cmap *map,
   } while (hash != 0);
   cmap__hold_end(&hold);
   if (status == CMAP_OK)
-    cmap__add_relaxed(&map->table.counts.whole_locks, 1); /* a statistic */
+    cmap__count_up(&map->table.counts.whole_locks, 1);
   if (status != CMAP_OK && hash != 0)
     unlock_below(map, hash);
   return status;

@@ -119,7 +119,7 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
       cmap__pause();
     }
   }
-  cmap__add_relaxed(&map->table.counts.read_locks, 1); /* a statistic */
+  cmap__count_up(&map->table.counts.read_locks, 1);
   return CMAP_BUSY;
 }
 

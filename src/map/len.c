@@ -12,14 +12,8 @@ size_t cmap_len(const struct cmap *map)
   if (map == NULL)
     return 0;
   walk = cmap__shard_walk_begin(map);
-  while (cmap__shard_walk_next(&walk)) {
-    /* Below zero while a writer is between its two numbers; and if this thread
-     * is switched off between them, more than there is room for. */
-    int32_t count = (int32_t)cmap__shard_count(walk.shard);
-    size_t slots = cmap__block_slot_count(walk.block);
-    if (count > 0)
-      len += (size_t)count < slots ? (size_t)count : slots;
-  }
+  while (cmap__shard_walk_next(&walk))
+    len += cmap__shard_count_near(&walk);
   return len;
 }
 
@@ -76,45 +70,54 @@ static bool all_are_empty(const struct cmap *map, uint64_t *inserted)
 
   *inserted = 0;
   while (cmap__shard_walk_next(&walk)) {
-    /* In this order: equal numbers mean that it was empty at the first look.
-     * Acquire, so that all loads are done in the order written. */
-    uint32_t removed = cmap__load_acquire(&walk.shard->removed);
-    uint32_t in = cmap__load_acquire(&walk.shard->inserted);
-    if (in != removed)
+    struct cmap__shard_numbers numbers = cmap__shard_numbers(walk.shard);
+    if (numbers.inserted != numbers.removed)
       return false;
-    *inserted += in;
+    *inserted += numbers.inserted;
   }
   return true;
 }
 
-/* Looks at a directory that keeps changing, before it takes the locks. */
+/*
+ * Two walks that find all shards empty, and nothing inserted between them: at
+ * the moment between the walks all of them were empty, if the directory was the
+ * same for both. If something was inserted meanwhile, "not empty" is right as
+ * of that moment.
+ */
+static bool looks_empty(const struct cmap *map)
+{
+  uint64_t inserted, again;
+
+  return all_are_empty(map, &inserted) && all_are_empty(map, &again) &&
+         inserted == again;
+}
+
+/* Looks at a directory that keeps changing, before it is made to stay. */
 #define EMPTY_LOOKS 100
 
 bool cmap_is_empty(const struct cmap *map)
 {
-  size_t len = 0;
+  struct cmap__directory *directory;
+  bool empty;
 
   if (map == NULL)
     return true;
-  /*
-   * Two walks that find all shards empty, and nothing inserted between them:
-   * at the moment between the walks all of them were empty. If something was
-   * inserted meanwhile, "not empty" is right as of that moment.
-   */
+  /* The mutex changes nothing that a user can see: the map is const to him. */
+  directory = &((struct cmap *)(uintptr_t)map)->table.directory;
   for (unsigned look = 0; look < EMPTY_LOOKS; look++) {
-    uint64_t changes = cmap__load_seq_cst(&map->table.directory.changes);
-    uint64_t inserted, again;
-    if (!all_are_empty(map, &inserted) || !all_are_empty(map, &again))
+    uint64_t changes = cmap__load_seq_cst(&directory->changes); /* [D3] */
+    if (!looks_empty(map))
       return false;
     if ((changes & 1) == 0 &&
-        cmap__load_seq_cst(&map->table.directory.changes) == changes) /* [D3] */
-      return inserted == again;
+        cmap__load_seq_cst(&directory->changes) == changes) /* [D3] */
+      return true;
     cmap__pause();
   }
-  /* Locks change nothing that a user can see: the map is const to him. */
-  if (cmap_len_exact((struct cmap *)(uintptr_t)map, &len, NULL) != CMAP_OK)
-    return false; /* cannot be: nothing but a try or a deadline fails */
-  return len == 0;
+  /* Shards' locks could be refused; under the mutex nobody waits for one. */
+  pthread_mutex_lock(&directory->mutex);
+  empty = looks_empty(map);
+  pthread_mutex_unlock(&directory->mutex);
+  return empty;
 }
 
 enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,

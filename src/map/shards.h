@@ -48,4 +48,40 @@ static inline bool cmap__shard_walk_next(struct cmap__shard_walk *walk)
   return false;
 }
 
+/*
+ * The two numbers for those without the lock. Who learns of a write by them has
+ * learnt of it as by reading the entry: acquire, from the release stores of
+ * those who count [N1]. `removed` comes first: if both are equal, the shard was
+ * empty when that was loaded.
+ */
+struct cmap__shard_numbers {
+  uint32_t removed;
+  uint32_t inserted;
+};
+
+static inline struct cmap__shard_numbers
+cmap__shard_numbers(const struct cmap__shard *shard)
+{
+  struct cmap__shard_numbers numbers;
+
+  numbers.removed = cmap__load_acquire(&shard->removed);   /* [N1] */
+  numbers.inserted = cmap__load_acquire(&shard->inserted); /* [N1] */
+  return numbers;
+}
+
+/*
+ * The number of entries of the walk's shard: near the truth, and not more than
+ * there is room for. The two numbers belong to different moments.
+ */
+static inline size_t cmap__shard_count_near(const struct cmap__shard_walk *walk)
+{
+  struct cmap__shard_numbers numbers = cmap__shard_numbers(walk->shard);
+  size_t slots = cmap__block_slot_count(walk->block);
+  int32_t count = (int32_t)(numbers.inserted - numbers.removed);
+
+  if (count <= 0)
+    return 0;
+  return (size_t)count < slots ? (size_t)count : slots;
+}
+
 #endif

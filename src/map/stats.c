@@ -75,16 +75,16 @@ static void take_sample(struct cmap *map, uint64_t shards,
 static void read_counts(const struct cmap__table_counts *counts,
                         struct cmap_stats *stats)
 {
-  /* Relaxed: statistics. */
-  stats->growths = cmap__load_relaxed(&counts->growths);
-  stats->splits = cmap__load_relaxed(&counts->splits);
-  stats->merges = cmap__load_relaxed(&counts->merges);
-  stats->rebuilds = cmap__load_relaxed(&counts->rebuilds);
-  stats->lock_waits = cmap__load_relaxed(&counts->lock_waits);
-  stats->lock_parks = cmap__load_relaxed(&counts->lock_parks);
-  stats->whole_locks = cmap__load_relaxed(&counts->whole_locks);
-  stats->read_retries = cmap__load_relaxed(&counts->read_retries);
-  stats->read_locks = cmap__load_relaxed(&counts->read_locks);
+  /* Acquire, all of them [N2]. */
+  stats->growths = cmap__load_acquire(&counts->growths);
+  stats->splits = cmap__load_acquire(&counts->splits);
+  stats->merges = cmap__load_acquire(&counts->merges);
+  stats->rebuilds = cmap__load_acquire(&counts->rebuilds);
+  stats->lock_waits = cmap__load_acquire(&counts->lock_waits);
+  stats->lock_parks = cmap__load_acquire(&counts->lock_parks);
+  stats->whole_locks = cmap__load_acquire(&counts->whole_locks);
+  stats->read_retries = cmap__load_acquire(&counts->read_retries);
+  stats->read_locks = cmap__load_acquire(&counts->read_locks);
 }
 
 enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
@@ -99,8 +99,7 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   walk = cmap__shard_walk_begin(map);
   now.directory_entries = walk.end;
   while (cmap__shard_walk_next(&walk)) {
-    int32_t count = (int32_t)cmap__shard_count(walk.shard);
-    now.entries += count > 0 ? (uint64_t)count : 0;
+    now.entries += cmap__shard_count_near(&walk);
     now.slots += cmap__block_slot_count(walk.block);
     now.shards++;
   }
@@ -196,10 +195,8 @@ static void dump_loads(const struct dump *dump, const struct cmap *map)
 
   while (cmap__shard_walk_next(&walk)) {
     size_t slots = cmap__block_slot_count(walk.block);
-    size_t count = cmap__shard_count(walk.shard);
+    size_t count = cmap__shard_count_near(&walk);
     size_t tenth = slots == 0 ? 0 : count * 10 / slots;
-    if (tenth >= TENTHS) /* between two numbers of a writer */
-      tenth = TENTHS - 1;
     if (++shards[tenth] > most)
       most = shards[tenth];
   }

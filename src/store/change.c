@@ -25,7 +25,7 @@ static enum cmap_status store_word(struct cmap__request *r,
     status = cmap__call_put_word(r->store->map, &r->call, word);
   }
   if (status == CMAP_OK)
-    cmap__add_relaxed(&r->store->objects, 1);
+    cmap__add_release(&r->store->objects, 1);
   cmap__request_unlock(r);
   return status;
 }

@@ -74,6 +74,6 @@ uint64_t cmap__counts_sum(const struct cmap__counts *counts,
   uint64_t sum = 0;
 
   for (unsigned i = 0; i < CMAP__COUNT_LINES; i++)
-    sum += cmap__load_relaxed(&counts->lines[i].counts[what]);
+    sum += cmap__load_acquire(&counts->lines[i].counts[what]); /* [N3] */
   return sum;
 }

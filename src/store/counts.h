@@ -52,11 +52,11 @@ static inline void cmap__count(struct cmap__counts *counts,
   if (cmap__unlikely(line == 0))
     line = cmap__count_line_find();
   count = &counts->lines[line - 1].counts[what];
-  /* Relaxed: a statistic. */
+  /* Release: who learns from a sum what others did sees it [N3]. */
   if (cmap__likely(line < CMAP__COUNT_LINES))
-    cmap__store_relaxed(count, cmap__load_relaxed(count) + n);
+    cmap__store_release(count, cmap__load_relaxed(count) + n);
   else
-    cmap__add_relaxed(count, n);
+    cmap__add_release(count, n);
 }
 
 uint64_t cmap__counts_sum(const struct cmap__counts *counts,

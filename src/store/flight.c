@@ -126,13 +126,13 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
   *header = NULL;
   /* A thread that is cancelled here would leave the counts wrong. */
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-  cmap__add_relaxed(&flight->store->waiters, 1);
+  cmap__add_release(&flight->store->waiters, 1);
   pthread_mutex_lock(&flight->mutex);
   status = wait_while_running(flight, patience, &wait, &published);
   if (published)
     cmap__deadlock_leave(&wait);
   flight->waiters--;
-  cmap__sub_relaxed(&flight->store->waiters, 1);
+  cmap__sub_release(&flight->store->waiters, 1);
   if (status == CMAP_OK && flight->state == CMAP__FLIGHT_OPEN) {
     flight->state = CMAP__FLIGHT_RUNNING;
     *mine = true;
@@ -243,7 +243,7 @@ static unsigned succeed(struct cmap__request *request,
   cmap__object_ref(header);
   cmap__payload_store(cmap__request_word(request),
                       cmap__word_of(header, CMAP__WORD_OBJECT));
-  cmap__add_relaxed(&flight->store->objects, 1);
+  cmap__add_release(&flight->store->objects, 1);
   return 2;
 }
 

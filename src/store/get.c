@@ -264,7 +264,7 @@ static void end_timing(struct building *b)
 
   cmap__count(&store->counts, CMAP__COUNT_BUILD_NS,
               cmap__now_ns() - b->since_ns);
-  cmap__sub_relaxed(&store->running, 1);
+  cmap__sub_release(&store->running, 1);
 }
 
 /* The thread ends inside the constructor. */
@@ -289,7 +289,7 @@ static void run(struct building *b)
 {
   b->object = NULL;
   b->since_ns = cmap__now_ns();
-  cmap__add_relaxed(&b->request->store->running, 1);
+  cmap__add_release(&b->request->store->running, 1);
   memset(&b->hold, 0, sizeof b->hold);
   b->hold.object = b->flight;
   b->hold.mode = CMAP__WRITE;

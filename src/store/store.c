@@ -234,7 +234,7 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
 
 size_t cmap_store_len(const struct cmap_store *store)
 {
-  return store == NULL ? 0 : cmap__load_relaxed(&store->objects);
+  return store == NULL ? 0 : cmap__load_acquire(&store->objects);
 }
 
 enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
@@ -248,7 +248,7 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   if (store == NULL || stats == NULL || stats->size != sizeof *stats)
     return CMAP_EINVAL;
   counts = &store->counts;
-  now.objects = cmap__load_relaxed(&store->objects);
+  now.objects = cmap__load_acquire(&store->objects);
   now.hits = cmap__counts_sum(counts, CMAP__COUNT_HITS);
   now.misses = cmap__counts_sum(counts, CMAP__COUNT_MISSES);
   now.done = cmap__counts_sum(counts, CMAP__COUNT_DONE);
@@ -256,8 +256,8 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.abandoned = cmap__counts_sum(counts, CMAP__COUNT_ABANDONED);
   now.overtaken = cmap__counts_sum(counts, CMAP__COUNT_OVERTAKEN);
   now.build_ns = cmap__counts_sum(counts, CMAP__COUNT_BUILD_NS);
-  now.running = cmap__load_relaxed(&store->running);
-  now.waiters = cmap__load_relaxed(&store->waiters);
+  now.running = cmap__load_acquire(&store->running);
+  now.waiters = cmap__load_acquire(&store->waiters);
   status = cmap_get_stats(store->map, &map);
   if (status != CMAP_OK)
     return status;

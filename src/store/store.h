@@ -53,6 +53,7 @@ struct cmap_store {
   void *ctx;
   unsigned flags;
   uint64_t negative_ns;
+  /* Changed by release, told to others by acquire [N3]. */
   _Atomic size_t objects; /* in the map */
   _Atomic size_t flights; /* not freed yet */
   _Atomic size_t running; /* constructions, refreshes, tickets */

@@ -162,7 +162,7 @@ static enum cmap_status begin_absent(struct cmap__request *r,
     b->ticket->header = *header;
     b->ticket = NULL;
     begins(flight, cmap__thread_number());
-    cmap__add_relaxed(&r->store->running, 1);
+    cmap__add_release(&r->store->running, 1);
     *outcome = CMAP_YOURS;
     return CMAP_OK;
   }
@@ -234,7 +234,7 @@ static enum cmap_status end_flight(struct cmap__ticket *ticket,
   (void)cmap__probe_init(layout, key, &ticket->hash, &r.call.probe);
   r.call.patience.try_only = false;
   r.call.patience.deadline_ns = CMAP__NO_DEADLINE;
-  cmap__sub_relaxed(&ticket->store->running, 1);
+  cmap__sub_release(&ticket->store->running, 1);
   return cmap__flight_end(&r, ticket->flight, status, header);
 }
 

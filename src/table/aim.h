@@ -251,8 +251,8 @@ CMAP__ALWAYS_INLINE void cmap__aim_take(const struct cmap__aim *aim)
 
   cmap__group_open(aim->group, aim->hi);
   cmap__group_close(aim->group, aim->hi, aim->index, 0);
-  /* Relaxed: we hold the lock. */
-  cmap__store_relaxed(&shard->removed, cmap__load_relaxed(&shard->removed) + 1);
+  cmap__store_release(&shard->removed, /* [N1] */
+                      cmap__load_relaxed(&shard->removed) + 1);
 }
 
 #endif

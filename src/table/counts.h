@@ -12,7 +12,8 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 
-/* All atomic, relaxed. */
+/* All atomic. Added to by release, read by acquire [N2]: who learns of a write
+ * from them has learnt of it as from its entry. */
 struct cmap__table_counts {
   _Atomic uint64_t growths;  /* shards replaced by larger ones */
   _Atomic uint64_t splits;   /* by several */
@@ -24,6 +25,11 @@ struct cmap__table_counts {
   _Atomic uint64_t read_retries;
   _Atomic uint64_t read_locks;
 };
+
+static inline void cmap__count_up(_Atomic uint64_t *count, uint64_t n)
+{
+  cmap__add_release(count, n); /* [N2] */
+}
 
 /* One of so many is written, so that readers in a storm do not meet at the
  * counter as well. */

@@ -54,9 +54,10 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
 
   shard->mask = cmap__depth_mask(depth);
   shard->prefix = prefix & shard->mask;
-  /* Relaxed: for cmap_len. `inserted` never goes back: cmap_is_empty. */
-  cmap__store_relaxed(&shard->inserted, inserted);
-  cmap__store_relaxed(&shard->removed, inserted - count);
+  /* Release: a late walker may look at the header already. `inserted` never
+   * goes back: cmap_is_empty. */
+  cmap__store_release(&shard->inserted, inserted);        /* [N1] */
+  cmap__store_release(&shard->removed, inserted - count); /* [N1] */
   shard->rebuilt_at = inserted - count;
   cmap__store_relaxed(&shard->waits[0], 0); /* statistics */
   cmap__store_relaxed(&shard->waits[1], 0);
@@ -118,9 +119,8 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
   enum cmap_status status =
       replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
 
-  if (status == CMAP_OK) /* a statistic */
-    cmap__add_relaxed(grows ? &table->counts.growths : &table->counts.rebuilds,
-                      1);
+  if (status == CMAP_OK)
+    cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
   return status;
 }
 
@@ -135,7 +135,7 @@ enum cmap_status cmap__shard_merge(struct cmap__table *table,
                      cmap__block_log2_for(count), low);
 
   if (status == CMAP_OK)
-    cmap__add_relaxed(&table->counts.merges, 1); /* a statistic */
+    cmap__count_up(&table->counts.merges, 1);
   return status;
 }
 
@@ -359,7 +359,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
   for (size_t i = 1; i < split.n; i++)
     cmap__shardlock_write_unlock(&split.shards[i]->lock);
   *shard = split.shards[0];
-  cmap__add_relaxed(&table->counts.splits, 1); /* a statistic */
+  cmap__count_up(&table->counts.splits, 1);
   return CMAP_OK;
 }
 

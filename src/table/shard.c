@@ -187,10 +187,10 @@ void cmap__shard_put(const struct cmap__layout *layout,
   uint64_t hi = open ? cmap__load_relaxed(word) : cmap__seq_open(word);
 
   /*
-   * Relaxed, and before the release stores that show the key: who has seen the
-   * key must not find its shard empty (cmap_is_empty).
+   * Before the release stores that show the key: who has seen the key must not
+   * find its shard empty (cmap_is_empty).
    */
-  cmap__store_relaxed(&shard->inserted,
+  cmap__store_release(&shard->inserted, /* [N1] */
                       cmap__load_relaxed(&shard->inserted) + 1);
   for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     cmap__payload_store(slot + i, key->words[i]);
@@ -219,8 +219,8 @@ void cmap__shard_take(const struct cmap__layout *layout,
     cmap__payload_store(word, hi);
   else
     cmap__seq_close(word, hi);
-  /* Relaxed: only we write it; cmap_len wants a number near the truth. */
-  cmap__store_relaxed(&shard->removed, cmap__load_relaxed(&shard->removed) + 1);
+  cmap__store_release(&shard->removed, /* [N1] */
+                      cmap__load_relaxed(&shard->removed) + 1);
 }
 
 void cmap__shard_wipe(struct cmap__shard *shard)
@@ -236,7 +236,7 @@ void cmap__shard_wipe(struct cmap__shard *shard)
     cmap__seq_close(&group->hi, hi & ~UINT64_C(0xffffffff));
   }
   shard->rebuilt_at = cmap__load_relaxed(&shard->inserted);
-  cmap__store_relaxed(&shard->removed, shard->rebuilt_at);
+  cmap__store_release(&shard->removed, shard->rebuilt_at); /* [N1] */
 }
 
 bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,

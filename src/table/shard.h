@@ -44,7 +44,7 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
   uintptr_t block;           /* under lock, of its memory: see below */
-  _Atomic uint32_t inserted; /* atomic, written under write lock; wraps */
+  _Atomic uint32_t inserted; /* atomic, written under write lock; wraps [N1] */
   _Atomic uint32_t removed;  /* the same; inserted - removed is the count */
   union {
     struct {               /* of a live or filled shard */
@@ -198,12 +198,12 @@ static inline uint64_t cmap__depth_mask(unsigned depth)
   return depth == 0 ? 0 : ~UINT64_C(0) << (64 - depth);
 }
 
-/* The number of entries; exact under the lock. */
+/* The number of entries. The caller holds the lock. */
 static inline uint32_t cmap__shard_count(const struct cmap__shard *shard)
 {
-  /* Relaxed: a reader without the lock wants a number near the truth. */
-  uint32_t removed = cmap__load_relaxed(&shard->removed);
-  return cmap__load_relaxed(&shard->inserted) - removed;
+  /* Relaxed: whoever wrote them has released the lock. */
+  return cmap__load_relaxed(&shard->inserted) -
+         cmap__load_relaxed(&shard->removed);
 }
 
 /* A place in a shard that the caller has locked. */
@@ -271,9 +271,8 @@ cmap__shard_put_inline(const struct cmap__layout *layout,
   const struct cmap__form form = cmap__form_of(layout, shape);
 
   cmap__group_open(group, hi);
-  /* Before the stores that show the key, as in cmap__shard_put. Relaxed: we
-   * hold the lock. */
-  cmap__store_relaxed(&shard->inserted,
+  /* Before the stores that show the key, as in cmap__shard_put. */
+  cmap__store_release(&shard->inserted, /* [N1] */
                       cmap__load_relaxed(&shard->inserted) + 1);
   cmap__key_store(&form, probe, slot);
   cmap__value_store(layout, &form, shape, slot, value);

@@ -66,7 +66,7 @@ void cmap__count_retry(struct cmap__table_counts *counts)
       __attribute__((tls_model("initial-exec")));
 
   if (++retries % CMAP__RETRY_SAMPLE == 0)
-    cmap__add_relaxed(&counts->read_retries, CMAP__RETRY_SAMPLE);
+    cmap__count_up(&counts->read_retries, CMAP__RETRY_SAMPLE);
 }
 
 void cmap__table_destroy(struct cmap__table *table)
@@ -246,9 +246,9 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
     cmap__deadlock_leave(&wait.wanted);
   *moved = result == CMAP__LOCK_MOVED;
   if (wait.wait.waited)
-    cmap__add_relaxed(&table->counts.lock_waits, 1); /* statistics */
+    cmap__count_up(&table->counts.lock_waits, 1);
   if (wait.parks > 0)
-    cmap__add_relaxed(&table->counts.lock_parks, wait.parks);
+    cmap__count_up(&table->counts.lock_parks, wait.parks);
   if (wait.wait.waited && result == CMAP__LOCK_OK)
     count_wait(shard, hash);
   return status_of(result);

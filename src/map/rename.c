@@ -17,18 +17,22 @@ static enum cmap_status lock_two(struct cmap *map, struct cmap_key a,
 
 /*
  * Moves the entry to the other key, which is vacant. Both groups are busy
- * before the first change, and until the release.
+ * before the first change, and until the release. The new key is stored before
+ * the old one is taken, so that the counts of the two shards never say that the
+ * map is empty (cmap_is_empty).
  */
 static void move_entry(struct cmap__held *from, struct cmap__held *to)
 {
   const struct cmap__layout *layout = cmap__held_layout(from);
   unsigned key_end = (unsigned)layout->key_word + layout->key_words;
+  uint64_t value[CMAP__VALUE_WORDS_MAX];
   struct cmap__slot_image image;
 
+  for (unsigned i = 0; i < layout->value_words; i++) /* we hold the lock */
+    value[i] = cmap__load_relaxed(from->place.slot + layout->value_word + i);
   cmap__held_settle(to);
+  cmap__shard_put(layout, to->locked.shard, &to->place, true, &to->key, value);
   cmap__shard_take(layout, from->locked.shard, &from->place, true, image.words);
-  cmap__shard_put(layout, to->locked.shard, &to->place, true, &to->key,
-                  image.words + layout->value_word);
   /* The old key is released afterwards, and the box that is not needed. */
   for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     from->key.words[i] = image.words[i];

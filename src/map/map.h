@@ -244,12 +244,15 @@ struct cmap__visit {
   struct cmap__ahead ahead; /* of what is visited next */
 };
 
-/* The entries of a shard with hashes from `from` to `to`. */
+/* The entries of a shard with hashes from `from` to `to`. The groups of one
+ * that was emptied are not looked at. */
 static inline struct cmap__cursor
 cmap__cursor_between(const struct cmap__shard *shard, uint64_t from,
                      uint64_t to)
 {
-  struct cmap__cursor cursor = cmap__cursor_begin(shard->block);
+  bool has_any = cmap__shard_count(shard) > 0;
+  struct cmap__cursor cursor =
+      cmap__cursor_begin(has_any ? shard->block : cmap__block_none());
 
   if (shard->prefix < from)
     cursor.from = from;

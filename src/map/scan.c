@@ -297,7 +297,7 @@ static enum cmap_status add_shard(struct scan *scan,
   cursor.ahead = cmap__table_ahead(table, shard, scan->end - 1);
   if (plain)
     scan->has.entries = cmap__scan_plain(
-        shard->block, cursor.ahead, scan->buffer->keys, scan->buffer->values,
+        cursor.block, cursor.ahead, scan->buffer->keys, scan->buffer->values,
         scan->has.entries, scan->buffer->capacity);
   else
     /* As many as were counted: a user's hash may say something else now. */

@@ -105,10 +105,16 @@ static inline uintptr_t cmap__block_begin(uintptr_t block)
          cmap__layout_meta_bytes(cmap__block_log2(block));
 }
 
+/* The block of every shard that has none. */
+static inline uintptr_t cmap__block_none(void)
+{
+  return cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS),
+                          0);
+}
+
 static inline bool cmap__block_is_empty(uintptr_t block)
 {
-  return block == cmap__block_word(
-                      (uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
+  return block == cmap__block_none();
 }
 
 static inline size_t cmap__block_slot_count(uintptr_t block)

@@ -228,7 +228,11 @@ void cmap__shard_wipe(struct cmap__shard *shard)
   struct cmap__group *group = cmap__block_groups(shard->block);
   size_t n = (size_t)1 << cmap__block_log2(shard->block);
 
-  if (cmap__block_is_empty(shard->block))
+  /* Relaxed, also below: the lock is held. If nothing has come since the last
+   * time, there are no overflow bits either. */
+  if (cmap__block_is_empty(shard->block) ||
+      (cmap__shard_count(shard) == 0 &&
+       cmap__load_relaxed(&shard->inserted) == shard->rebuilt_at))
     return;
   for (; n > 0; n--, group++) {
     uint64_t hi = cmap__seq_open(&group->hi);

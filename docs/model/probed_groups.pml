@@ -7,6 +7,10 @@
  * group has the overflow bit that sends readers after it. K0 is in the table
  * all the time, so that no read may miss.
  *
+ * Each statement is one atomic step, under sequential consistency; that
+ * acquire and release are enough on other machines is argued in
+ * docs/memory-model.md.
+ *
  * With one of these the model is broken, and the checker finds the fault:
  *   -DNO_HOME_CHECK       after the second group, nobody looks at the home
  *                         group's count again

@@ -11,7 +11,7 @@
  * Invariants
  *   1. A count only grows (modulo 2^32), also over the lives of its block: a
  *      reader that sees the same `hi` twice, odd, saw one life and one state.
- *      What is left: 2^31 sections during one read (docs/memory-model.md).
+ *      What is left: 3 * 2^29 sections during one read (docs/memory-model.md).
  *   2. Only the holder of the shard's exclusive lock, or the one thread that
  *      fills an unpublished block, writes a count or what it protects.
  *   3. Everything a lock-free reader may touch is accessed as atomic words; of

@@ -136,8 +136,9 @@ static struct cmap__shard *reuse(struct cmap__pool *pool,
     shard = pop(&pool->given[list]);
     if (shard != NULL) {
       pool->given_bytes -= bytes;
-      cmap__chunk_use(&pool->source, cmap__home_chunk(shard->home),
-                      cmap__shard_memory(shard), bytes);
+      if (shard->high != 0)
+        cmap__chunk_use(&pool->source, cmap__home_chunk(shard->home),
+                        cmap__shard_memory(shard), bytes);
       return shard;
     }
   }

@@ -35,7 +35,8 @@ struct cmap__pool {
   pthread_mutex_t mutex;
   struct cmap__source source;                 /* under mutex */
   struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
-  /* Under mutex: free as well, their pages given back. */
+  /* Under mutex: free as well, their pages given back, but for those of blocks
+     whose groups' counts are far apart (`high` is 0). */
   struct cmap__shard *given[CMAP__POOL_SIZES];
   /* Atomic, written under mutex: bytes of the blocks in `free`. */
   _Atomic size_t idle;

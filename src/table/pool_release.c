@@ -7,26 +7,44 @@
 /* A step ends with this much. */
 #define STEP_BYTES ((size_t)64 * 1024)
 
-/* Notes how far the counts of the shard's groups have come. */
-static void mark(struct cmap__shard *shard)
+/*
+ * Groups that lag behind the block's highest by more than this keep their
+ * counts, and their pages. It bounds how much one release can add to a count
+ * that a late reader has seen (docs/memory-model.md 2).
+ */
+#define MOST_LAG (UINT32_C(1) << 30)
+
+/* Of a free block, whose groups are nobody's: hence relaxed. */
+static uint32_t count_of(const struct cmap__group *group)
+{
+  uint32_t count = (uint32_t)(cmap__load_relaxed(&group->hi) >> 32);
+
+  cmap__assert((count & 1) == 0);
+  return count;
+}
+
+/* Notes how far the counts of the shard's groups have come; false: they are
+ * too far apart. */
+static bool mark(struct cmap__shard *shard)
 {
   uintptr_t whole = cmap__shard_whole_block(shard);
   const struct cmap__group *group = cmap__block_groups(whole);
   size_t n = (size_t)1 << cmap__block_log2(whole);
-  uint32_t high = 0;
+  uint32_t high = count_of(group);
 
-  for (size_t i = 0; i < n; i++) {
-    /* Relaxed: free blocks are nobody's. */
-    uint32_t count = (uint32_t)(cmap__load_relaxed(&group[i].hi) >> 32);
-    cmap__assert((count & 1) == 0);
-    if (i == 0 || (int32_t)(count - high) > 0) /* they wrap around */
-      high = count;
-  }
+  for (size_t i = 1; i < n; i++)
+    if ((int32_t)(count_of(&group[i]) - high) > 0) /* they wrap around */
+      high = count_of(&group[i]);
+  for (size_t i = 0; i < n; i++)
+    if (high - count_of(&group[i]) > MOST_LAG)
+      return false;
   shard->high = high | CMAP__GIVEN_BACK;
+  return true;
 }
 
-/* Moves a free shard from one list to the other. The pool is locked, so that
- * nobody begins to use the pages meanwhile. */
+/* Moves a free shard from one list to the other, also if its pages stay: it is
+ * not asked again. The pool is locked, so that nobody begins to use the pages
+ * meanwhile. */
 static size_t give_back(struct cmap__pool *pool,
                         const struct cmap__layout *layout, unsigned list)
 {
@@ -35,9 +53,9 @@ static size_t give_back(struct cmap__pool *pool,
 
   pool->free[list] = shard->next_free;
   cmap__sub_relaxed(&pool->idle, bytes);
-  mark(shard);
-  cmap__chunk_unuse(&pool->source, cmap__home_chunk(shard->home),
-                    cmap__shard_memory(shard), bytes);
+  if (mark(shard))
+    cmap__chunk_unuse(&pool->source, cmap__home_chunk(shard->home),
+                      cmap__shard_memory(shard), bytes);
   shard->next_free = pool->given[list];
   pool->given[list] = shard;
   pool->given_bytes += bytes;

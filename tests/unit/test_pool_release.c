@@ -126,6 +126,41 @@ static void high_counts_wrap_around(void **state)
   cmap__pool_destroy(&f.pool);
 }
 
+/* A block whose groups are far apart keeps its pages, and each group its count:
+ * else the lagging ones would come round to a count that a late reader saw. */
+static void groups_far_apart_stay(void **state)
+{
+  static const uint32_t most = UINT32_C(1) << 30;
+  static struct fixture f;
+
+  (void)state;
+  for (uint32_t more = 0; more <= 2; more += 2) {
+    /* Also where the highest wraps around, and lags by the number. */
+    for (uint32_t low = 100; low != 0; low = low == 100 ? 0u - most : 0) {
+      struct cmap__shard *shard;
+      begin(&f, 8);
+      shard = f.shards[SHARDS - 1];
+      for (size_t group = 0; group < 64; group++)
+        age(shard, group, low);
+      age(shard, 0, low + most + more);
+      for (size_t i = 0; i < SHARDS; i++)
+        give(&f, i);
+      release_all(&f);
+      assert_int_equal(cmap__pool_idle(&f.pool), 0);
+      assert_int_equal(resident(f.shards[1]), 0);
+      assert_int_equal(resident(shard) > 0, more > 0);
+      f.pool.given[LOG2 + 1] = shard; /* the rest is left to the destroyer */
+      shard->next_free = NULL;
+      assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
+      assert_true(count_of(shard, 0) == low + most + more);
+      for (size_t group = 1; group < 64; group++)
+        assert_true(count_of(shard, group) == (more == 0 ? low + most : low));
+      cmap__shardlock_write_unlock(&shard->lock);
+      cmap__pool_destroy(&f.pool);
+    }
+  }
+}
+
 /* The same for groups that the next life does not use, whose block is smaller:
  * what lies in the pages that were given back is not asked again. */
 static void smaller_lives_keep_counts(void **state)
@@ -251,6 +286,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_never_go_back),
       cmocka_unit_test(high_counts_wrap_around),
+      cmocka_unit_test(groups_far_apart_stay),
       cmocka_unit_test(smaller_lives_keep_counts),
       cmocka_unit_test(steps_are_short),
       cmocka_unit_test(blocks_in_use_stay),

@@ -93,14 +93,15 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
 
 void cmap__call_resume(struct cmap *map, struct cmap_key key,
                        const struct cmap_how *how, struct cmap__shard *shard,
-                       enum cmap__mode mode, struct cmap__call *call)
+                       bool absent, struct cmap__call *call)
 {
   (void)cmap__call_begin(map, key, how, call); /* the key fits */
   call->locked.shard = shard;
-  call->locked.mode = mode;
+  call->locked.mode = CMAP__WRITE;
   call->locked.borrowed = false;
-  call->found =
-      cmap__shard_find(&map->table.layout, shard, &call->probe, &call->place);
+  call->place.probes = 0;
+  call->found = !absent && cmap__shard_find(&map->table.layout, shard,
+                                            &call->probe, &call->place);
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,

@@ -101,12 +101,12 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
  */
 static CMAP__NOINLINE enum cmap_status
 fetch_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
-          struct cmap__shard *shard, enum operation operation, uint64_t operand,
-          uint64_t *before)
+          struct cmap__shard *shard, bool absent, enum operation operation,
+          uint64_t operand, uint64_t *before)
 {
   struct cmap__call call;
 
-  cmap__call_resume(map, key, how, shard, CMAP__WRITE, &call);
+  cmap__call_resume(map, key, how, shard, absent, &call);
   return fetch_locked(map, &call, map->table.layout.options.value_size == 4,
                       operation, operand, before);
 }
@@ -142,10 +142,12 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
     old = 0;
     fresh = integer_to_word(combine(operation, 0, operand), small);
     if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, &fresh)))
-      return fetch_far(map, key, how, aim.shard, operation, operand, before);
+      return fetch_far(map, key, how, aim.shard, true, operation, operand,
+                       before);
     break;
   case CMAP__FAR:
-    return fetch_far(map, key, how, aim.shard, operation, operand, before);
+    return fetch_far(map, key, how, aim.shard, false, operation, operand,
+                     before);
   default:
     return fetch_any(map, key, operation, operand, before, how);
   }

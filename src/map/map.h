@@ -102,12 +102,12 @@ CMAP__ALWAYS_INLINE bool cmap__is_surely_absent(const struct cmap *map,
 }
 
 /*
- * After a CMAP__FAR: goes on as a call, with the shard that is locked in
- * `mode`, and looks for the key: call->found.
+ * After a CMAP__FAR: goes on as a call, with the shard that is locked to write,
+ * and looks for the key, unless it is known to be absent: call->found.
  */
 void cmap__call_resume(struct cmap *map, struct cmap_key key,
                        const struct cmap_how *how, struct cmap__shard *shard,
-                       enum cmap__mode mode, struct cmap__call *call);
+                       bool absent, struct cmap__call *call);
 
 static inline void cmap__call_unlock(const struct cmap__call *call)
 {

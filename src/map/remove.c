@@ -68,7 +68,7 @@ remove_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
 {
   struct cmap__call call;
 
-  cmap__call_resume(map, key, how, shard, CMAP__WRITE, &call);
+  cmap__call_resume(map, key, how, shard, false, &call);
   return remove_locked(map, &call, &always, old);
 }
 

@@ -1597,8 +1597,8 @@ cmap_for_each(struct cmap *map, size_t part, size_t parts, cmap_view_fn *view,
  * untouched and returns CMAP_EINVAL. n 0 is allowed. Cost: O(n).
  * ------------------------------------------------------------------------- */
 
-/* cmap_get; `values`: n x value_size bytes, of which those of absent keys are
-   untouched. NULL: only asks. */
+/* cmap_get; `values`: n x value_size bytes, of which those of keys whose status
+   is not CMAP_OK are as cmap_get leaves them. NULL: only asks. */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_get_many(struct cmap *map, const struct cmap_key *keys,
               const uint64_t *hashes, size_t n, void *values,

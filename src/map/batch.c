@@ -38,7 +38,7 @@ struct batch {
   const uint64_t *hashes; /* NULL: to be computed */
   char *values;           /* NULL: none; INSERT only reads them */
   const struct cmap_how *how;
-  bool plain; /* the map's fast paths will do */
+  bool plain; /* CMAP__SHAPE_WORD, no `how`: the shortest ways will do */
 };
 
 /* A key under way. */
@@ -61,7 +61,7 @@ static inline bool is_integer(struct cmap_key key)
          cmap__likely(key.size == sizeof(uint64_t));
 }
 
-/* Is it a key for the fast paths? */
+/* Is it a key for the shortest ways? */
 static inline bool is_plain(const struct batch *batch, struct cmap_key key)
 {
   return cmap__likely(batch->plain) && is_integer(key);
@@ -146,7 +146,7 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
   struct cmap *map = batch->map;
   bool plain = is_plain(batch, key);
 
-  /* Writing fast paths hash in less time than handing the hash over takes. */
+  /* They hash in less time than handing the hash over takes. */
   if (!plain && ahead->hashed) {
     hashed.hash = ahead->hash;
     if (how != NULL) {

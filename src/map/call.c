@@ -91,11 +91,11 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
   }
 }
 
-void cmap__call_resume(struct cmap *map, struct cmap_key key,
-                       const struct cmap_how *how, struct cmap__shard *shard,
-                       bool absent, struct cmap__call *call)
+void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
+                       struct cmap__shard *shard, bool absent,
+                       struct cmap__call *call)
 {
-  (void)cmap__call_begin(map, key, how, call); /* the key fits */
+  (void)cmap__probe_init(&map->table.layout, key, &hash, &call->probe);
   call->locked.shard = shard;
   call->locked.mode = CMAP__WRITE;
   call->locked.borrowed = false;

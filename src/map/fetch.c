@@ -100,13 +100,13 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
 /* What the first look at the home group does not decide. The shard is locked.
  */
 static CMAP__NOINLINE enum cmap_status
-fetch_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+fetch_far(struct cmap *map, struct cmap_key key, uint64_t hash,
           struct cmap__shard *shard, bool absent, enum operation operation,
           uint64_t operand, uint64_t *before)
 {
   struct cmap__call call;
 
-  cmap__call_resume(map, key, how, shard, absent, &call);
+  cmap__call_resume(map, key, hash, shard, absent, &call);
   return fetch_locked(map, &call, map->table.layout.options.value_size == 4,
                       operation, operand, before);
 }
@@ -142,11 +142,11 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
     old = 0;
     fresh = integer_to_word(combine(operation, 0, operand), small);
     if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, &fresh)))
-      return fetch_far(map, key, how, aim.shard, true, operation, operand,
-                       before);
+      return fetch_far(map, key, probe.hash, aim.shard, true, operation,
+                       operand, before);
     break;
   case CMAP__FAR:
-    return fetch_far(map, key, how, aim.shard, false, operation, operand,
+    return fetch_far(map, key, probe.hash, aim.shard, false, operation, operand,
                      before);
   default:
     return fetch_any(map, key, operation, operand, before, how);

@@ -87,13 +87,13 @@ insert_any(struct cmap *map, struct cmap_key key, const void *value, void *old,
 /* What the first look at the home group does not decide. The shard is locked.
  */
 static CMAP__NOINLINE enum cmap_status
-insert_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+insert_far(struct cmap *map, struct cmap_key key, uint64_t hash,
            struct cmap__shard *shard, bool absent, const void *value, void *old,
            enum cmap_event *event)
 {
   struct cmap__call call;
 
-  cmap__call_resume(map, key, how, shard, absent, &call);
+  cmap__call_resume(map, key, hash, shard, absent, &call);
   return insert_locked(map, &call, value, old, event);
 }
 
@@ -144,12 +144,14 @@ insert_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
     if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
       break;
     if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))
-      return insert_far(map, key, how, aim.shard, true, value, old, event);
+      return insert_far(map, key, probe.hash, aim.shard, true, value, old,
+                        event);
     cmap__aim_unlock(&aim, CMAP__WRITE);
     cmap__set_event(event, CMAP_INSERTED);
     return CMAP_OK;
   case CMAP__FAR:
-    return insert_far(map, key, how, aim.shard, false, value, old, event);
+    return insert_far(map, key, probe.hash, aim.shard, false, value, old,
+                      event);
   default:
     break;
   }
@@ -242,7 +244,7 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
       cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
     return CMAP_EXISTS;
   if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))
-    return insert_far(map, key, how, aim.shard, true, value, NULL, NULL);
+    return insert_far(map, key, probe.hash, aim.shard, true, value, NULL, NULL);
   cmap__aim_unlock(&aim, CMAP__WRITE);
   return CMAP_OK;
 }

@@ -103,11 +103,14 @@ CMAP__ALWAYS_INLINE bool cmap__is_surely_absent(const struct cmap *map,
 
 /*
  * After a CMAP__FAR: goes on as a call, with the shard that is locked to write,
- * and looks for the key, unless it is known to be absent: call->found.
+ * and looks for the key, unless it is known to be absent: call->found. The key
+ * fits the map, and the shard is that of `hash`, its hash: user code that
+ * hashes does not run under a lock, and cannot say something else now. The
+ * call's patience is not set: it has its lock.
  */
-void cmap__call_resume(struct cmap *map, struct cmap_key key,
-                       const struct cmap_how *how, struct cmap__shard *shard,
-                       bool absent, struct cmap__call *call);
+void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
+                       struct cmap__shard *shard, bool absent,
+                       struct cmap__call *call);
 
 static inline void cmap__call_unlock(const struct cmap__call *call)
 {

@@ -63,12 +63,12 @@ static const struct condition always = {NULL, NULL, NULL};
 /* What the first look at the home group does not decide. The shard is locked.
  */
 static CMAP__NOINLINE enum cmap_status
-remove_far(struct cmap *map, struct cmap_key key, const struct cmap_how *how,
+remove_far(struct cmap *map, struct cmap_key key, uint64_t hash,
            struct cmap__shard *shard, void *old)
 {
   struct cmap__call call;
 
-  cmap__call_resume(map, key, how, shard, false, &call);
+  cmap__call_resume(map, key, hash, shard, false, &call);
   return remove_locked(map, &call, &always, old);
 }
 
@@ -105,7 +105,7 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
       return CMAP_NOT_FOUND;
     break;
   case CMAP__FAR:
-    return remove_far(map, key, how, aim.shard, old);
+    return remove_far(map, key, probe.hash, aim.shard, old);
   default:
     break;
   }

@@ -268,11 +268,10 @@ static enum cmap_status add_some(struct scan *scan,
 static bool is_plain_whole(const struct scan *scan,
                            const struct cmap__cursor *cursor)
 {
-  const struct cmap_options *o = &scan->layout->options;
+  const struct cmap__layout *layout = scan->layout;
 
-  return scan->layout->shape == CMAP__SHAPE_WORD &&
-         !scan->layout->value_boxed && o->value_size == sizeof(uint64_t) &&
-         o->value_clone == NULL && cursor->from == 0 &&
+  return layout->shape == CMAP__SHAPE_WORD &&
+         layout->options.value_clone == NULL && cursor->from == 0 &&
          cursor->to == UINT64_MAX;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Copying the plain entries of a block.
+ * Copying the entries of a block whose slots are a u64 key and 8 bytes.
  *
  * Each slot is copied, and counted only if it is taken: whether it is, no
  * processor can guess. So what is behind the last entry is written, too.

@@ -154,7 +154,7 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
       return CMAP_NOT_FOUND;
     return alter_any(map, key, alter, ctx, how);
   case CMAP__FAR:
-    cmap__call_resume(map, key, how, aim.shard, false, &call);
+    cmap__call_resume(map, key, probe.hash, aim.shard, false, &call);
     return alter_locked(map, &call, alter, ctx);
   default:
     return alter_any(map, key, alter, ctx, how);

@@ -87,7 +87,7 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
 }
 
 /*
- * The fast path: integer keys, the object is there, and nobody is in the way.
+ * The short way: u64 keys, the object is there, and nobody is in the way.
  * No address of a local leaves this function.
  */
 CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,

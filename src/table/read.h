@@ -128,8 +128,8 @@ CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
  * The value goes to `value` (NULL: nowhere), straight to it if it is larger
  * than a word: what is there without a HIT is anything then.
  *
- * For fast paths. Of a table that is not in a cache, a processor reads for as
- * many calls at once as it has room for instructions: the fewer, the faster
+ * For the short ways. Of a table that is not in a cache, a processor reads for
+ * as many calls at once as it has room for instructions: the fewer, the faster
  * (docs/benchmarks.md).
  */
 CMAP__ALWAYS_INLINE enum cmap__read_result

@@ -73,10 +73,10 @@
  * Callbacks. A callback that is called under a lock may read any map. It may
  *   write to other maps; to write to its own map is CMAP_EDEADLK if the key
  *   lives in the locked shard and works if not, so do not. What may be called
- *   under which lock is the table of section 9. It must return: a thread that
- *   ends inside a callback leaves the lock as it is.
+ *   under which lock is the table of section 9. If the thread ends inside a
+ *   callback, the shard is given up ("Ended threads" in section 9).
  *   key_hash, key_equal, key_copy, value_equal and value_clone must not call
- *   the library.
+ *   the library, nor may an allocator, which must not end the thread either.
  *
  * Waiting. Readers and writers wait for a lock in no fixed order; neither can
  *   starve the other. Every call that may wait takes `how` (section 3).
@@ -853,10 +853,27 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   process, a map of another copy of this library) are not seen: give such
  *   calls a deadline.
  *
- * Ended threads. A thread that ends while it holds a guard leaves its shard
- *   locked for ever: who waits for it gets CMAP_EABANDONED. Guards may still be
- *   released in destructors of thread-specific data. cmap_destroy frees what
- *   such threads have left behind.
+ * Ended threads. A thread that ends (pthread_exit, cancellation) while it holds
+ *   a guard, or inside a callback under a lock, leaves the shard locked for
+ *   ever: who needs it, or waits for it already, gets CMAP_EABANDONED; if it
+ *   was locked to read, only who writes. The rest of the map goes on.
+ *   Of the call whose callback did not return there remains:
+ *     - The entry that a callback changes in place (alter, alter_all,
+ *       replace_if, remove_if, retain, and_modify) is as the callback left it,
+ *       and is not removed or replaced. Nobody reads it any more.
+ *     - What a callback makes (compute, add_or_update, get_or_insert_with,
+ *       or_insert_with, key_copy, value_clone) is not in the map.
+ *     - Entries that the call had done with stay changed, or removed.
+ *     - Memory that it had in hand is lost, and what it had removed and was to
+ *       destroy is not destroyed.
+ *   The same holds for key_hash, key_equal and value_equal. Where a callback
+ *   is called without a lock (cmap_for_each, cmap_drain, destructors, the calls
+ *   named ..._unlocked) no shard is given up.
+ *   Cleanup handlers, and destructors of thread-specific data, may use the
+ *   library while the thread ends: what it holds it still holds, and can
+ *   release. A guard that is taken in a destructor of thread-specific data is
+ *   to be released in that, and is not to be taken in the last round of them.
+ *   cmap_destroy frees what guards of such threads have left behind.
  * ------------------------------------------------------------------------- */
 
 /* A variable that is released where it goes out of scope:

@@ -29,6 +29,9 @@ void cmap__all_unlock(struct cmap *map);
 enum cmap_status cmap__all_freeze(struct cmap *map,
                                   const struct cmap__patience *patience);
 
+/* Ends that, by any thread. */
+void cmap__all_thaw(struct cmap *map);
+
 /* The next shard of a map that is locked as a whole; *hash begins at 0, and is
  * 0 again after the last. */
 static inline struct cmap__shard *cmap__all_next(const struct cmap *map,

@@ -64,6 +64,8 @@ CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
                                                &call->patience, &call->locked);
     if (status != CMAP_OK)
       return status;
+  } else {
+    cmap__section_begin(layout->runs_user_code, &call->locked);
   }
   call->found = peek.found;
   call->place = peek.place;
@@ -99,9 +101,20 @@ void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
   call->locked.shard = shard;
   call->locked.mode = CMAP__WRITE;
   call->locked.borrowed = false;
+  cmap__section_begin(map->table.layout.runs_user_code, &call->locked);
   call->place.probes = 0;
   call->found = !absent && cmap__shard_find(&map->table.layout, shard,
                                             &call->probe, &call->place);
+}
+
+bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
+                             const void *expected)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+
+  if (layout->options.value_equal != NULL && !call->locked.borrowed)
+    cmap__section_begin(true, &call->locked);
+  return cmap__value_equal(layout, cmap__call_value(map, call), expected);
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,

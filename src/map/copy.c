@@ -195,6 +195,7 @@ static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
     c->equal = false;
   } else {
     const void *other = cmap__call_value(c->inner, &call);
+    cmap__section_begin(true, &call.locked);
     c->equal = outer == c->a ? cmap__value_equal(layout, value, other)
                              : cmap__value_equal(layout, other, value);
   }
@@ -213,16 +214,16 @@ static enum cmap_status compare_shard(struct cmap *outer,
   struct comparison *c = ctx;
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
 
   /* It waits for the other map's locks. */
-  cmap__locked_hold_begin(&outer->table, &visit->locked, &hold);
+  hold = cmap__locked_hold_begin(&outer->table, &visit->locked);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
     status = compare_entry(outer, c, place.slot);
     if (status == CMAP_OK && !c->equal)
       status = DIFFERENT;
   }
-  cmap__hold_end(&hold);
+  cmap__locked_hold_end(&visit->locked, hold);
   return status;
 }
 
@@ -237,6 +238,8 @@ enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
   if (a == NULL || b == NULL || equal == NULL || !are_compatible(a, b) ||
       !cmap__how_read(how, &c.patience, &unused))
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   if (a != b) {
     /* One order for all threads: the lower address first. */
     outer = (uintptr_t)a < (uintptr_t)b ? a : b;

@@ -42,7 +42,7 @@ enum cmap_status cmap_thaw(struct cmap *map)
                                 CMAP__TABLE_CHANGING))
     return state == CMAP__TABLE_LIVE ? CMAP_EINVAL : CMAP_BUSY;
   cmap__open_short_ways(map, true);
-  cmap__all_unlock(map);
+  cmap__all_thaw(map);
   cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
   return CMAP_OK;
 }

@@ -140,6 +140,8 @@ static inline void cmap__held_link(struct cmap__held *held)
     cmap__locked_hold(&held->map->table, &held->locked, &held->record.hold);
     cmap__guard_link(&held->record.hold);
   }
+  cmap__section_end(&held->locked);
+  held->locked.section = false;
 }
 
 /* Makes a group busy for user code until the release. */
@@ -186,6 +188,7 @@ cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   held->locked.shard = aim.shard;
   held->locked.mode = mode;
   held->locked.borrowed = false;
+  held->locked.section = false;
   held->hash = probe.hash;
   held->occupied = true;
   held->place.group = aim.group; /* the tag is for free slots */

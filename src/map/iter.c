@@ -101,6 +101,8 @@ static enum cmap_status enter_shard(struct iter *it,
     if (held->locked.borrowed)
       return patience->try_only ? CMAP_BUSY : CMAP_EDEADLK;
     cmap__locked_hold(table, &held->locked, &held->record.hold);
+    cmap__section_end(&held->locked);
+    held->locked.section = false;
   }
   shard = held->locked.shard;
   it->cursor = cmap__cursor_between(shard, it->next, it->range.last);

@@ -31,10 +31,10 @@ static enum cmap_status make_and_put(struct cmap *map, struct cmap__call *call,
     return status;
   }
   if (source == NULL) {
-    struct cmap__hold hold;
-    cmap__locked_hold_begin(&map->table, &call->locked, &hold);
+    struct cmap__hold *hold =
+        cmap__locked_hold_begin(&map->table, &call->locked);
     status = make(call->probe.key, fresh.value.data, ctx);
-    cmap__hold_end(&hold);
+    cmap__locked_hold_end(&call->locked, hold);
     made = status == CMAP_OK;
   }
   if (status == CMAP_OK && value_out != NULL)
@@ -85,6 +85,8 @@ enum cmap_status cmap_get_or_insert_with(struct cmap *map, struct cmap_key key,
   if (status != CMAP_OK)
     return status;
   if (!call.found) {
+    if (!cmap__hold_prepare())
+      return CMAP_ENOMEM;
     status = cmap__call_lock(map, &call, CMAP__WRITE);
     if (status != CMAP_OK)
       return status;

@@ -196,12 +196,11 @@ static inline void *cmap__call_value(const struct cmap *map,
 
 /* The place's group is opened for user code that may change the value, and
  * the hold is recorded; then closed. Write lock. */
-static inline void cmap__call_open_for_user(const struct cmap *map,
-                                            const struct cmap__call *call,
-                                            struct cmap__hold *hold)
+static inline struct cmap__hold *
+cmap__call_open_for_user(const struct cmap *map, const struct cmap__call *call)
 {
   (void)cmap__seq_open_for_user(&call->place.group->hi);
-  cmap__locked_hold_begin(&map->table, &call->locked, hold);
+  return cmap__locked_hold_begin(&map->table, &call->locked);
 }
 
 static inline void cmap__call_close_for_user(const struct cmap__call *call,
@@ -209,9 +208,13 @@ static inline void cmap__call_close_for_user(const struct cmap__call *call,
 {
   _Atomic uint64_t *hi = &call->place.group->hi;
 
-  cmap__hold_end(hold);
+  cmap__locked_hold_end(&call->locked, hold);
   cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
 }
+
+/* Do the value in place and *expected equal each other? The lock is held. */
+bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
+                             const void *expected);
 
 /* Would a call that copies a value to `out` have to copy the uncopyable? */
 static inline bool cmap__cannot_copy(const struct cmap *map, const void *out)

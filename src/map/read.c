@@ -203,7 +203,7 @@ enum cmap_status cmap_view(struct cmap *map, struct cmap_key key,
                            cmap_view_fn *view, void *ctx,
                            const struct cmap_how *how)
 {
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -211,15 +211,17 @@ enum cmap_status cmap_view(struct cmap *map, struct cmap_key key,
     return status;
   if (view == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = cmap__call_lock(map, &call, CMAP__READ);
   if (status != CMAP_OK)
     return status;
   status = CMAP_NOT_FOUND;
   if (call.found) {
-    cmap__locked_hold_begin(&map->table, &call.locked, &hold);
+    hold = cmap__locked_hold_begin(&map->table, &call.locked);
     status =
         view(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
-    cmap__hold_end(&hold);
+    cmap__locked_hold_end(&call.locked, hold);
   }
   cmap__call_unlock(&call);
   return status;

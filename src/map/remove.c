@@ -17,24 +17,23 @@ static enum cmap_status remove_locked(struct cmap *map, struct cmap__call *call,
   const struct cmap__layout *layout = &map->table.layout;
   struct cmap__shard *shard = call->locked.shard;
   struct cmap__slot_image image;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
   bool yes = true;
 
   if (call->found && when->test != NULL) {
-    cmap__call_open_for_user(map, call, &hold);
+    hold = cmap__call_open_for_user(map, call);
     yes = when->test(cmap__call_key(map, call), cmap__call_value(map, call),
                      when->ctx);
     if (yes)
       cmap__shard_take(layout, shard, &call->place, true, image.words);
-    cmap__call_close_for_user(call, &hold);
+    cmap__call_close_for_user(call, hold);
   } else if (call->found) {
     if (when->expected != NULL)
-      yes = cmap__value_equal(layout, cmap__call_value(map, call),
-                              when->expected);
+      yes = cmap__call_value_equals(map, call, when->expected);
     if (yes)
       cmap__shard_take(layout, shard, &call->place, false, image.words);
   }
-  cmap__unlock_after_removal(&map->table, shard);
+  cmap__locked_end_removal(&map->table, &call->locked);
   if (!call->found)
     return CMAP_NOT_FOUND;
   if (!yes)
@@ -51,6 +50,8 @@ remove_when(struct cmap *map, struct cmap_key key, const struct condition *when,
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
+  if (status == CMAP_OK && when->test != NULL && !cmap__hold_prepare())
+    status = CMAP_ENOMEM;
   if (status == CMAP_OK)
     status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)

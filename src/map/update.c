@@ -57,8 +57,7 @@ enum cmap_status cmap_compare_exchange(struct cmap *map, struct cmap_key key,
   if (status != CMAP_OK)
     return status;
   if (call.found) {
-    equal = cmap__value_equal(&map->table.layout, cmap__call_value(map, &call),
-                              expected);
+    equal = cmap__call_value_equals(map, &call, expected);
     if (equal)
       cmap__slot_exchange(&map->table.layout, &call.place, false, fresh.words,
                           before.words);
@@ -74,22 +73,24 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
 {
   struct cmap__value_image fresh, before;
   struct cmap__call call;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
   bool yes = false;
   enum cmap_status status;
 
   if (test == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = replace_begin(map, key, value, how, &call, &fresh);
   if (status != CMAP_OK)
     return status;
   if (call.found) {
-    cmap__call_open_for_user(map, &call, &hold);
+    hold = cmap__call_open_for_user(map, &call);
     yes = test(cmap__call_key(map, &call), cmap__call_value(map, &call), ctx);
     if (yes)
       cmap__slot_exchange(&map->table.layout, &call.place, true, fresh.words,
                           before.words);
-    cmap__call_close_for_user(&call, &hold);
+    cmap__call_close_for_user(&call, hold);
   }
   cmap__call_unlock(&call);
   return replace_end(map, &call, yes, &fresh, &before, old);
@@ -100,12 +101,12 @@ static enum cmap_status alter_locked(struct cmap *map, struct cmap__call *call,
                                      cmap_value_fn *alter, void *ctx)
 {
   enum cmap_status status = CMAP_NOT_FOUND;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
 
   if (call->found) {
-    cmap__call_open_for_user(map, call, &hold);
+    hold = cmap__call_open_for_user(map, call);
     status = alter(cmap__call_key(map, call), cmap__call_value(map, call), ctx);
-    cmap__call_close_for_user(call, &hold);
+    cmap__call_close_for_user(call, hold);
   }
   cmap__call_unlock(call);
   return status;
@@ -123,6 +124,8 @@ alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
     return status;
   if (alter == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
@@ -138,7 +141,7 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   const struct cmap__form form = cmap__form_of(layout, shape);
   struct cmap__locked locked = {.mode = CMAP__WRITE};
   struct cmap__probe probe;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
   struct cmap__call call;
   struct cmap__aim aim;
   enum cmap_status status;
@@ -161,10 +164,10 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   }
   locked.shard = aim.shard;
   (void)cmap__seq_open_for_user(&aim.group->hi);
-  cmap__locked_hold_begin(&map->table, &locked, &hold);
+  hold = cmap__locked_hold_begin(&map->table, &locked);
   status = alter(cmap__slot_key(layout, aim.slot),
                  cmap__payload_plain(aim.slot + form.value_word), ctx);
-  cmap__hold_end(&hold);
+  cmap__hold_end(hold);
   cmap__seq_close(&aim.group->hi,
                   cmap__load_relaxed(&aim.group->hi)); /* lock held */
   cmap__aim_unlock(&aim, CMAP__WRITE);
@@ -175,7 +178,7 @@ enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
                             cmap_value_fn *alter, void *ctx,
                             const struct cmap_how *how)
 {
-  if (cmap__unlikely(alter == NULL) ||
+  if (cmap__unlikely(alter == NULL) || cmap__unlikely(!cmap__hold_prepare()) ||
       cmap__unlikely(!cmap__is_word_call(map, key, how)))
     return alter_any(map, key, alter, ctx, how);
   return alter_as(map, CMAP__SHAPE_WORD, key, alter, ctx, NULL);
@@ -222,13 +225,13 @@ static enum cmap_status compute_run(struct cmap *map, struct computation *c,
   const void *present = found ? cmap__call_value(map, &c->call) : NULL;
   struct cmap_key key =
       found ? cmap__call_key(map, &c->call) : c->call.probe.key;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
   enum cmap_status status;
 
   c->action = CMAP_KEEP;
-  cmap__locked_hold_begin(&map->table, &c->call.locked, &hold);
+  hold = cmap__locked_hold_begin(&map->table, &c->call.locked);
   status = compute(key, present, c->fresh.value.data, &c->action, ctx);
-  cmap__hold_end(&hold);
+  cmap__locked_hold_end(&c->call.locked, hold);
   if (status != CMAP_OK)
     return status;
   if (c->action != CMAP_KEEP && c->action != CMAP_PUT &&
@@ -304,6 +307,8 @@ enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = cmap__call_lock(map, &c.call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
@@ -316,7 +321,7 @@ enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
   status = compute_run(map, &c, compute, ctx, value);
   if (status == CMAP_OK)
     what = compute_apply(map, &c);
-  cmap__unlock_after_removal(&map->table, c.call.locked.shard);
+  cmap__locked_end_removal(&map->table, &c.call.locked);
   compute_release(map, &c, status, what, value);
   if (status == CMAP_OK)
     cmap__set_event(event, what);

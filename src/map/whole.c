@@ -86,13 +86,13 @@ static enum cmap_status view_shard(struct cmap *map, struct cmap__visit *visit,
   const struct view_all *all = ctx;
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
 
-  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
+  hold = cmap__locked_hold_begin(&map->table, &visit->locked);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place))
     status = all->view(cmap__slot_key(layout, place.slot),
                        cmap__slot_value(layout, place.slot), all->ctx);
-  cmap__hold_end(&hold);
+  cmap__locked_hold_end(&visit->locked, hold);
   return status;
 }
 
@@ -103,6 +103,8 @@ enum cmap_status cmap_view_all(struct cmap *map, cmap_view_fn *view, void *ctx,
 
   if (view == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   return cmap__map_walk(map, CMAP__READ, how, view_shard, &all);
 }
 
@@ -119,16 +121,16 @@ static enum cmap_status alter_shard(struct cmap *map, struct cmap__visit *visit,
   const struct alter_all *all = ctx;
   enum cmap_status status = CMAP_OK;
   struct cmap__place place;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
 
-  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
+  hold = cmap__locked_hold_begin(&map->table, &visit->locked);
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
     uint64_t hi = cmap__seq_open_for_user(&place.group->hi);
     status = all->alter(cmap__slot_key(layout, place.slot),
                         cmap__slot_value(layout, place.slot), all->ctx);
     cmap__seq_close(&place.group->hi, hi);
   }
-  cmap__hold_end(&hold);
+  cmap__locked_hold_end(&visit->locked, hold);
   return status;
 }
 
@@ -139,6 +141,8 @@ enum cmap_status cmap_alter_all(struct cmap *map, cmap_value_fn *alter,
 
   if (alter == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   return cmap__map_walk(map, CMAP__WRITE, how, alter_shard, &all);
 }
 
@@ -157,11 +161,11 @@ static enum cmap_status retain_shard(struct cmap *map,
   struct retain *retain = ctx;
   struct removed_list list;
   struct cmap__place place;
-  struct cmap__hold hold;
+  struct cmap__hold *hold;
 
   if (!list_init(layout, &list, cmap__shard_count(visit->locked.shard)))
     return CMAP_ENOMEM;
-  cmap__locked_hold_begin(&map->table, &visit->locked, &hold);
+  hold = cmap__locked_hold_begin(&map->table, &visit->locked);
   while (cmap__cursor_next(layout, &cursor, &place)) {
     _Atomic uint64_t *hi = &place.group->hi;
     (void)cmap__seq_open_for_user(hi);
@@ -170,8 +174,8 @@ static enum cmap_status retain_shard(struct cmap *map,
       list_take(layout, &list, visit->locked.shard, &place, true);
     cmap__seq_close(hi, cmap__load_relaxed(hi)); /* we hold the lock */
   }
-  cmap__hold_end(&hold);
-  cmap__unlock_after_removal(&map->table, visit->locked.shard);
+  cmap__locked_hold_end(&visit->locked, hold);
+  cmap__locked_end_removal(&map->table, &visit->locked);
   visit->locked.borrowed = true; /* not the walk's to unlock any more */
   retain->removed += list.count;
   list_release(layout, &list);
@@ -187,6 +191,8 @@ enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
 
   if (keep == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = cmap__map_walk(map, CMAP__WRITE, how, retain_shard, &retain);
   if (removed != NULL && status != CMAP_EINVAL)
     *removed = retain.removed;
@@ -251,7 +257,7 @@ static void drain_shard(struct cmap *map, struct cmap__locked *locked,
 
   if (drain->take == NULL && !layout->owns_anything) {
     cmap__shard_wipe(locked->shard);
-    cmap__unlock_after_removal(&map->table, locked->shard);
+    cmap__locked_end_removal(&map->table, locked);
     *left = 0;
     return;
   }
@@ -262,7 +268,7 @@ static void drain_shard(struct cmap *map, struct cmap__locked *locked,
     list.capacity = 1;
   }
   take_some(layout, locked->shard, &list);
-  cmap__unlock_after_removal(&map->table, locked->shard);
+  cmap__locked_end_removal(&map->table, locked);
   give_list(layout, drain, &list);
   *left = list.count < list.capacity ? 0 : *left - list.count;
   if (allocated != NULL)

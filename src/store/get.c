@@ -255,7 +255,7 @@ struct building {
   void *object;
   enum cmap_status status;
   uint64_t since_ns;
-  struct cmap__hold hold;
+  struct cmap__hold *hold; /* that others may wait for the flight */
 };
 
 static void end_timing(struct building *b)
@@ -273,8 +273,7 @@ static void abandon(void *building)
   struct building *b = building;
   struct cmap__object *none = NULL;
 
-  /* What calls below this one held is no more. */
-  cmap__self.calls = b->hold.outer;
+  b->hold->object = NULL; /* nobody will wait for it any more */
   end_timing(b);
   cmap__header_give(b->header);
   if (b->flight == NULL)
@@ -290,14 +289,17 @@ static void run(struct building *b)
   b->object = NULL;
   b->since_ns = cmap__now_ns();
   cmap__add_release(&b->request->store->running, 1);
-  memset(&b->hold, 0, sizeof b->hold);
-  b->hold.object = b->flight;
-  b->hold.mode = CMAP__WRITE;
-  cmap__hold_begin(&b->hold);
+  b->hold = cmap__hold_next();
+  b->hold->object = b->flight;
+  b->hold->first = b->hold->last = 0;
+  b->hold->mode = CMAP__WRITE;
+  b->hold->lock = NULL;
+  ((struct cmap__record *)b->hold)->ended = NULL; /* abandon() does it */
+  cmap__hold_begin(b->hold);
   pthread_cleanup_push(abandon, b);
   b->status = b->build(b->key, &b->object, b->ctx);
   pthread_cleanup_pop(0);
-  cmap__hold_end(&b->hold);
+  cmap__hold_end(b->hold);
   end_timing(b);
   if (b->status == CMAP_OK && b->object == NULL)
     b->status = CMAP_EINVAL;
@@ -346,6 +348,8 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
     return CMAP_OK;
   }
   cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   status = cmap__store_enter(&r, true, &header, &b.flight, &mine);
   if (status != CMAP_OK)
     return status;
@@ -389,6 +393,8 @@ enum cmap_status cmap_store_refresh(struct cmap_store *store,
     return status;
   if (build == NULL)
     return CMAP_EINVAL;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   b.header = cmap__header_take(store);
   if (b.header == NULL)
     return CMAP_ENOMEM;

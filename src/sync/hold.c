@@ -1,6 +1,6 @@
 /*
- * The records of guards: where they come from, and what becomes of them when
- * their thread ends.
+ * The records of calls and guards: where they come from, and what becomes of
+ * them when their thread ends.
  *
  * Unloading. The library may be a part of a plugin, and a thread that has used
  * guards may end after the plugin's dlclose. So:
@@ -99,9 +99,36 @@ static void end_others(struct cmap__holder *self)
   }
 }
 
+/* Marks what the section and the calls hold in which the thread has ended. */
+static void abandon_calls(struct cmap__holder *self)
+{
+  if (self->section != NULL)
+    cmap__shardlock_abandon(self->section);
+  self->section = NULL;
+  for (; self->calls != NULL; self->calls = self->calls->outer) {
+    struct cmap__record *record = record_of(self->calls);
+    if (record->hold.lock != NULL)
+      cmap__shardlock_abandon(record->hold.lock);
+    else if (record->ended != NULL)
+      record->ended(record);
+    self->spare = self->calls;
+  }
+}
+
+/* The records of calls become free ones; none is in use. */
+static void free_spare(struct cmap__holder *self)
+{
+  while (self->spare != NULL) {
+    struct cmap__record *record = record_of(self->spare);
+    self->spare = record->inner;
+    cmap__record_give(record);
+  }
+}
+
 /* The thread has no records any more. Under all.mutex. */
 static void take_leave(struct cmap__holder *self)
 {
+  free_spare(self);
   if (self->free != NULL) {
     hand_over(self->free, NULL)->outer = all.free;
     all.free = self->free;
@@ -112,13 +139,24 @@ static void take_leave(struct cmap__holder *self)
   self->known = false;
 }
 
-/* A thread that used guards ends. */
+/*
+ * Is it certain that there will be another round? We count those since the key
+ * was set. If that was in a destructor of thread-specific data it may be the
+ * last one already; the loader says whether it was before.
+ */
+static bool may_put_off(struct cmap__holder *self)
+{
+  return (self->counts_rounds || __cxa_thread_atexit_impl == NULL) &&
+         !self->ends && self->end_rounds++ < END_ROUNDS;
+}
+
+/* A thread that used records ends. */
 static void end_thread(void *holder)
 {
   struct cmap__holder *self = holder;
 
-  self->calls = NULL; /* it ended in a callback: they are gone with the stack */
-  if (self->guards != NULL && !self->ends && self->end_rounds++ < END_ROUNDS &&
+  abandon_calls(self);
+  if (self->guards != NULL && may_put_off(self) &&
       pthread_setspecific(all.key, self) == 0)
     return;
   self->ends = true;
@@ -143,7 +181,8 @@ static void end_early(void *holder)
   struct cmap__holder *self = holder;
 
   self->ends_early = true;
-  if (cmap__hold_any())
+  self->counts_rounds = cmap__hold_any() || self->section != NULL;
+  if (self->counts_rounds)
     return;
   pthread_mutex_lock(&all.mutex);
   if (all.has_key)
@@ -237,6 +276,21 @@ CMAP__NOINLINE struct cmap__record *cmap__record_take_slow(void)
   (void)hand_over(list, self);
   self->free = list->outer;
   return record_of(list);
+}
+
+CMAP__NOINLINE bool cmap__hold_prepare_slow(void)
+{
+  struct cmap__holder *self = &cmap__self;
+  struct cmap__record *record = cmap__record_take();
+
+  if (record == NULL)
+    return false;
+  record->hold.outer = self->calls;
+  record->inner = NULL;
+  if (self->calls != NULL)
+    record_of(self->calls)->inner = &record->hold;
+  self->spare = &record->hold;
+  return true;
 }
 
 static bool unlink_from(struct cmap__hold **list, struct cmap__hold *hold)

@@ -7,17 +7,26 @@
  * the deadlock detector follows from thread to thread.
  *
  * Two lists for each thread:
- *   calls    records on the stack of calls that run user code under a lock, or
- *            wait for a lock while they have another
- *   guards   records of the library's own, since guards live as long as the
- *            user likes and are copied by him: a guard names its record and
- *            the record's serial, so that a stale copy is told from a good one
+ *   calls    calls that run user code under a lock, or wait for a lock while
+ *            they have another; the innermost first
+ *   guards   those live as long as the user likes and are copied by him: a
+ *            guard names its record and the record's serial, so that a stale
+ *            copy is told from a good one
  *
- * Records of guards come from the thread's free list. When a thread ends,
- * others use them; they are given back when the library is unloaded.
+ * The records of both are the library's own, not the stack's: a thread may end
+ * inside a callback, and its cleanup handlers may use the library when the
+ * stack of the call is gone. They come from the thread's free list. When a
+ * thread ends, others use them; they are given back when the library is
+ * unloaded. Those of calls stay linked with each other, so that a call takes
+ * the one that the last one at its depth had.
  *
- * When a thread ends while guards of it are out, their locks are marked
- * (cmap__shardlock_abandon), and the records are kept for cmap_destroy.
+ * Not in the lists is the lock of a section in which the user's hash, equality
+ * or clone may run: they must not call the library, so that nobody asks for it
+ * but the thread's end.
+ *
+ * When a thread ends inside a callback, or while guards of it are out, their
+ * locks are marked (cmap__shardlock_abandon), and the records of guards are
+ * kept for cmap_destroy.
  *
  * Concurrency: everything belongs to one thread, and is read by the detector
  * while that thread's wait is published. The records of threads that have
@@ -53,15 +62,17 @@ struct cmap__hold {
   struct cmap__hold *outer;     /* the next one in the list */
 };
 
-/* The record behind a guard; the first part of struct cmap__guard. */
+/* The record behind a guard, of which it is the first part, or of a call. */
 struct cmap__record {
-  struct cmap__hold hold; /* hold.outer links free records as well */
+  struct cmap__hold hold;   /* hold.outer links free records as well */
+  struct cmap__hold *inner; /* calls: the record for a call inside this one */
   /* Written by the owner, or when that has ended by who takes the record over.
      Atomic, because other threads may look at copies of a guard; relaxed: all
      they do is to leave a record alone that is not theirs. */
   struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended */
   _Atomic uintptr_t serial; /* of the guard; grows when it is released */
-  /* If hold.lock is NULL: called when the thread ends, without a lock. */
+  /* If hold.lock is NULL: called when the thread ends, without a lock; NULL:
+     there is nothing to do, of a call. */
   void (*ended)(struct cmap__record *record);
 };
 
@@ -71,13 +82,20 @@ struct cmap__record {
 /* One for each thread, thread-local. */
 struct cmap__holder {
   struct cmap__hold *calls;
+  struct cmap__hold *spare; /* for the next call; NULL: none yet */
   struct cmap__hold *guards;
   struct cmap__hold *free; /* of records */
-  unsigned end_rounds;     /* of the thread's end that were put off */
-  bool ends;               /* the last of them has begun */
-  bool ends_early;         /* destructors of thread-local variables have run */
-  bool known;              /* it has, or had, records: its end is noticed */
-  uint64_t number;         /* of the thread; 0: nobody has asked */
+  /* The lock of a section in which the user's functions on keys and values may
+     run: those that must not call the library, so that one is enough. NULL:
+     none, or it is the lock of a call or a guard as well. */
+  struct cmap__shardlock *section;
+  unsigned end_rounds; /* of the thread's end that were put off */
+  bool ends;           /* the last of them has begun */
+  bool ends_early;     /* destructors of thread-local variables have run */
+  bool counts_rounds;  /* and the first round of those of thread-specific data
+                          is still to come: the thread held something then */
+  bool known;          /* it has, or had, records: its end is noticed */
+  uint64_t number;     /* of the thread; 0: nobody has asked */
 };
 
 extern _Thread_local struct cmap__holder cmap__self
@@ -86,16 +104,42 @@ extern _Thread_local struct cmap__holder cmap__self
 /* A number from 1 that no other thread has, nor had one that has ended. */
 uint64_t cmap__thread_number(void);
 
-/* A call's hold, filled by the caller; pairs with cmap__hold_end. */
+/* A record for one more call inside those there are; false: out of memory. */
+bool cmap__hold_prepare_slow(void);
+
+/*
+ * Before a call locks what it will hold while user code runs: is there a record
+ * for it? False: CMAP_ENOMEM.
+ */
+static inline bool cmap__hold_prepare(void)
+{
+  return cmap__likely(cmap__self.spare != NULL) || cmap__hold_prepare_slow();
+}
+
+/* The record that was prepared, to be filled before cmap__hold_begin. */
+static inline struct cmap__hold *cmap__hold_next(void)
+{
+  return cmap__self.spare;
+}
+
 static inline void cmap__hold_begin(struct cmap__hold *hold)
 {
-  hold->outer = cmap__self.calls;
+  cmap__self.spare = ((struct cmap__record *)hold)->inner;
   cmap__self.calls = hold;
 }
 
 static inline void cmap__hold_end(struct cmap__hold *hold)
 {
   cmap__self.calls = hold->outer;
+  cmap__self.spare = hold;
+}
+
+/* What the section holds goes on under another lock. */
+static inline void cmap__section_move(const struct cmap__shardlock *from,
+                                      struct cmap__shardlock *to)
+{
+  if (cmap__self.section == from)
+    cmap__self.section = to;
 }
 
 /* Does the calling thread hold anything? */

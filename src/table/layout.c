@@ -256,6 +256,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
     return CMAP_ENORANDOM;
   lay_out_key(layout);
   lay_out_value(layout);
+  layout->runs_user_code = o->key_kind == CMAP_CUSTOM || o->key_hash != NULL ||
+                           o->value_clone != NULL;
   layout->owns_values = o->value_destroy != NULL;
   layout->owns_anything = layout->owns_values || layout->value_boxed ||
                           is_string_like(o->key_kind) || o->key_destroy != NULL;

@@ -79,6 +79,8 @@ struct cmap__layout {
   bool stores_hash;    /* word 0 is the hash */
   bool lock_free;      /* reads of keys that lie inline take no lock */
   bool value_boxed;    /* the slot holds a pointer to the value */
+  bool runs_user_code; /* key_hash, key_equal, key_copy or value_clone under
+                          the lock */
   bool owns_values;    /* value_destroy is set */
   bool owns_anything;  /* removing may need a destructor or free memory */
   uint8_t block_limit; /* log2 of the groups of a shard's upper size */

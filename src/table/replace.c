@@ -104,8 +104,10 @@ static enum cmap_status replace_by_one(struct cmap__table *table,
   cmap__block_publish(shard->block);
   cmap__directory_publish(&table->directory, &shard, 1);
   cmap__directory_withdraw(&table->directory, old_depth, count);
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < count; i++) {
+    cmap__section_move(&old[i]->lock, &shard->lock);
     retire(table, old[i]);
+  }
   *fresh = shard;
   return CMAP_OK;
 }
@@ -355,6 +357,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
     return CMAP_ENOMEM;
   move_to_sides(&split);
   cmap__directory_withdraw(&table->directory, split.from, 1);
+  cmap__section_move(&split.old->lock, &split.shards[0]->lock);
   retire(table, split.old);
   for (size_t i = 1; i < split.n; i++)
     cmap__shardlock_write_unlock(&split.shards[i]->lock);

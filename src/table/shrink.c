@@ -23,14 +23,20 @@ enum cmap_status cmap__shard_merge_sibling(struct cmap__table *table,
   if (depth == 0)
     return CMAP_OK;
   sibling = cmap__directory_shard(&table->directory, prefix);
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
   /* Never waits: whoever holds the sibling may be waiting for us. */
   if (sibling == *shard || !cmap__shardlock_try_write(&sibling->lock))
     return CMAP_OK;
   if (sibling->mask == (*shard)->mask && sibling->prefix == prefix &&
       cmap__shard_count(*shard) + cmap__shard_count(sibling) <= most) {
+    struct cmap__locked locked = {.shard = sibling, .mode = CMAP__WRITE};
     bool is_low = (prefix & bit) != 0;
     struct cmap__shard *low = is_low ? *shard : sibling;
+    /* The user's key_hash may run, and end the thread, with both locked. */
+    struct cmap__hold *hold = cmap__locked_hold_begin(table, &locked);
     status = cmap__shard_merge(table, &low, is_low ? sibling : *shard);
+    cmap__locked_hold_end(&locked, hold);
     *merged = status == CMAP_OK;
     if (*merged)
       *shard = low;
@@ -83,8 +89,11 @@ void cmap__shard_shrink(struct cmap__table *table, struct cmap__shard **shard)
 CMAP__NOINLINE void cmap__shrink_and_unlock(struct cmap__table *table,
                                             struct cmap__shard *shard)
 {
-  cmap__shard_shrink(table, &shard);
-  cmap__shardlock_write_unlock(&shard->lock);
+  struct cmap__locked locked = {.shard = shard, .mode = CMAP__WRITE};
+
+  cmap__section_begin(table->layout.runs_user_code, &locked);
+  cmap__shard_shrink(table, &locked.shard);
+  cmap__table_unlock(&locked);
   cmap__directory_shrink(&table->directory, &table->layout, 2);
   if (cmap__pool_idle(&table->pool) >= IDLE_BYTES)
     (void)cmap__pool_release(&table->pool, &table->layout);

@@ -49,4 +49,12 @@ static inline void cmap__unlock_after_removal(struct cmap__table *table,
     cmap__shardlock_write_unlock(&shard->lock);
 }
 
+/* The same, of a lock that may be a section. */
+static inline void cmap__locked_end_removal(struct cmap__table *table,
+                                            const struct cmap__locked *locked)
+{
+  cmap__section_end(locked);
+  cmap__unlock_after_removal(table, locked->shard);
+}
+
 #endif

@@ -269,6 +269,7 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
     locked->shard = shard;
     locked->mode = mode;
     locked->borrowed = false;
+    locked->section = false;
     if (cmap__unlikely(!got)) {
       bool moved;
       enum cmap_status status =
@@ -279,6 +280,8 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
         continue;
     }
     if (cmap__likely(cmap__shard_covers(shard, hash))) {
+      if (!locked->borrowed) /* else a hold of the thread's own has it */
+        cmap__section_begin(table->layout.runs_user_code, locked);
       if (cmap__unlikely(!got) && mode == CMAP__WRITE)
         relieve(table, &locked->shard, hash);
       return CMAP_OK;

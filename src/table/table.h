@@ -38,6 +38,7 @@ struct cmap__locked {
   enum cmap__mode mode;
   bool borrowed; /* not to be unlocked: read under a write hold of the calling
                     thread's own */
+  bool section;  /* it is cmap__self.section */
 };
 
 /* How long to wait: what `how` says about it. */
@@ -64,8 +65,27 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   const struct cmap__patience *patience,
                                   struct cmap__locked *locked);
 
+/*
+ * If the user's functions on keys and values may run under the lock (`runs`):
+ * notes it for the thread's end. Without memory for that, it is not noted.
+ */
+static inline void cmap__section_begin(bool runs, struct cmap__locked *locked)
+{
+  locked->section = cmap__unlikely(runs) && cmap__hold_prepare();
+  if (locked->section)
+    cmap__self.section = &locked->shard->lock;
+}
+
+/* Before the unlock, or when a guard has the lock. */
+static inline void cmap__section_end(const struct cmap__locked *locked)
+{
+  if (cmap__unlikely(locked->section))
+    cmap__self.section = NULL;
+}
+
 static inline void cmap__table_unlock(const struct cmap__locked *locked)
 {
+  cmap__section_end(locked);
   if (cmap__unlikely(locked->borrowed))
     return;
   if (locked->mode == CMAP__WRITE)
@@ -88,13 +108,25 @@ static inline void cmap__locked_hold(const struct cmap__table *table,
   hold->lock = &shard->lock;
 }
 
-/* User code is about to run under the lock; pairs with cmap__hold_end. */
-static inline void cmap__locked_hold_begin(const struct cmap__table *table,
-                                           const struct cmap__locked *locked,
-                                           struct cmap__hold *hold)
+/* User code is about to run under the lock, after a cmap__hold_prepare. */
+static inline struct cmap__hold *
+cmap__locked_hold_begin(const struct cmap__table *table,
+                        const struct cmap__locked *locked)
 {
+  struct cmap__hold *hold = cmap__hold_next();
+
   cmap__locked_hold(table, locked, hold);
   cmap__hold_begin(hold);
+  return hold;
+}
+
+/* It has run, and may have been in sections of its own. */
+static inline void cmap__locked_hold_end(const struct cmap__locked *locked,
+                                         struct cmap__hold *hold)
+{
+  cmap__hold_end(hold);
+  if (cmap__unlikely(locked->section))
+    cmap__self.section = &locked->shard->lock;
 }
 
 /* Asks for the lines that a write will need, in a large table. */
@@ -115,7 +147,8 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
   }
 }
 
-/* One attempt at what is nearly always the case: free, and still the home. */
+/* One attempt at what is nearly always the case: free, and still the home. No
+ * section is begun. */
 CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
                                                   uint64_t hash,
                                                   enum cmap__mode mode,
@@ -130,6 +163,7 @@ CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
   locked->shard = shard;
   locked->mode = mode;
   locked->borrowed = false;
+  locked->section = false;
   if (cmap__likely(cmap__shard_covers(shard, hash)))
     return true;
   cmap__table_unlock(locked);

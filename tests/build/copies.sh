@@ -46,6 +46,6 @@ output=$("$scratch/host" "$scratch/a.so" "$scratch/b.so") ||
 echo "== the shared library by dlopen"
 # Its static thread-local storage comes from what the process has to spare.
 size=$(readelf -lW "$build_dir/libcmap.so" | awk '$1 == "TLS" { print $6 }')
-[ -n "$size" ] && [ $((size)) -le 64 ] || fail "$size bytes of static TLS"
+[ -n "$size" ] && [ $((size)) -le 96 ] || fail "$size bytes of static TLS"
 make load "$program/load.c"
 "$scratch/load" "$build_dir/libcmap.so" || fail "dlopen"

@@ -57,6 +57,19 @@ static size_t refusals, admissions, waits;
  * Actors
  * ------------------------------------------------------------------------ */
 
+static void begin_call(const struct cmap__hold *what)
+{
+  struct cmap__hold *hold;
+  struct cmap__hold *outer;
+
+  CHECK(cmap__hold_prepare());
+  hold = cmap__hold_next();
+  outer = hold->outer;
+  *hold = *what;
+  hold->outer = outer;
+  cmap__hold_begin(hold);
+}
+
 static void act(struct actor *a, struct cmap__hold *holds, size_t *held)
 {
   struct cmap__hold *hold = &holds[*held];
@@ -65,14 +78,16 @@ static void act(struct actor *a, struct cmap__hold *holds, size_t *held)
   case TAKE_GUARD:
   case TAKE_CALL:
     *hold = a->hold;
-    if (a->what == TAKE_GUARD)
+    if (a->what == TAKE_GUARD) {
       cmap__guard_link(hold);
-    else
-      cmap__hold_begin(hold);
-    ++*held;
+      ++*held;
+    } else {
+      begin_call(hold);
+    }
     break;
   case DROP:
-    cmap__self.calls = NULL;
+    while (cmap__self.calls != NULL)
+      cmap__hold_end(cmap__self.calls);
     while (*held > 0)
       cmap__guard_unlink(&holds[--*held]);
     break;

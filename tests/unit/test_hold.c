@@ -35,17 +35,32 @@ static void a_hold_covers_its_hashes(void **state)
   assert_true(cmap__hold_covers(&hold, &object, UINT64_MAX));
 }
 
+/* A call's hold, with the record that is there for it. */
+static struct cmap__hold *begin_call(const void *of, uint64_t first,
+                                     uint64_t last, enum cmap__mode mode)
+{
+  struct cmap__hold *hold, *outer;
+
+  CHECK(cmap__hold_prepare());
+  hold = cmap__hold_next();
+  outer = hold->outer;
+  *hold = hold_of(of, first, last, mode);
+  hold->outer = outer;
+  ((struct cmap__record *)hold)->ended = NULL;
+  cmap__hold_begin(hold);
+  return hold;
+}
+
 static void the_strongest_hold_is_found(void **state)
 {
-  struct cmap__hold call = hold_of(&object, 0, 9, CMAP__READ);
-  struct cmap__hold inner = hold_of(&object, 5, 9, CMAP__WRITE);
+  struct cmap__hold *call, *inner;
   struct cmap__hold guard = hold_of(&object, 8, 20, CMAP__WRITE);
   struct cmap__hold weak = hold_of(&object, 0, 30, CMAP__READ);
 
   (void)state;
   assert_false(cmap__hold_any());
   assert_null(cmap__hold_find(&object, 5));
-  cmap__hold_begin(&call);
+  call = begin_call(&object, 0, 9, CMAP__READ);
   assert_true(cmap__hold_any());
   cmap__guard_link(&guard);
   cmap__guard_link(&weak);
@@ -55,11 +70,11 @@ static void the_strongest_hold_is_found(void **state)
   assert_ptr_equal(cmap__hold_find(&object, 21), &weak);
   assert_null(cmap__hold_find(&object, 31));
   assert_null(cmap__hold_find(&other_object, 8));
-  cmap__hold_begin(&inner);
-  assert_ptr_equal(cmap__hold_find(&object, 5), &inner);
-  cmap__hold_end(&inner);
+  inner = begin_call(&object, 5, 9, CMAP__WRITE);
+  assert_ptr_equal(cmap__hold_find(&object, 5), inner);
+  cmap__hold_end(inner);
   assert_int_equal(cmap__hold_find(&object, 5)->mode, CMAP__READ);
-  cmap__hold_end(&call);
+  cmap__hold_end(call);
   assert_ptr_equal(cmap__hold_find(&object, 5), &weak);
   cmap__guard_unlink(&guard); /* not the latest one */
   assert_ptr_equal(cmap__hold_find(&object, 20), &weak);
@@ -199,6 +214,40 @@ static void an_ended_thread_abandons_its_locks(void **state)
   assert_int_equal(found, 7);
 }
 
+#define DEPTH 20
+
+/* A thread that ends in a callback of a callback. */
+static void end_in_calls(unsigned index, void *ctx)
+{
+  struct cmap__shardlock *locks = ctx;
+
+  (void)index;
+  for (unsigned round = 0; round < 2; round++) {
+    for (unsigned i = 0; i < DEPTH; i++) {
+      struct cmap__hold *hold = begin_call(&object, 0, UINT64_MAX, CMAP__WRITE);
+      hold->lock = round == 0 || i % 3 == 2 ? NULL : &locks[i];
+      if (hold->lock != NULL)
+        CHECK(cmap__shardlock_try_write(hold->lock));
+    }
+    while (round == 0 && cmap__self.calls != NULL)
+      cmap__hold_end(cmap__self.calls);
+  }
+}
+
+static void a_thread_that_ends_in_calls_abandons_them(void **state)
+{
+  (void)state;
+  for (int round = 0; round < 3; round++) {
+    struct cmap__shardlock locks[DEPTH] = {{0}};
+    struct thread thread;
+    thread_start(&thread, end_in_calls, 0, locks);
+    thread_join(&thread);
+    checks_assert();
+    for (unsigned i = 0; i < DEPTH; i++)
+      assert_int_equal(is_abandoned(&locks[i]), i % 3 != 2);
+  }
+}
+
 static void destructors_may_release(void **state)
 {
   (void)state;
@@ -251,6 +300,7 @@ int main(void)
       cmocka_unit_test(guards_end_in_any_order),
       cmocka_unit_test(records_are_used_again),
       cmocka_unit_test(an_ended_thread_abandons_its_locks),
+      cmocka_unit_test(a_thread_that_ends_in_calls_abandons_them),
       cmocka_unit_test(destructors_may_release),
       cmocka_unit_test(records_go_to_other_threads),
   };

@@ -929,12 +929,48 @@ cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key, const void *value,
                        const struct cmap_how *how)
     CMAP_SYMBOL(get_or_insert_ref);
 
-/* Ends a guard, which becomes CMAP_INIT. Never waits; a full barrier if the
- * guard was one to write. NULL is allowed. */
-CMAP_API void cmap_read_guard_release(struct cmap_read_guard *guard)
+/*
+ * Ends a guard, which becomes CMAP_INIT. Never waits; a full barrier if the
+ * guard was one to write. NULL, and a guard that holds nothing, are allowed.
+ *   CMAP_EINVAL  the guard is another thread's: it stays as it is, and only
+ *                that thread can end it, or hand it over (cmap_*_guard_detach)
+ */
+CMAP_API enum cmap_status cmap_read_guard_release(struct cmap_read_guard *guard)
     CMAP_SYMBOL(read_guard_release);
-CMAP_API void cmap_write_guard_release(struct cmap_write_guard *guard)
+CMAP_API enum cmap_status
+cmap_write_guard_release(struct cmap_write_guard *guard)
     CMAP_SYMBOL(write_guard_release);
+
+/*
+ * Hands a guard over. Detached it belongs to no thread: the struct may be given
+ * to another one, by means that order what both do (a queue, a mutex), and
+ * whichever thread has it may release it, or make it its own by attaching it,
+ * also the one that detached it. Other calls on a detached guard are as on one
+ * that holds nothing. Copies of the struct that were made before either call
+ * hold nothing.
+ *   The shard stays locked meanwhile; but while the guard is nobody's, a wait
+ * for it is never CMAP_EDEADLK, also if that thread waits that was to release
+ * it, and no thread's end makes it CMAP_EABANDONED: what is not released stays
+ * locked until cmap_destroy, which frees it. So attach it soon, or give waits a
+ * deadline. Attached it is as if this thread had taken it.
+ *   CMAP_EINVAL  a NULL; the guard holds nothing (any more), or for another
+ *                thread; to detach: it is nobody's already
+ *   CMAP_ENOMEM  attach: no memory to note the hold; it is nobody's still
+ * All that was done before the detach happens before what follows the attach,
+ * or the release. Never waits. Cost: a mutex of the library's.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_read_guard_detach(struct cmap_read_guard *guard)
+    CMAP_SYMBOL(read_guard_detach);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_write_guard_detach(struct cmap_write_guard *guard)
+    CMAP_SYMBOL(write_guard_detach);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_read_guard_attach(struct cmap_read_guard *guard)
+    CMAP_SYMBOL(read_guard_attach);
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_write_guard_attach(struct cmap_write_guard *guard)
+    CMAP_SYMBOL(write_guard_attach);
 
 /*
  * Makes a read guard into *to of a write guard, which becomes CMAP_INIT. No
@@ -1001,8 +1037,10 @@ cmap_entry_begin(struct cmap *map, struct cmap_key key,
                  struct cmap_entry *entry, const struct cmap_how *how)
     CMAP_SYMBOL(entry_begin);
 
-/* Ends an entry, which becomes CMAP_INIT. Never waits. NULL is allowed. */
-CMAP_API void cmap_entry_release(struct cmap_entry *entry)
+/* Ends an entry, which becomes CMAP_INIT. Never waits. NULL is allowed.
+   CMAP_EINVAL: it is another thread's, or one of several keys; it stays. To
+   hand it over, make a guard of it. */
+CMAP_API enum cmap_status cmap_entry_release(struct cmap_entry *entry)
     CMAP_SYMBOL(entry_release);
 
 /*
@@ -1167,14 +1205,15 @@ CMAP_API void *cmap_multi_value(const struct cmap_multi *held, size_t i)
 /*
  * Want i as an entry, for the calls of section 10; it lives as long as `held`.
  * NULL if i is not below n, the key is held to read, or nothing is held.
- * cmap_entry_release does nothing to it; cmap_entry_into_guard and
- * cmap_entry_remove_entry are CMAP_EINVAL.
+ * cmap_entry_release, cmap_entry_into_guard and cmap_entry_remove_entry of it
+ * are CMAP_EINVAL.
  */
 CMAP_API struct cmap_entry *cmap_multi_entry(const struct cmap_multi *held,
                                              size_t i) CMAP_SYMBOL(multi_entry);
 
-/* Ends all holds; *held becomes CMAP_INIT. Never waits. NULL is allowed. */
-CMAP_API void cmap_multi_release(struct cmap_multi *held)
+/* Ends all holds; *held becomes CMAP_INIT. Never waits. NULL is allowed.
+   CMAP_EINVAL: they are another thread's; they stay. */
+CMAP_API enum cmap_status cmap_multi_release(struct cmap_multi *held)
     CMAP_SYMBOL(multi_release);
 
 /*
@@ -1524,8 +1563,8 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_iter_restart(struct cmap_iter *iter) CMAP_SYMBOL(iter_restart);
 
 /* Ends it; *iter becomes CMAP_INIT. Never waits. NULL, and one that was
-   released, are allowed. */
-CMAP_API void cmap_iter_release(struct cmap_iter *iter)
+   released, are allowed. CMAP_EINVAL: it is another thread's; it stays. */
+CMAP_API enum cmap_status cmap_iter_release(struct cmap_iter *iter)
     CMAP_SYMBOL(iter_release);
 
 /*
@@ -2768,20 +2807,43 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       name##__read_guard_show(guard_);                                         \
     return status_;                                                            \
   }                                                                            \
-  CMAP__TYPED void name##_read_guard_release(struct name##_read_guard *guard_) \
+  CMAP__TYPED enum cmap_status name##_read_guard_release(                      \
+      struct name##_read_guard *guard_)                                        \
   {                                                                            \
-    if (guard_ == NULL)                                                        \
-      return;                                                                  \
-    cmap_read_guard_release(&guard_->guard);                                   \
-    guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);      \
+    enum cmap_status status_ =                                                 \
+        cmap_read_guard_release(guard_ ? &guard_->guard : NULL);               \
+    if (guard_ != NULL)                                                        \
+      guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);    \
+    return status_;                                                            \
   }                                                                            \
-  CMAP__TYPED void name##_write_guard_release(                                 \
+  CMAP__TYPED enum cmap_status name##_write_guard_release(                     \
       struct name##_write_guard *guard_)                                       \
   {                                                                            \
-    if (guard_ == NULL)                                                        \
-      return;                                                                  \
-    cmap_write_guard_release(&guard_->guard);                                  \
-    guard_->value = CMAP__AS(name##__value *, guard_->guard.value);            \
+    enum cmap_status status_ =                                                 \
+        cmap_write_guard_release(guard_ ? &guard_->guard : NULL);              \
+    if (guard_ != NULL)                                                        \
+      guard_->value = CMAP__AS(name##__value *, guard_->guard.value);          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_read_guard_detach(                                 \
+      struct name##_read_guard *guard_)                                        \
+  {                                                                            \
+    return cmap_read_guard_detach(guard_ ? &guard_->guard : NULL);             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_write_guard_detach(                                \
+      struct name##_write_guard *guard_)                                       \
+  {                                                                            \
+    return cmap_write_guard_detach(guard_ ? &guard_->guard : NULL);            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_read_guard_attach(                                 \
+      struct name##_read_guard *guard_)                                        \
+  {                                                                            \
+    return cmap_read_guard_attach(guard_ ? &guard_->guard : NULL);             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_write_guard_attach(                                \
+      struct name##_write_guard *guard_)                                       \
+  {                                                                            \
+    return cmap_write_guard_attach(guard_ ? &guard_->guard : NULL);            \
   }                                                                            \
   CMAP__TYPED_STATUS name##_write_guard_downgrade(                             \
       struct name##_write_guard *from_, struct name##_read_guard *to_)         \
@@ -2838,12 +2900,14 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       name##__entry_show(entry_);                                              \
     return status_;                                                            \
   }                                                                            \
-  CMAP__TYPED void name##_entry_release(struct name##_entry *entry_)           \
+  CMAP__TYPED enum cmap_status name##_entry_release(                           \
+      struct name##_entry *entry_)                                             \
   {                                                                            \
-    if (entry_ == NULL)                                                        \
-      return;                                                                  \
-    cmap_entry_release(&entry_->entry);                                        \
-    entry_->value = CMAP__AS(name##__value *, entry_->entry.value);            \
+    enum cmap_status status_ =                                                 \
+        cmap_entry_release(entry_ ? &entry_->entry : NULL);                    \
+    if (entry_ != NULL)                                                        \
+      entry_->value = CMAP__AS(name##__value *, entry_->entry.value);          \
+    return status_;                                                            \
   }                                                                            \
   CMAP__TYPED struct name##_entry *name##_entry_and_modify(                    \
       struct name##_entry *entry_, name##_value_fn *modify_, void *ctx_)       \
@@ -3185,14 +3249,13 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   {                                                                            \
     return cmap_iter_restart(iter_ ? &iter_->iter : NULL);                     \
   }                                                                            \
-  CMAP__TYPED void name##_iter_release(struct name##_iter *iter_)              \
+  CMAP__TYPED enum cmap_status name##_iter_release(struct name##_iter *iter_)  \
   {                                                                            \
     const struct name##_iter none_ = CMAP_INIT;                                \
-    if (iter_ == NULL)                                                         \
-      return;                                                                  \
-    cmap_iter_release(&iter_->iter);                                           \
-    if (iter_->iter.internal[0] == 0) /* else another thread's */              \
+    enum cmap_status status_ = cmap_iter_release(iter_ ? &iter_->iter : NULL); \
+    if (iter_ != NULL && status_ == CMAP_OK)                                   \
       *iter_ = none_;                                                          \
+    return status_;                                                            \
   }
 
 /* Key i of an array of typed keys. */

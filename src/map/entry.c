@@ -84,21 +84,22 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
   return CMAP_OK;
 }
 
-void cmap_entry_release(struct cmap_entry *entry)
+enum cmap_status cmap_entry_release(struct cmap_entry *entry)
 {
   const struct cmap_entry none = CMAP_INIT;
   struct cmap__held *held;
 
   if (entry == NULL)
-    return;
+    return CMAP_OK;
   held = cmap__held_of(entry->internal);
   if (held == NULL && cmap__held_is_foreign(entry->internal))
-    return;
+    return CMAP_EINVAL;
   if (held != NULL && held->multi != NULL)
-    return; /* cmap_multi_release ends it */
+    return CMAP_EINVAL; /* cmap_multi_release ends it */
   *entry = none;
   if (held != NULL)
     cmap__held_release(held);
+  return CMAP_OK;
 }
 
 /* Every call that returns a status begins so: what is held, and what is still
@@ -248,8 +249,7 @@ enum cmap_status cmap_entry_remove_entry(struct cmap_entry *entry, void *key,
     return status;
   memcpy(key, cmap__held_key(held).data, layout->options.key_size);
   held->has_key = false; /* it is the caller's */
-  cmap_entry_release(entry);
-  return CMAP_OK;
+  return cmap_entry_release(entry);
 }
 
 enum cmap_status cmap_entry_replace_entry(struct cmap_entry *entry,

@@ -227,34 +227,92 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
   return CMAP_OK;
 }
 
-void cmap_read_guard_release(struct cmap_read_guard *guard)
+enum cmap_status cmap_read_guard_release(struct cmap_read_guard *guard)
 {
   const struct cmap_read_guard none = CMAP_INIT;
   struct cmap__held *held;
 
   if (guard == NULL)
-    return;
+    return CMAP_OK;
   held = cmap__held_of(guard->internal);
-  if (held == NULL && cmap__held_is_foreign(guard->internal))
-    return;
+  if (cmap__unlikely(held == NULL) &&
+      cmap__held_claim(guard->internal, &held) != CMAP_OK)
+    return CMAP_EINVAL;
   *guard = none;
   if (held != NULL)
     cmap__held_release(held);
+  return CMAP_OK;
 }
 
-void cmap_write_guard_release(struct cmap_write_guard *guard)
+enum cmap_status cmap_write_guard_release(struct cmap_write_guard *guard)
 {
   const struct cmap_write_guard none = CMAP_INIT;
   struct cmap__held *held;
 
   if (guard == NULL)
-    return;
+    return CMAP_OK;
   held = cmap__held_of(guard->internal);
-  if (held == NULL && cmap__held_is_foreign(guard->internal))
-    return;
+  if (cmap__unlikely(held == NULL) &&
+      cmap__held_claim(guard->internal, &held) != CMAP_OK)
+    return CMAP_EINVAL;
   *guard = none;
   if (held != NULL)
     cmap__held_release(held);
+  return CMAP_OK;
+}
+
+/* Copies of the guard are stale afterwards. */
+static enum cmap_status detach(uintptr_t internal[2], bool empty)
+{
+  struct cmap__held *held = cmap__held_of(internal);
+
+  if (held == NULL) /* in a frozen map it is any thread's */
+    return empty || internal[0] != 0 ? CMAP_EINVAL : CMAP_OK;
+  cmap__record_renew(&held->record);
+  cmap__held_name(held, internal);
+  cmap__record_detach(&held->record);
+  return CMAP_OK;
+}
+
+static enum cmap_status attach(uintptr_t internal[2], bool empty)
+{
+  struct cmap__held *held;
+
+  if (cmap__held_of(internal) != NULL)
+    return CMAP_OK;
+  if (internal[0] == 0)
+    return empty ? CMAP_EINVAL : CMAP_OK;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
+  if (cmap__held_claim(internal, &held) != CMAP_OK || held == NULL)
+    return CMAP_EINVAL;
+  cmap__record_renew(&held->record);
+  cmap__held_name(held, internal);
+  return CMAP_OK;
+}
+
+enum cmap_status cmap_read_guard_detach(struct cmap_read_guard *guard)
+{
+  return guard == NULL ? CMAP_EINVAL
+                       : detach(guard->internal, guard->value == NULL);
+}
+
+enum cmap_status cmap_write_guard_detach(struct cmap_write_guard *guard)
+{
+  return guard == NULL ? CMAP_EINVAL
+                       : detach(guard->internal, guard->value == NULL);
+}
+
+enum cmap_status cmap_read_guard_attach(struct cmap_read_guard *guard)
+{
+  return guard == NULL ? CMAP_EINVAL
+                       : attach(guard->internal, guard->value == NULL);
+}
+
+enum cmap_status cmap_write_guard_attach(struct cmap_write_guard *guard)
+{
+  return guard == NULL ? CMAP_EINVAL
+                       : attach(guard->internal, guard->value == NULL);
 }
 
 enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,

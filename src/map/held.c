@@ -27,6 +27,25 @@ struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
   }
 }
 
+CMAP__NOINLINE enum cmap_status cmap__held_claim(const uintptr_t internal[2],
+                                                 struct cmap__held **held)
+{
+  struct cmap__record *record = (struct cmap__record *)internal[0];
+
+  *held = NULL;
+  /* Relaxed: the mutex tells. */
+  if (record != NULL && cmap__load_relaxed(&record->owner) == &cmap__nobody) {
+    /* So that this thread's end is noticed. Without memory a release goes on;
+     * the record is lost when the thread ends. */
+    (void)cmap__hold_prepare();
+    if (cmap__record_attach(record, internal[1])) {
+      *held = (struct cmap__held *)record;
+      return CMAP_OK;
+    }
+  }
+  return cmap__held_is_foreign(internal) ? CMAP_EINVAL : CMAP_OK;
+}
+
 struct cmap_key cmap__held_key(struct cmap__held *held)
 {
   const struct cmap__layout *layout = cmap__held_layout(held);

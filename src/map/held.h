@@ -81,6 +81,14 @@ static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
          cmap__load_relaxed(&held->record.serial) == internal[1];
 }
 
+/*
+ * What is behind a user's struct that is not the calling thread's? CMAP_OK:
+ * *held is NULL, there is nothing (any more); or it was nobody's, and is this
+ * thread's now. CMAP_EINVAL: it holds something for another thread.
+ */
+enum cmap_status cmap__held_claim(const uintptr_t internal[2],
+                                  struct cmap__held **held);
+
 static inline void cmap__held_name(const struct cmap__held *held,
                                    uintptr_t internal[2])
 {

@@ -283,16 +283,19 @@ enum cmap_status cmap_iter_restart(struct cmap_iter *iter)
   return CMAP_OK;
 }
 
-void cmap_iter_release(struct cmap_iter *iter)
+enum cmap_status cmap_iter_release(struct cmap_iter *iter)
 {
   const struct cmap_iter none = CMAP_INIT;
   struct iter *it = iter_of(iter);
 
-  if (iter == NULL || (it == NULL && cmap__held_is_foreign(iter->internal)))
-    return;
+  if (iter == NULL)
+    return CMAP_OK;
+  if (it == NULL && cmap__held_is_foreign(iter->internal))
+    return CMAP_EINVAL;
   *iter = none;
   if (it == NULL)
-    return;
+    return CMAP_OK;
   leave_shard(it);
   give_record(it);
+  return CMAP_OK;
 }

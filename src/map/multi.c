@@ -400,13 +400,17 @@ struct cmap_entry *cmap_multi_entry(const struct cmap_multi *held, size_t i)
   return &multi->keys[multi->keys[i].same].entry;
 }
 
-void cmap_multi_release(struct cmap_multi *held)
+enum cmap_status cmap_multi_release(struct cmap_multi *held)
 {
   const struct cmap_multi none = CMAP_INIT;
   struct cmap__multi *multi = cmap__multi_of(held);
 
-  if (held != NULL && !cmap__held_is_foreign(held->internal))
-    *held = none;
+  if (held == NULL)
+    return CMAP_OK;
+  if (multi == NULL && cmap__held_is_foreign(held->internal))
+    return CMAP_EINVAL;
+  *held = none;
   if (multi != NULL)
     multi_release(multi);
+  return CMAP_OK;
 }

@@ -163,7 +163,7 @@ void cmap__store_take(struct cmap_store *store,
 
   cmap__assert(table->layout.slot_words * sizeof *taken.words <= sizeof taken);
   cmap__shard_take(&table->layout, locked->shard, place, false, taken.words);
-  cmap__unlock_after_removal(table, locked->shard);
+  cmap__locked_end_removal(table, locked);
   cmap__key_words_destroy(&table->layout, taken.words);
 }
 

@@ -22,6 +22,8 @@
 _Thread_local struct cmap__holder cmap__self
     __attribute__((tls_model("initial-exec")));
 
+struct cmap__holder cmap__nobody;
+
 /* Records are made as many at a time. */
 #define BATCH 8
 
@@ -43,10 +45,11 @@ static struct {
   pthread_mutex_t mutex;
   pthread_key_t key;
   bool has_key;
-  bool closed;             /* the destructor has run: the process ends */
-  size_t threads;          /* that have records */
-  struct cmap__hold *free; /* records of threads that have ended */
-  struct cmap__hold *left; /* guards of threads that have ended */
+  bool closed;                 /* the destructor has run: the process ends */
+  size_t threads;              /* that have records */
+  struct cmap__hold *free;     /* records of threads that have ended */
+  struct cmap__hold *left;     /* guards of threads that have ended */
+  struct cmap__hold *detached; /* guards of nobody, linked both ways */
   struct batch *batches;
 } all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -242,7 +245,7 @@ __attribute__((destructor(101))) static void unload(void)
   if (all.has_key)
     (void)pthread_key_delete(all.key);
   all.has_key = false;
-  if (all.threads == 0 && all.left == NULL) {
+  if (all.threads == 0 && all.left == NULL && all.detached == NULL) {
     all.free = NULL;
     while (all.batches != NULL) {
       struct batch *batch = all.batches;
@@ -309,6 +312,48 @@ CMAP__NOINLINE void cmap__guard_unlink_slow(struct cmap__hold *hold)
   (void)unlink_from(&cmap__self.guards, hold);
 }
 
+void cmap__record_detach(struct cmap__record *record)
+{
+  cmap__guard_unlink(&record->hold);
+  pthread_mutex_lock(&all.mutex);
+  record->inner = NULL;
+  record->hold.outer = all.detached;
+  if (all.detached != NULL)
+    record_of(all.detached)->inner = &record->hold;
+  all.detached = &record->hold;
+  cmap__store_relaxed(&record->owner, &cmap__nobody);
+  pthread_mutex_unlock(&all.mutex);
+}
+
+/* A guard of nobody becomes the calling thread's. Under all.mutex. */
+static void take_detached(struct cmap__record *record)
+{
+  struct cmap__hold *next = record->hold.outer;
+
+  if (next != NULL)
+    record_of(next)->inner = record->inner;
+  if (record->inner != NULL)
+    record->inner->outer = next;
+  else
+    all.detached = next;
+  cmap__store_relaxed(&record->owner, &cmap__self);
+}
+
+bool cmap__record_attach(struct cmap__record *record, uintptr_t serial)
+{
+  bool was;
+
+  pthread_mutex_lock(&all.mutex);
+  was = cmap__load_relaxed(&record->owner) == &cmap__nobody &&
+        cmap__load_relaxed(&record->serial) == serial;
+  if (was)
+    take_detached(record);
+  pthread_mutex_unlock(&all.mutex);
+  if (was)
+    cmap__guard_link(&record->hold);
+  return was;
+}
+
 static const struct cmap__hold *stronger(const struct cmap__hold *list,
                                          const void *object, uint64_t hash,
                                          const struct cmap__hold *found)
@@ -351,6 +396,10 @@ struct cmap__record *cmap__record_orphan(const void *object)
   if (hold != NULL) {
     (void)unlink_from(&all.left, hold);
     cmap__store_relaxed(&record_of(hold)->owner, &cmap__self);
+  } else {
+    hold = find_object(all.detached, object);
+    if (hold != NULL)
+      take_detached(record_of(hold));
   }
   pthread_mutex_unlock(&all.mutex);
   return hold == NULL ? NULL : record_of(hold);

@@ -64,12 +64,16 @@ struct cmap__hold {
 
 /* The record behind a guard, of which it is the first part, or of a call. */
 struct cmap__record {
-  struct cmap__hold hold;   /* hold.outer links free records as well */
-  struct cmap__hold *inner; /* calls: the record for a call inside this one */
+  struct cmap__hold hold; /* hold.outer links free records as well */
+  /* Calls: the record for a call inside this one. Guards of nobody: the one
+     before this in their list. */
+  struct cmap__hold *inner;
   /* Written by the owner, or when that has ended by who takes the record over.
      Atomic, because other threads may look at copies of a guard; relaxed: all
-     they do is to leave a record alone that is not theirs. */
-  struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended */
+     they do is to leave a record alone that is not theirs, or to look again
+     under the mutex. */
+  struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended; or
+                                         &cmap__nobody */
   _Atomic uintptr_t serial; /* of the guard; grows when it is released */
   /* If hold.lock is NULL: called when the thread ends, without a lock; NULL:
      there is nothing to do, of a call. */
@@ -103,6 +107,9 @@ extern _Thread_local struct cmap__holder cmap__self
 
 /* A number from 1 that no other thread has, nor had one that has ended. */
 uint64_t cmap__thread_number(void);
+
+/* The owner of guards that belong to no thread. Only its address is used. */
+extern struct cmap__holder cmap__nobody;
 
 /* A record for one more call inside those there are; false: out of memory. */
 bool cmap__hold_prepare_slow(void);
@@ -221,9 +228,23 @@ static inline void cmap__guard_unlink(struct cmap__hold *hold)
 }
 
 /*
+ * A linked guard of the calling thread becomes nobody's: no thread's end marks
+ * its lock, and no wait for it is part of a circle.
+ */
+void cmap__record_detach(struct cmap__record *record);
+
+/*
+ * A guard of nobody with that serial becomes the calling thread's, and is
+ * linked. All that the thread did that detached it happens before. False: it is
+ * not nobody's any more.
+ */
+bool cmap__record_attach(struct cmap__record *record, uintptr_t serial);
+
+/*
  * Takes the next record of the object out of the calling thread's guards, or
- * out of those of threads that have ended; NULL: there is none. For destroying
- * the object, which nobody else uses any more. Its owner is the caller then.
+ * out of those of nobody and of threads that have ended; NULL: there is none.
+ * For destroying the object, which nobody else uses any more. Its owner is the
+ * caller then.
  */
 struct cmap__record *cmap__record_orphan(const void *object);
 

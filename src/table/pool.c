@@ -104,11 +104,16 @@ static void wipe(struct cmap__shard *shard)
   shard->high = 0;
 }
 
-/* Takes the first of a list; NULL: it is empty. The pool is locked. */
+/* Takes the first of a list that nobody sleeps at; NULL: there is none. The
+ * pool is locked. */
 static struct cmap__shard *pop(struct cmap__shard **list)
 {
-  struct cmap__shard *shard = *list;
+  struct cmap__shard *shard;
 
+  cmap__fence_seq_cst(); /* [W1] */
+  while (*list != NULL && cmap__shard_is_awaited(*list))
+    list = &(*list)->next_free;
+  shard = *list;
   if (shard != NULL)
     *list = shard->next_free;
   return shard;

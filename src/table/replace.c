@@ -59,8 +59,7 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   cmap__store_release(&shard->inserted, inserted);        /* [N1] */
   cmap__store_release(&shard->removed, inserted - count); /* [N1] */
   shard->rebuilt_at = inserted - count;
-  cmap__store_relaxed(&shard->waits[0], 0); /* statistics */
-  cmap__store_relaxed(&shard->waits[1], 0);
+  cmap__shard_forget_waits(shard);
   shard->limit = limit_of(layout, shard);
   shard->floor = cmap__shard_floor(layout, shard);
 }

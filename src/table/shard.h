@@ -38,9 +38,7 @@
 
 struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   struct cmap__shardlock lock;
-  /* Atomic, statistics: lockings that had to wait, by the bit of the hash
-     that a split would part them by. */
-  _Atomic uint16_t waits[2];
+  _Atomic uint32_t waiters;  /* atomic: see CMAP__ONE_PARKED */
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
   uint64_t mask;             /* under lock: which bits those are */
   uintptr_t block;           /* under lock, of its memory: see below */
@@ -93,6 +91,22 @@ static inline unsigned cmap__home_log2(uintptr_t home)
 /* Of a header that is not live: no hash has prefix 1 under mask 0. */
 #define CMAP__DEAD_PREFIX 1
 #define CMAP__DEAD_MASK   0
+
+/*
+ * The waiters of a shard. From this bit on: threads that sleep, or are about
+ * to, until they have its lock. A free header with any is not taken: the word
+ * of its lock could be what they expect, for other reasons, and they would
+ * sleep on, in another life of it. Whoever comes too late for the header's end
+ * finds that in the directory: it counts itself and then looks there [W1], and
+ * who takes a header looks at the count after that header has left the
+ * directory [W1]; one of the two sees the other.
+ *
+ * Below, in 4 bits each, statistics: lockings that had to wait, by the bit of
+ * the hash that a split would part them by; no more than CMAP__WAITS_MOST.
+ */
+#define CMAP__ONE_PARKED UINT32_C(0x100)
+#define CMAP__WAITS      UINT32_C(0x0ff)
+#define CMAP__WAITS_MOST 4
 
 /* The largest block of a header that has memory, and where that begins. */
 static inline uintptr_t cmap__shard_whole_block(const struct cmap__shard *shard)
@@ -178,6 +192,25 @@ CMAP__ALWAYS_INLINE void cmap__prefetch_preferred(const _Atomic uint64_t *slots,
     cmap__prefetch(begin);
     cmap__prefetch(begin + (slot_words - 1) * sizeof(uint64_t));
   }
+}
+
+static inline bool cmap__shard_is_awaited(const struct cmap__shard *shard)
+{
+  return cmap__load_acquire(&shard->waiters) >= CMAP__ONE_PARKED; /* [W1] */
+}
+
+/* The waits of one side; relaxed: a statistic. */
+static inline unsigned cmap__shard_waits(const struct cmap__shard *shard,
+                                         unsigned side)
+{
+  return cmap__load_relaxed(&shard->waiters) >> 4 * side & 15;
+}
+
+/* The caller holds the shard exclusively, so that none is counted meanwhile. */
+static inline void cmap__shard_forget_waits(struct cmap__shard *shard)
+{
+  (void)cmap__sub_relaxed(&shard->waiters,
+                          cmap__load_relaxed(&shard->waiters) & CMAP__WAITS);
 }
 
 /* Is this shard, whose lock the caller holds, live and the home of hash? */

@@ -12,7 +12,7 @@
  * have waited: a split takes as long as some waits, and helps for good. Figures
  * in docs/benchmarks.md.
  */
-#define CONTENTION_WAITS  4
+#define CONTENTION_WAITS  CMAP__WAITS_MOST
 /* Shards per processor beyond which more would not meet less. */
 #define CONTENTION_SHARDS 32
 /* Shards for each processor that a map has before it has large ones. */
@@ -91,50 +91,46 @@ static unsigned next_bit(const struct cmap__shard *shard, uint64_t hash)
  */
 static void count_wait(struct cmap__shard *shard, uint64_t hash)
 {
-  if (cmap__shard_covers(shard, hash)) {
-    _Atomic uint16_t *waits = &shard->waits[next_bit(shard, hash)];
-    cmap__store_relaxed(waits, (uint16_t)(cmap__load_relaxed(waits) + 1));
-  }
+  uint32_t word = cmap__load_relaxed(&shard->waiters);
+  unsigned side;
+
+  if (!cmap__shard_covers(shard, hash))
+    return;
+  side = next_bit(shard, hash);
+  /* Ends: a failure means that another thread got on. */
+  do {
+    if ((word >> 4 * side & 15) >= CMAP__WAITS_MOST)
+      return;
+  } while (!cmap__cas_weak_relaxed(&shard->waiters, &word,
+                                   word + (UINT32_C(1) << 4 * side)));
 }
 
 /* Splits a shard, held exclusively, whose halves have both been waited for. */
 static void relieve(struct cmap__table *table, struct cmap__shard **shard,
                     uint64_t hash)
 {
-  _Atomic uint16_t *waits = (*shard)->waits;
   unsigned depth = cmap__shard_depth(*shard) + 1;
 
-  if (cmap__load_relaxed(&waits[0]) < CONTENTION_WAITS ||
-      cmap__load_relaxed(&waits[1]) < CONTENTION_WAITS)
+  if (cmap__shard_waits(*shard, 0) < CONTENTION_WAITS ||
+      cmap__shard_waits(*shard, 1) < CONTENTION_WAITS)
     return;
-  cmap__store_relaxed(&waits[0], 0);
-  cmap__store_relaxed(&waits[1], 0);
+  cmap__shard_forget_waits(*shard);
   if (cmap__load_relaxed(&table->directory.shards) < table->contention_shards &&
       cmap__shard_may_split(table, depth))
     /* Without memory it stays as it is. */
     (void)cmap__shard_split(table, shard, hash, depth);
 }
 
-/*
- * Threads that hold something wake up this often to look at the directory.
- * Who announces itself in a lock's word and then finds that the directory still
- * names the shard is woken when that shard is replaced, except that the word
- * may be the same again by the time the thread goes to sleep: the header lives
- * again, and is held and awaited again. Then the thread waits for a shard that
- * is not the one it published.
- */
-#define LOOK_AGAIN_NS CMAP__NS_PER_S
-
 /* Waiting for the shard of a hash. */
 struct table_wait {
   struct cmap__lock_wait wait; /* first */
   struct cmap__wait wanted;
+  bool counted;   /* among the shard's waiters */
   bool published; /* is `wanted`? */
   bool freezes;   /* the caller is the one that freezes the table */
   unsigned parks; /* times that the thread slept */
   const struct cmap__table *table;
-  const struct cmap__shard *shard;
-  uint64_t deadline_ns; /* the caller's */
+  struct cmap__shard *shard;
 };
 
 /* May nobody write but who freezes the table? Acquire: whoever finds a shard
@@ -146,12 +142,21 @@ static bool is_frozen(const struct cmap__table *table, enum cmap__mode mode,
          cmap__load_acquire(&table->state) != CMAP__TABLE_LIVE;
 }
 
-/* Before the thread parks: is it the right lock, and may it be waited for? */
+/*
+ * Before the thread parks: is it the right lock, and may it be waited for? If
+ * it is, it stays that until the thread is woken, because a header with waiters
+ * is not used again (table/shard.h).
+ */
 static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
 {
   struct table_wait *wait = (struct table_wait *)lock_wait;
   enum cmap__lock_result result;
 
+  if (!wait->counted) {
+    (void)cmap__add_relaxed(&wait->shard->waiters, CMAP__ONE_PARKED);
+    wait->counted = true;
+  }
+  cmap__fence_seq_cst(); /* [W1] */
   if (cmap__directory_shard(&wait->table->directory, wait->wanted.hash) !=
       wait->shard)
     return CMAP__LOCK_MOVED;
@@ -165,11 +170,6 @@ static enum cmap__lock_result before_park(struct cmap__lock_wait *lock_wait)
     result = cmap__deadlock_enter(&wait->wanted);
     wait->published = result == CMAP__LOCK_OK;
   }
-  if (result == CMAP__LOCK_OK) {
-    uint64_t soon = cmap__now_ns() + LOOK_AGAIN_NS;
-    if (soon < wait->deadline_ns)
-      lock_wait->deadline_ns = soon;
-  }
   return result;
 }
 
@@ -177,7 +177,6 @@ static void after_park(struct cmap__lock_wait *lock_wait)
 {
   struct table_wait *wait = (struct table_wait *)lock_wait;
 
-  lock_wait->deadline_ns = wait->deadline_ns;
   wait->parks++;
 }
 
@@ -229,19 +228,20 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
     }
   }
   wait.shard = shard = locked->shard;
-  wait.deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE;
-  wait.wait.deadline_ns = wait.deadline_ns;
+  wait.wait.deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE;
   wait.wait.already_reads = own != NULL;
   wait.wait.before_park = before_park;
   wait.wait.after_park = after_park;
   wait.wanted.object = table;
   wait.wanted.hash = hash;
   wait.wanted.mode = mode;
-  wait.wanted.timed = wait.deadline_ns < CMAP__PARK_LATEST;
+  wait.wanted.timed = wait.wait.deadline_ns < CMAP__PARK_LATEST;
   wait.wanted.lock = &shard->lock;
   result = mode == CMAP__WRITE
                ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
                : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
+  if (wait.counted) /* release: whoever takes the header next [W1] */
+    (void)cmap__sub_release(&shard->waiters, CMAP__ONE_PARKED);
   if (wait.published)
     cmap__deadlock_leave(&wait.wanted);
   *moved = result == CMAP__LOCK_MOVED;

@@ -410,6 +410,26 @@ static void late_lockers_are_waited_for(void **state)
   }
 }
 
+/* A header that a thread sleeps at, or is about to, is left alone. */
+static void awaited_headers_are_left_alone(void **state)
+{
+  struct cmap__shard *first, *second;
+  struct fixture f;
+
+  (void)state;
+  begin(&f);
+  first = take(&f, 1);
+  second = take(&f, 1);
+  give(&f, second);
+  give(&f, first);
+  cmap__add_relaxed(&first->waiters, CMAP__ONE_PARKED);
+  assert_ptr_equal(take(&f, 1), second);
+  assert_ptr_not_equal(take(&f, 1), first);
+  cmap__sub_release(&first->waiters, CMAP__ONE_PARKED);
+  assert_ptr_equal(take(&f, 1), first);
+  end(&f);
+}
+
 /* Threads take and give at once; each has what it took for itself. */
 static void exchange(unsigned index, void *ctx)
 {
@@ -455,6 +475,7 @@ int main(void)
       cmocka_unit_test(reserved_parts_need_no_memory),
       cmocka_unit_test(large_chunks_are_huge_pages),
       cmocka_unit_test(late_lockers_are_waited_for),
+      cmocka_unit_test(awaited_headers_are_left_alone),
       cmocka_unit_test(threads_take_and_give),
   };
 

@@ -1415,23 +1415,33 @@ CMAP_API void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
  * refuses all calls that may write with CMAP_FROZEN until cmap_thaw, whatever
  * they would find and before their callbacks run; but for calls that insert
  * what is absent (cmap_insert_new, cmap_get_or_insert and their kin), whose hit
- * is a read here. Read guards and iterators cost no atomic operation meanwhile,
- * and hold nothing. Other reads are as ever. While the call waits, others may
- * get CMAP_FROZEN already.
+ * is a read here. Read guards and iterators take no lock meanwhile, but are
+ * counted, each thread's in a place of its own. Other reads are as ever.
+ *
+ * While the call waits, writers may get CMAP_FROZEN already, also if it fails in
+ * the end: those who want no part in a freeze that fails try again.
  *   CMAP_FROZEN    it is frozen already
  *   CMAP_BUSY      another thread is just freezing or thawing it
  *   CMAP_EDEADLK   the caller itself holds something of this map
+ *   CMAP_ENOMEM    no memory for the counts (2 KiB, at the first freeze)
  * On failure the map is not frozen. Lock: write, a shard at a time.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_freeze(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(freeze);
 
 /*
- * Ends that. Guards and iterators of the frozen map must have been released,
- * and calls that take them have returned: as with cmap_destroy, this
- * cannot be checked.
- *   CMAP_EINVAL  NULL, or the map is not frozen
- *   CMAP_BUSY    another thread is just freezing or thawing it
+ * Ends that. Waits, for ever if need be, until the read guards and iterators
+ * that were taken while the map was frozen have been released, or have left
+ * their entries: what they show does not change before. Those that are taken
+ * while it waits hold the read lock, as ever, and are not waited for; writers
+ * get CMAP_FROZEN until it is done.
+ *   CMAP_EINVAL      NULL, or the map is not frozen
+ *   CMAP_BUSY        another thread is just freezing or thawing it
+ *   CMAP_EDEADLK     the caller itself holds such a guard, or waiting would
+ *                    never end (section 7)
+ *   CMAP_EABANDONED  a thread has ended that holds one
+ * On failure the map stays frozen. Lock: none, but what is waited for is as if
+ * it was locked to read.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
     CMAP_SYMBOL(thaw);

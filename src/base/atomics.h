@@ -25,12 +25,16 @@
   atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define cmap__add_acq_rel(p, v)                                                \
   atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
+#define cmap__add_seq_cst(p, v)                                                \
+  atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define cmap__sub_relaxed(p, v)                                                \
   atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define cmap__sub_release(p, v)                                                \
   atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define cmap__sub_acq_rel(p, v)                                                \
   atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
+#define cmap__sub_seq_cst(p, v)                                                \
+  atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 #define cmap__or_relaxed(p, v)                                                 \
   atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define cmap__or_acq_rel(p, v)                                                 \
@@ -51,6 +55,9 @@
 #define cmap__cas_strong_acq_rel(p, expected, desired)                         \
   atomic_compare_exchange_strong_explicit(                                     \
       (p), (expected), (desired), memory_order_acq_rel, memory_order_relaxed)
+#define cmap__cas_strong_seq_cst(p, expected, desired)                         \
+  atomic_compare_exchange_strong_explicit(                                     \
+      (p), (expected), (desired), memory_order_seq_cst, memory_order_relaxed)
 
 /*
  * Fences. gcc warns that ThreadSanitizer does not follow them; nothing that it

@@ -3,9 +3,10 @@
  *
  * So a writer finds its shard locked, comes to table.c's slow path, and is told
  * CMAP_FROZEN there instead of waiting. Readers share the locks as ever; only
- * guards and iterators know that they can do without.
+ * guards and iterators do without, and are counted (map/frozen.h).
  */
 #include "map/all.h"
+#include "map/frozen.h"
 
 enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
 {
@@ -21,7 +22,9 @@ enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
                                 CMAP__TABLE_CHANGING))
     return state == CMAP__TABLE_FROZEN ? CMAP_FROZEN : CMAP_BUSY;
   patience.freezes = true;
-  status = cmap__all_freeze(map, &patience);
+  status = cmap__frozen_begin(map);
+  if (status == CMAP_OK)
+    status = cmap__all_freeze(map, &patience);
   if (status != CMAP_OK) {
     cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);
     return status;
@@ -35,12 +38,18 @@ enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
 enum cmap_status cmap_thaw(struct cmap *map)
 {
   unsigned state = CMAP__TABLE_FROZEN;
+  enum cmap_status status;
 
   if (map == NULL)
     return CMAP_EINVAL;
-  if (!cmap__cas_strong_acquire(&map->table.state, &state,
-                                CMAP__TABLE_CHANGING))
+  if (!cmap__cas_strong_seq_cst(&map->table.state, &state,
+                                CMAP__TABLE_CHANGING)) /* [F2] */
     return state == CMAP__TABLE_LIVE ? CMAP_EINVAL : CMAP_BUSY;
+  status = cmap__frozen_wait(map);
+  if (status != CMAP_OK) {
+    cmap__store_release(&map->table.state, CMAP__TABLE_FROZEN); /* [F1] */
+    return status;
+  }
   cmap__open_short_ways(map, true);
   cmap__all_thaw(map);
   cmap__store_release(&map->table.state, CMAP__TABLE_LIVE);

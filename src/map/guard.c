@@ -60,27 +60,48 @@ static inline void read_guard_fill(struct cmap *map, struct cmap__call *call,
 }
 
 /*
- * Reads in a frozen map need no lock. The guard holds nothing: it names no
- * record.
+ * Reads in a frozen map need no lock: the guard is only counted. What
+ * cmap_get_ref returns; or false: the map is not frozen (any more).
  */
-static enum cmap_status get_ref_frozen(struct cmap *map, struct cmap_key key,
-                                       struct cmap_read_guard *guard,
-                                       const struct cmap_how *how)
+static bool get_ref_frozen(struct cmap *map, struct cmap_key key,
+                           struct cmap_read_guard *guard,
+                           const struct cmap_how *how, enum cmap_status *status)
 {
-  const struct cmap_read_guard none = CMAP_INIT;
+  struct cmap__held *held;
   struct cmap__call call;
-  enum cmap_status status = cmap__call_begin(map, key, how, &call);
-  const struct cmap__shard *shard;
 
-  if (status != CMAP_OK)
-    return status;
-  shard = cmap__directory_shard(&map->table.directory, call.probe.hash);
-  if (!cmap__shard_find(&map->table.layout, shard, &call.probe, &call.place))
-    return CMAP_NOT_FOUND;
-  *guard = none;
-  guard->key = cmap__call_key(map, &call);
-  guard->value = cmap__call_value(map, &call);
-  return CMAP_OK;
+  if (!cmap__table_is_frozen(&map->table))
+    return false;
+  *status = cmap__call_begin(map, key, how, &call);
+  if (*status != CMAP_OK)
+    return true;
+  held = cmap__held_take();
+  *status = held == NULL ? CMAP_ENOMEM : CMAP_NOT_FOUND;
+  if (held == NULL)
+    return true;
+  held->map = map;
+  if (!cmap__frozen_enter(map, &held->record)) {
+    cmap__held_give(held);
+    return false;
+  }
+  /* Before user code compares keys: the thread may end there. */
+  cmap__guard_link(&held->record.hold);
+  call.locked = (struct cmap__locked){
+      .shard = cmap__directory_shard(&map->table.directory, call.probe.hash),
+      .mode = CMAP__READ,
+      .borrowed = true};
+  call.found = cmap__shard_find(&map->table.layout, call.locked.shard,
+                                &call.probe, &call.place);
+  cmap__held_fill(held, map, &call);
+  if (call.found) {
+    guard->key = cmap__call_key(map, &call);
+    guard->value = cmap__call_value(map, &call);
+    cmap__held_name(held, guard->internal);
+    *status = CMAP_OK;
+  } else {
+    cmap__held_release(held);
+  }
+  return true;
 }
 
 static CMAP__NOINLINE enum cmap_status
@@ -91,8 +112,8 @@ get_ref_any(struct cmap *map, struct cmap_key key,
   struct cmap__call call;
   enum cmap_status status;
 
-  if (map != NULL && cmap__table_is_frozen(&map->table))
-    return get_ref_frozen(map, key, guard, how);
+  if (map != NULL && get_ref_frozen(map, key, guard, how, &status))
+    return status;
   status = guard_begin(map, key, how, CMAP__READ, &call, &held);
   if (status != CMAP_OK)
     return status;
@@ -202,8 +223,7 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
 
   if (guard == NULL || map == NULL || cmap__value_is_missing(map, value))
     return CMAP_EINVAL;
-  if (cmap__table_is_frozen(&map->table)) {
-    status = get_ref_frozen(map, key, guard, how);
+  if (get_ref_frozen(map, key, guard, how, &status)) {
     if (status == CMAP_OK)
       cmap__set_event(event, CMAP_FOUND);
     return status == CMAP_NOT_FOUND ? CMAP_FROZEN : status;
@@ -262,26 +282,26 @@ enum cmap_status cmap_write_guard_release(struct cmap_write_guard *guard)
 }
 
 /* Copies of the guard are stale afterwards. */
-static enum cmap_status detach(uintptr_t internal[2], bool empty)
+static enum cmap_status detach(uintptr_t internal[2])
 {
   struct cmap__held *held = cmap__held_of(internal);
 
-  if (held == NULL) /* in a frozen map it is any thread's */
-    return empty || internal[0] != 0 ? CMAP_EINVAL : CMAP_OK;
+  if (held == NULL)
+    return CMAP_EINVAL;
   cmap__record_renew(&held->record);
   cmap__held_name(held, internal);
   cmap__record_detach(&held->record);
   return CMAP_OK;
 }
 
-static enum cmap_status attach(uintptr_t internal[2], bool empty)
+static enum cmap_status attach(uintptr_t internal[2])
 {
   struct cmap__held *held;
 
   if (cmap__held_of(internal) != NULL)
     return CMAP_OK;
   if (internal[0] == 0)
-    return empty ? CMAP_EINVAL : CMAP_OK;
+    return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
   if (cmap__held_claim(internal, &held) != CMAP_OK || held == NULL)
@@ -293,26 +313,22 @@ static enum cmap_status attach(uintptr_t internal[2], bool empty)
 
 enum cmap_status cmap_read_guard_detach(struct cmap_read_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL
-                       : detach(guard->internal, guard->value == NULL);
+  return guard == NULL ? CMAP_EINVAL : detach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_detach(struct cmap_write_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL
-                       : detach(guard->internal, guard->value == NULL);
+  return guard == NULL ? CMAP_EINVAL : detach(guard->internal);
 }
 
 enum cmap_status cmap_read_guard_attach(struct cmap_read_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL
-                       : attach(guard->internal, guard->value == NULL);
+  return guard == NULL ? CMAP_EINVAL : attach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_attach(struct cmap_write_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL
-                       : attach(guard->internal, guard->value == NULL);
+  return guard == NULL ? CMAP_EINVAL : attach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,

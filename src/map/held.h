@@ -18,7 +18,7 @@
 #ifndef CMAP__MAP_HELD_H
 #define CMAP__MAP_HELD_H
 
-#include "map/map.h"
+#include "map/frozen.h"
 
 struct cmap__multi; /* map/multi.h */
 
@@ -284,6 +284,15 @@ enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
                                           const struct cmap__probe *probe,
                                           const void *value, void *old);
 
+/* Ends a read hold: of the shard's lock, or of a frozen map. */
+static inline void cmap__held_read_unlock(const struct cmap__held *held)
+{
+  if (cmap__unlikely(held->locked.borrowed))
+    cmap__frozen_leave(held->map, &held->record);
+  else
+    cmap__shardlock_read_unlock(&held->locked.shard->lock);
+}
+
 /* The three steps of a release. */
 void cmap__held_close(struct cmap__held *held); /* groups become stable */
 static inline void cmap__held_unlock(struct cmap__held *held)
@@ -292,7 +301,7 @@ static inline void cmap__held_unlock(struct cmap__held *held)
   if (held->locked.mode == CMAP__WRITE)
     cmap__unlock_after_removal(&held->map->table, held->locked.shard);
   else
-    cmap__table_unlock(&held->locked);
+    cmap__held_read_unlock(held);
 }
 void cmap__held_bury(struct cmap__held *held); /* what was removed, without
                                                   the lock */

@@ -19,7 +19,6 @@ struct iter {
   uint64_t next;              /* the hash to go on from after that shard */
   enum cmap__mode mode;
   bool in_shard; /* a shard is held */
-  bool free;     /* nothing is locked for it: the map is frozen */
   bool done;     /* there is no shard after this one */
 };
 
@@ -33,6 +32,12 @@ static void to_begin(struct iter *it)
   it->done = false;
 }
 
+/* The thread has ended while nothing was held: there is nothing to do. */
+static void thread_ended(struct cmap__record *record)
+{
+  (void)record;
+}
+
 /* The hold of no hash. */
 static void hold_nothing(struct iter *it)
 {
@@ -43,12 +48,7 @@ static void hold_nothing(struct iter *it)
   hold->last = 0;
   hold->mode = CMAP__READ;
   hold->lock = NULL;
-}
-
-/* The thread has ended while nothing was held: there is nothing to do. */
-static void thread_ended(struct cmap__record *record)
-{
-  (void)record;
+  it->held.record.ended = thread_ended;
 }
 
 enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
@@ -74,7 +74,6 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
   it->in_shard = false;
   to_begin(it);
   hold_nothing(it);
-  it->held.record.ended = thread_ended;
   cmap__guard_link(&it->held.record.hold);
   *iter = none;
   cmap__held_name(&it->held, iter->internal);
@@ -89,9 +88,10 @@ static enum cmap_status enter_shard(struct iter *it,
   struct cmap__table *table = &held->map->table;
   const struct cmap__shard *shard;
 
-  it->free = it->mode == CMAP__READ && cmap__table_is_frozen(table);
-  if (it->free) {
+  if (it->mode == CMAP__READ && cmap__frozen_enter(held->map, &held->record)) {
     held->locked.shard = cmap__directory_shard(&table->directory, it->next);
+    held->locked.mode = CMAP__READ;
+    held->locked.borrowed = true;
   } else {
     enum cmap_status status =
         cmap__table_lock(table, it->next, it->mode, patience, &held->locked);
@@ -127,14 +127,14 @@ static void leave_shard(struct iter *it)
     return;
   it->in_shard = false;
   it->held.occupied = false;
-  if (it->free)
-    return;
   close_entry(&it->held);
-  hold_nothing(it);
-  if (it->mode == CMAP__WRITE)
+  if (it->mode == CMAP__WRITE) {
+    hold_nothing(it);
     cmap__unlock_after_removal(&it->held.map->table, it->held.locked.shard);
-  else
-    cmap__table_unlock(&it->held.locked);
+  } else {
+    cmap__held_read_unlock(&it->held); /* which may ask the hold */
+    hold_nothing(it);
+  }
   cmap__held_bury(&it->held);
 }
 
@@ -231,11 +231,6 @@ static void into_guard(struct iter *it, uintptr_t internal[2])
 {
   struct cmap__held *held = &it->held;
 
-  if (it->free) {
-    internal[0] = internal[1] = 0; /* it holds nothing */
-    give_record(it);
-    return;
-  }
   held->hash = cmap__slot_hash(cmap__held_layout(held), held->place.slot);
   cmap__record_renew(&held->record);
   cmap__held_name(held, internal);

@@ -43,6 +43,7 @@ enum cmap_status cmap_create(const struct cmap_options *options,
     cmap__free(&given.allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
     return status;
   }
+  cmap__store_relaxed(&fresh->frozen, NULL); /* nobody else sees it yet */
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
   fresh->reads = fresh->copies_values && fresh->table.layout.lock_free
@@ -59,6 +60,16 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   return CMAP_OK;
 }
 
+static struct cmap__record *next_orphan(struct cmap *map)
+{
+  /* Relaxed: nobody else sees the map any more. */
+  const void *frozen = cmap__load_relaxed(&map->frozen);
+  struct cmap__record *record = cmap__record_orphan(&map->table);
+
+  return record != NULL || frozen == NULL ? record
+                                          : cmap__record_orphan(frozen);
+}
+
 /*
  * Guards that are still out: of threads that have ended, or of this one, which
  * should have released them. What they would have released is released here.
@@ -67,7 +78,7 @@ static void bury_guards(struct cmap *map)
 {
   struct cmap__record *record;
 
-  while ((record = cmap__record_orphan(&map->table)) != NULL) {
+  while ((record = next_orphan(map)) != NULL) {
     struct cmap__held *held = (struct cmap__held *)record;
     if (held->multi != NULL) {
       cmap__multi_bury(held, map);
@@ -111,6 +122,7 @@ void cmap_destroy(struct cmap *map)
   bury_guards(map);
   if (map->table.layout.owns_anything)
     destroy_entries(map);
+  cmap__frozen_end(map);
   cmap__table_destroy(&map->table);
   cmap__free(&allocator, map, sizeof *map, CMAP__CACHE_LINE);
 }

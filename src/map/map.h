@@ -14,6 +14,8 @@
 #include "table/shrink.h"
 #include "table/value.h"
 
+struct cmap__frozen;
+
 struct cmap {
   struct cmap__table table;
   bool copies_values; /* const: values may be copied out */
@@ -25,6 +27,9 @@ struct cmap {
   uint8_t reads;          /* const: reads without a lock */
   _Atomic uint8_t writes; /* writes, where no value owns anything */
   _Atomic uint8_t holds;  /* guards */
+  /* map/frozen.h; NULL until the first freeze, then const. Atomic, and released
+     by the state [F1]. */
+  struct cmap__frozen *_Atomic frozen;
 };
 
 /* Opens the short ways that lock, or closes them. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "map/map.h"
+#include "map/frozen.h"
 #include "map/shards.h"
 
 /* Shards that are looked at in detail. */
@@ -106,6 +106,9 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   take_sample(map, now.shards, &sample);
   cmap__pool_bytes(&map->table.pool, &pool, &idle);
   now.bytes = sizeof *map + pool + cmap__directory_bytes(&map->table.directory);
+  /* Relaxed: is it there? */
+  if (cmap__load_relaxed(&map->frozen) != NULL)
+    now.bytes += sizeof(struct cmap__frozen);
   if (sample.entries > 0)
     now.bytes += (uint64_t)((double)sample.box_bytes / (double)sample.entries *
                             (double)now.entries);

@@ -37,7 +37,7 @@ struct cmap__locked {
   struct cmap__shard *shard;
   enum cmap__mode mode;
   bool borrowed; /* not to be unlocked: read under a write hold of the calling
-                    thread's own */
+                    thread's own, or in a frozen map */
   bool section;  /* it is cmap__self.section */
 };
 

@@ -1418,8 +1418,8 @@ CMAP_API void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
  * is a read here. Read guards and iterators take no lock meanwhile, but are
  * counted, each thread's in a place of its own. Other reads are as ever.
  *
- * While the call waits, writers may get CMAP_FROZEN already, also if it fails in
- * the end: those who want no part in a freeze that fails try again.
+ * While the call waits, writers may get CMAP_FROZEN already, also if it fails
+ * in the end: those who want no part in a freeze that fails try again.
  *   CMAP_FROZEN    it is frozen already
  *   CMAP_BUSY      another thread is just freezing or thawing it
  *   CMAP_EDEADLK   the caller itself holds something of this map

@@ -231,12 +231,41 @@ static void ended_threads_are_told(void **state)
   }
 }
 
+static void release_guard(unsigned index, void *ctx)
+{
+  (void)index;
+  CHECK_OK(cmap_read_guard_release(ctx));
+}
+
+/* Thaw also waits for a guard of nobody's, which any thread may end. */
+static void handed_over(void **state)
+{
+  struct hold hold;
+  struct thread thawer, other;
+
+  (void)state;
+  scene_begin();
+  hold_begin(&hold, GET_REF);
+  assert_ok(cmap_read_guard_detach(&hold.guard));
+  thread_start(&thawer, thaw_and_write, 0, NULL);
+  asleep_wait(&scene.thaws);
+  thread_start(&other, release_guard, 0, &hold.guard);
+  thread_join(&other);
+  thread_join(&thawer);
+  assert_ok(scene.thawed);
+  assert_ok(cmap_freeze(scene.map, NULL));
+  hold_begin(&hold, GET_REF);
+  assert_ok(cmap_read_guard_detach(&hold.guard));
+  scene_end(); /* which frees it */
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(thaw_waits),
       cmocka_unit_test(thaw_does_not_wait),
       cmocka_unit_test(circle_is_refused),
+      cmocka_unit_test(handed_over),
       cmocka_unit_test(ended_threads_are_told),
   };
 

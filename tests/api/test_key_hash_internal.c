@@ -87,6 +87,8 @@ static void key_hash_runs_without_a_lock(void **state)
   static const size_t values[] = {0, 4, 8, 12, 40};
 
   (void)state;
+  if (CMAP_CHECK >= 2)
+    skip(); /* assertions on whole shards hash what those hold */
   for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
     use_all(CMAP_U32, 4, values[i]);
     use_all(CMAP_U64, 8, values[i]);

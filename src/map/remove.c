@@ -102,7 +102,9 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
       cmap__word_copy_out(layout, shape, old, word);
     return CMAP_OK;
   case CMAP__GAP:
-    if (cmap__is_surely_absent(map, &aim, probe.hash))
+    /* A try says whether the lock is free. */
+    if ((how == NULL || (how->flags & CMAP_TRY) == 0) &&
+        cmap__is_surely_absent(map, &aim, probe.hash))
       return CMAP_NOT_FOUND;
     break;
   case CMAP__FAR:

@@ -41,6 +41,11 @@ has_library() {
   links gcc "-l$1"
 }
 
+# The package of the one is in conflict with that of the other.
+has_32_bits() {
+  links i686-linux-gnu-gcc || links gcc -m32
+}
+
 has_cmake() {
   local version
   has_command cmake || return 1

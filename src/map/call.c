@@ -14,6 +14,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   patience->try_only = false;
   patience->deadline_ns = CMAP__NO_DEADLINE;
   patience->freezes = false;
+  patience->soon = false;
   if (how == NULL)
     return true;
   if (!cmap__struct_is_known(how, how->size, sizeof *how) ||

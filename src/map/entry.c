@@ -45,6 +45,7 @@ static CMAP__NOINLINE enum cmap_status entry_any(struct cmap *map,
   held = cmap__held_take();
   if (held == NULL)
     return CMAP_ENOMEM;
+  call.patience.soon = true;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status == CMAP_OK) {
     held->has_key = false;

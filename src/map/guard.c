@@ -31,6 +31,7 @@ static enum cmap_status guard_begin(struct cmap *map, struct cmap_key key,
   *held = cmap__held_take();
   if (*held == NULL)
     return CMAP_ENOMEM;
+  call->patience.soon = true;
   status = lock_for_guard(map, call, mode);
   if (status != CMAP_OK)
     cmap__held_give(*held);

@@ -126,6 +126,7 @@ alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
+  call.patience.soon = true;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;
@@ -309,6 +310,7 @@ enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
     return CMAP_ENOTSUP;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
+  c.call.patience.soon = true;
   status = cmap__call_lock(map, &c.call, CMAP__WRITE);
   if (status != CMAP_OK)
     return status;

@@ -364,7 +364,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
   struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
 
   wait = waiter.wait;
-  waiter.degree = wait->try_only ? 0 : heat(lock);
+  waiter.degree = wait->try_only || wait->soon ? 0 : heat(lock);
   /* Ends: see "Policy"; with a deadline, refusal() ends it. */
   for (;;) {
     /* Relaxed: the compare-and-swap acquires. */

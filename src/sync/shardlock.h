@@ -164,6 +164,8 @@ struct cmap__lock_wait {
   uint64_t deadline_ns; /* of cmap__now_ns(), or CMAP__NO_DEADLINE */
   bool try_only;        /* do not wait at all */
   bool already_reads;   /* the caller holds this lock in read mode */
+  bool soon; /* look again soon, however hot the lock is: what others do with it
+                may be what the caller waits for */
   bool waited; /* out: set if the call spun or parked, else untouched */
   /*
    * Both NULL, or both given: called before and after the thread parks, with

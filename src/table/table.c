@@ -213,6 +213,7 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
   struct cmap__shard *shard;
 
   wait.wait.try_only = patience && patience->try_only;
+  wait.wait.soon = patience && patience->soon;
   wait.freezes = patience && patience->freezes;
   *moved = false;
   if (is_frozen(table, mode, wait.freezes))

@@ -46,6 +46,7 @@ struct cmap__patience {
   bool try_only;
   uint64_t deadline_ns; /* CMAP__NO_DEADLINE: for ever */
   bool freezes;         /* the caller is the one that freezes the table */
+  bool soon;            /* of cmap__lock_wait */
 };
 
 /* Are all shards locked to read until the caller is done? */

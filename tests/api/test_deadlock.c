@@ -413,7 +413,7 @@ static char scenes[] =
     "two holders: a read L0, b read L0, c write H0, a write H0 parks,"
     " c write L0 EDEADLK, c unlocks, a resumes, a unlocks, c write L0 parks,"
     " b unlocks, c resumes;"
-    "no circle: a write L0, b write L0 parks, c write H0, c read L0 parks,"
+    "no circle: a write L0, b insert L0 parks, c write H0, c read L0 parks,"
     " d write H0 parks, a unlocks, c resumes, c unlocks, d resumes, b resumes;"
     "retry succeeds: a write L0, b write H0, a read H0 parks,"
     " b write L0 EDEADLK, b weakens, a resumes, b write L0 parks, a unlocks,"

@@ -37,7 +37,7 @@ static void nothing(void)
 static void each_call(void **state)
 {
   (void)state;
-  if (!small_stack_works)
+  if (!small_stack_works())
     skip();
   on_small_stack("no call at all", nothing);
   for (size_t i = 0; i < calls_count + ref_calls_count; i++) {
@@ -347,7 +347,7 @@ static void clear_and_destroy(void)
 static void large_values(void **state)
 {
   (void)state;
-  if (!small_stack_works)
+  if (!small_stack_works())
     skip();
   on_small_stack("create and insert", open_and_fill);
   on_small_stack("insert many times", insert_many_times);

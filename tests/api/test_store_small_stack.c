@@ -132,7 +132,7 @@ static void forget_and_destroy(void)
 static void stores(void **state)
 {
   (void)state;
-  if (!small_stack_works)
+  if (!small_stack_works())
     skip();
   on_small_stack("store: create and get", create_and_get);
   on_small_stack("store: begin and complete", begin_and_complete);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +52,13 @@ uint64_t test_now(void)
 
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+bool test_under_valgrind(void)
+{
+  const char *preloaded = getenv("LD_PRELOAD"); /* valgrind puts it there */
+
+  return preloaded != NULL && strstr(preloaded, "/vgpreload_") != NULL;
 }
 
 uint64_t test_soak_seconds(void)

@@ -23,6 +23,9 @@ uint64_t test_seed(void);
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t test_now(void);
 
+/* Does valgrind run this process? */
+bool test_under_valgrind(void);
+
 /* CMAP_TEST_SOAK_SECONDS, or 0. */
 uint64_t test_soak_seconds(void);
 

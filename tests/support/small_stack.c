@@ -1,5 +1,7 @@
 #include "small_stack.h"
 
+#include "settings.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,16 +15,20 @@
 #define JEMALLOC_MORE ((size_t)8192)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-const bool small_stack_works = false;
+#  define SANITIZED 1
 #elif defined(__has_feature)
 #  if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-const bool small_stack_works = false;
-#  else
-const bool small_stack_works = true;
+#    define SANITIZED 1
 #  endif
-#else
-const bool small_stack_works = true;
 #endif
+#ifndef SANITIZED
+#  define SANITIZED 0
+#endif
+
+bool small_stack_works(void)
+{
+  return !SANITIZED && !test_under_valgrind();
+}
 
 static char *stack;
 static size_t stack_size, guard_size, deepest;

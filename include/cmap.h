@@ -1447,10 +1447,14 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
     CMAP_SYMBOL(thaw);
 
 /*
- * Makes a new map into *copy with the same options (but a new seed unless
- * CMAP_FIXED_SEED) and a copy of every entry. On failure there is no copy.
- *   CMAP_ENORANDOM  as of cmap_create
- * Lock: read, a shard at a time.
+ * Makes a new map into *copy with the same options, the same seed and a copy of
+ * every entry, by key_copy and value_clone where the options have them. Shards
+ * are copied as they are, but for those with few entries, which take less room
+ * there. Keys have the same hash in both (cmap_hash). The copy of a frozen map
+ * is not frozen. On failure there is no copy.
+ *   CMAP_ENOMEM, or a status of value_clone or key_copy
+ * Lock: read, a shard at a time, while its entries are copied. Cost: for 8
+ * bytes of key and value some 15 ns an entry, and its pages.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_clone(struct cmap *map, struct cmap **copy, const struct cmap_how *how)

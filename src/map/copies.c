@@ -60,10 +60,9 @@ static enum cmap_status copy_value(const struct cmap__layout *layout,
   return status;
 }
 
-/* *half: only the key was copied. */
-static enum cmap_status copy_entry(const struct cmap__layout *layout,
-                                   _Atomic uint64_t *slot, uint64_t *to,
-                                   enum cmap_snapshot_parts parts, bool *half)
+enum cmap_status cmap__copy_entry(const struct cmap__layout *layout,
+                                  _Atomic uint64_t *slot, uint64_t *to,
+                                  enum cmap_snapshot_parts parts, bool *half)
 {
   enum cmap_status status = CMAP_OK;
 
@@ -89,9 +88,9 @@ enum cmap_status cmap__copies_add(const struct cmap__layout *layout,
   struct cmap__place place;
 
   while (status == CMAP_OK && cmap__cursor_next(layout, cursor, &place)) {
-    status = copy_entry(layout, place.slot,
-                        copies->words + copies->count * layout->slot_words,
-                        copies->parts, &copies->half);
+    status = cmap__copy_entry(
+        layout, place.slot, copies->words + copies->count * layout->slot_words,
+        copies->parts, &copies->half);
     if (status == CMAP_OK)
       copies->count++;
   }

@@ -18,6 +18,12 @@ struct cmap__copies {
 /* May keys be copied? Not if they own something that nobody can copy. */
 bool cmap__copies_keys(const struct cmap *map);
 
+/* Copies the parts of one entry, of a held shard, to the words of a slot.
+ * CMAP_ENOMEM, or what the user's functions say; *half: the key was copied. */
+enum cmap_status cmap__copy_entry(const struct cmap__layout *layout,
+                                  _Atomic uint64_t *slot, uint64_t *to,
+                                  enum cmap_snapshot_parts parts, bool *half);
+
 /* Room for `capacity` entries, of which the `parts` are copied; none yet.
  * CMAP_ENOMEM */
 enum cmap_status cmap__copies_init(const struct cmap__layout *layout,

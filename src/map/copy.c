@@ -3,7 +3,9 @@
  */
 #include "map/copies.h"
 
-/* What merge and clone do with each entry. */
+#include "base/check.h"
+
+/* What merge does with each entry. */
 struct merge {
   struct cmap *into;
   cmap_merge_fn *conflict;
@@ -139,10 +141,160 @@ enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
   return cmap__map_walk(from, CMAP__READ, how, merge_shard, &merge);
 }
 
+/* A clone under way. */
+struct clone {
+  struct merge merge; /* first: by which a shard is cloned entry by entry */
+  uint64_t *half;     /* NULL, or a slot of which only the key was copied: it is
+                         released when no lock is held any more */
+};
+
+/* Copies an entry to a slot of the other map. CMAP_ENOMEM, or what the user's
+ * functions say. */
+static enum cmap_status clone_entry(const struct cmap__layout *layout,
+                                    struct clone *clone, _Atomic uint64_t *slot,
+                                    _Atomic uint64_t *to)
+{
+  enum cmap_status status;
+  bool half = false;
+
+  if (!layout->owns_anything && layout->options.key_copy == NULL) {
+    cmap__payload_move(to, slot, layout->slot_words);
+    return CMAP_OK;
+  }
+  status = cmap__copy_entry(layout, slot, cmap__payload_plain(to),
+                            CMAP_KEYS_AND_VALUES, &half);
+  if (half)
+    clone->half = cmap__payload_plain(to);
+  return status;
+}
+
+/* Copies group `at` of a shard, with its entries in their places, to one that
+ * has none; those before the one that fails. */
+static enum cmap_status clone_group(const struct cmap__layout *layout,
+                                    struct clone *clone,
+                                    const struct cmap__shard *from,
+                                    struct cmap__shard *to, size_t at)
+{
+  const uint64_t overflow = UINT64_C(0xff) << CMAP__OVERFLOW_SHIFT;
+  const struct cmap__group *group = cmap__block_group(from->block, at);
+  struct cmap__group *copy = cmap__block_group(to->block, at);
+  size_t first = at * CMAP__GROUP_SLOTS * layout->slot_words;
+  /* Relaxed, here and below: both shards are held. */
+  uint64_t lo = cmap__load_relaxed(&group->lo);
+  uint64_t hi = cmap__load_relaxed(&group->hi);
+  uint64_t copy_lo = 0;
+  uint64_t copy_hi = cmap__load_relaxed(&copy->hi) | (hi & overflow);
+  enum cmap_status status = CMAP_OK;
+
+  for (unsigned left = cmap__group_full(lo, hi); left != 0; left &= left - 1) {
+    unsigned index = (unsigned)__builtin_ctz(left);
+    size_t word = first + (size_t)index * layout->slot_words;
+    status = clone_entry(layout, clone, cmap__block_slots(from->block) + word,
+                         cmap__block_slots(to->block) + word);
+    if (status != CMAP_OK)
+      break;
+    cmap__group_set_tag(&copy_lo, &copy_hi, index,
+                        cmap__group_tag(lo, hi, index));
+  }
+  cmap__store_relaxed(&copy->lo, copy_lo);
+  cmap__store_relaxed(&copy->hi, copy_hi);
+  cmap__store_relaxed(
+      &to->inserted, cmap__load_relaxed(&to->inserted) +
+                         cmap__group_count(cmap__group_full(copy_lo, copy_hi)));
+  return status;
+}
+
+/* The same of all groups: `to` is empty, and has a block of the same size. */
+static enum cmap_status clone_groups(const struct cmap__layout *layout,
+                                     struct clone *clone,
+                                     struct cmap__visit *visit,
+                                     struct cmap__shard *to)
+{
+  const struct cmap__shard *from = visit->locked.shard;
+  enum cmap_status status = CMAP_OK;
+
+  /* As much time for both, until the overflow bits are cleared. */
+  to->rebuilt_at -= cmap__load_relaxed(&from->removed) - from->rebuilt_at;
+  to->limit = from->limit;
+  for (size_t at = 0; status == CMAP_OK && at <= cmap__block_mask(from->block);
+       at++) {
+    cmap__ahead_step(&visit->ahead);
+    status = clone_group(layout, clone, from, to, at);
+  }
+  return status;
+}
+
+/*
+ * Gives the copy, which nobody else sees, an empty shard with the range and
+ * size of this one, held. NULL and CMAP_OK: there are entries in its way, which
+ * the walk has met in shards of other ranges, or with other hashes.
+ */
+static enum cmap_status twin_of(struct cmap__table *table,
+                                const struct cmap__shard *from,
+                                struct cmap__shard **twin)
+{
+  unsigned depth = cmap__shard_depth(from);
+  enum cmap_status status = CMAP_OK;
+  struct cmap__locked locked;
+  bool is_free =
+      cmap__table_lock_at_once(table, from->prefix, CMAP__WRITE, &locked);
+
+  cmap__assert(is_free);
+  (void)is_free;
+  *twin = NULL;
+  if (cmap__shard_depth(locked.shard) < depth)
+    status = cmap__shard_split(table, &locked.shard, from->prefix, depth);
+  if (status == CMAP_OK && locked.shard->mask == from->mask &&
+      cmap__shard_count(locked.shard) == 0) {
+    status = cmap__shard_resize(table, &locked.shard,
+                                (int)cmap__block_log2(from->block));
+    if (status == CMAP_OK) {
+      *twin = locked.shard;
+      return status;
+    }
+  }
+  cmap__table_unlock(&locked);
+  return status;
+}
+
+/* A shard with fewer entries than this part of what it has room for gets a
+ * smaller block in the copy. */
+#define SPARSE_PART 4
+
+static enum cmap_status clone_shard(struct cmap *map, struct cmap__visit *visit,
+                                    void *ctx)
+{
+  const struct cmap__shard *from = visit->locked.shard;
+  struct clone *clone = ctx;
+  struct cmap__table *table = &clone->merge.into->table;
+  size_t count = cmap__shard_count(from);
+  enum cmap_status status = CMAP_OK;
+  struct cmap__shard *twin = NULL;
+
+  if (count == 0)
+    return CMAP_OK;
+  /* Else it was merged after its first part had been visited. */
+  if (visit->from == from->prefix)
+    status = twin_of(table, from, &twin);
+  if (status != CMAP_OK)
+    return status;
+  if (twin == NULL)
+    return merge_shard(map, visit, &clone->merge);
+  status = clone_groups(&map->table.layout, clone, visit, twin);
+  cmap__assert_valid(cmap__shard_broken(&table->layout, twin) == NULL);
+  /* Without memory it stays as it is. */
+  if (status == CMAP_OK &&
+      count < cmap__full_at(cmap__block_slot_count(from->block)) / SPARSE_PART)
+    (void)cmap__shard_fit(table, &twin, count);
+  cmap__shardlock_write_unlock(&twin->lock);
+  return status;
+}
+
 enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
                             const struct cmap_how *how)
 {
-  struct merge merge = {.how = {.size = sizeof merge.how}};
+  struct clone clone = {.merge.how = {.size = sizeof clone.merge.how}};
+  const struct cmap__layout *layout;
   struct cmap_options options;
   enum cmap_status status;
 
@@ -150,19 +302,24 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
     return CMAP_EINVAL;
   if (!map->copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
-  options = map->table.layout.options;
+  layout = &map->table.layout;
+  options = layout->options;
   options.capacity = 0; /* it grows as it needs */
-  status = cmap_create(&options, &merge.into);
+  options.flags |= CMAP_FIXED_SEED;
+  options.seed[0] = layout->hash_key.k0;
+  options.seed[1] = layout->hash_key.k1;
+  status = cmap_create(&options, &clone.merge.into);
   if (status != CMAP_OK)
     return status;
-  status = cmap__map_walk(map, CMAP__READ, how, merge_shard, &merge);
+  status = cmap__map_walk(map, CMAP__READ, how, clone_shard, &clone);
   if (status != CMAP_OK) {
-    cmap_destroy(merge.into);
+    if (clone.half != NULL)
+      cmap__key_words_destroy(layout, clone.half);
+    cmap_destroy(clone.merge.into);
     return status;
   }
-  merge.into->table.layout.options.capacity =
-      map->table.layout.options.capacity;
-  *copy = merge.into;
+  clone.merge.into->table.layout.options = layout->options;
+  *copy = clone.merge.into;
   return CMAP_OK;
 }
 

@@ -17,8 +17,30 @@
 static size_t array_bytes(unsigned depth)
 {
   size_t bytes = sizeof(struct cmap__directory_array) +
-                 (sizeof(struct cmap__directory_entry) << depth);
+                 (sizeof(struct cmap__directory_entry) << depth) +
+                 sizeof(size_t) * (depth + 1);
   return cmap__round_up(bytes, CMAP__CACHE_LINE);
+}
+
+struct cmap__directory_array *
+cmap__directory_array_of(const struct cmap__directory *directory,
+                         unsigned depth)
+{
+  struct cmap__directory_array *array = directory->arrays;
+
+  while (array != NULL && cmap__directory_depth(array) != depth)
+    array = array->older;
+  return array;
+}
+
+/* Makes memory the array of a depth. */
+static void add_array(struct cmap__directory *directory,
+                      struct cmap__directory_array *array, unsigned depth)
+{
+  array->shift = 64 - CMAP__ENTRY_LOG2 - depth;
+  array->is_large = depth >= CMAP__PREFETCH_DEPTH;
+  array->older = directory->arrays;
+  directory->arrays = array;
 }
 
 /* The array of a depth, allocated if there is none yet. NULL: no memory. */
@@ -26,16 +48,15 @@ static struct cmap__directory_array *
 array_for(struct cmap__directory *directory, const struct cmap__layout *layout,
           unsigned depth)
 {
-  struct cmap__directory_array *array = directory->arrays[depth];
+  struct cmap__directory_array *array =
+      cmap__directory_array_of(directory, depth);
 
   if (array == NULL) {
     array = cmap__alloc(&layout->options.allocator, array_bytes(depth),
                         CMAP__CACHE_LINE);
     if (array == NULL)
       return NULL;
-    array->shift = 64 - CMAP__ENTRY_LOG2 - depth;
-    array->is_large = depth >= CMAP__PREFETCH_DEPTH;
-    directory->arrays[depth] = array;
+    add_array(directory, array, depth);
   }
   return array;
 }
@@ -62,41 +83,53 @@ static void end_change(struct cmap__directory *directory)
   atomic_fetch_add(&directory->changes, 1); /* [D3] */
 }
 
-/* Makes the array current; release: after it is filled [D1]. */
+/* Makes the array current; release: after it is filled [D1]. No shard is deeper
+ * than it. */
 static void make_current(struct cmap__directory *directory,
                          struct cmap__directory_array *array)
 {
+  struct cmap__directory_array *old = cmap__load_relaxed(&directory->current);
+  unsigned depth = cmap__directory_depth(array);
+  unsigned known = cmap__directory_depth(old);
+  size_t *shards_at = cmap__directory_shards_at(array);
+
+  for (unsigned d = 0; d <= depth; d++)
+    shards_at[d] = d <= known ? cmap__directory_shards_at(old)[d] : 0;
   cmap__store_release(&directory->current, array);
 }
 
 enum cmap_status cmap__directory_init(struct cmap__directory *directory,
-                                      const struct cmap__layout *layout,
                                       struct cmap__shard *shard)
 {
-  struct cmap__directory_array *array;
+  struct cmap__directory_array *array = (void *)directory->first;
 
+  _Static_assert(sizeof directory->first >= sizeof *array +
+                                                2 * sizeof *array->entries +
+                                                2 * sizeof(size_t),
+                 "it has room for depth 1");
   memset(directory, 0, sizeof *directory);
   if (pthread_mutex_init(&directory->mutex, NULL) != 0)
     return CMAP_ENOMEM;
-  array = array_for(directory, layout, 1);
-  if (array == NULL) {
-    pthread_mutex_destroy(&directory->mutex);
-    return CMAP_ENOMEM;
-  }
+  add_array(directory, array, 1);
   set_entry(&array->entries[0], shard);
   set_entry(&array->entries[1], shard);
-  directory->shards_at[0] = 1;
+  cmap__directory_shards_at(array)[0] = 1;
+  cmap__directory_shards_at(array)[1] = 0;
   cmap__store_relaxed(&directory->shards, 1); /* nobody sees it yet */
-  make_current(directory, array);
+  cmap__store_release(&directory->current, array);
   return CMAP_OK;
 }
 
 void cmap__directory_destroy(struct cmap__directory *directory,
                              const struct cmap__layout *layout)
 {
-  for (unsigned depth = 1; depth <= CMAP__DEPTH_MAX; depth++)
-    cmap__free(&layout->options.allocator, directory->arrays[depth],
-               array_bytes(depth), CMAP__CACHE_LINE);
+  while (directory->arrays != NULL) {
+    struct cmap__directory_array *array = directory->arrays;
+    directory->arrays = array->older;
+    if (array->older != NULL) /* the first was not allocated */
+      cmap__free(&layout->options.allocator, array,
+                 array_bytes(cmap__directory_depth(array)), CMAP__CACHE_LINE);
+  }
   pthread_mutex_destroy(&directory->mutex);
 }
 
@@ -181,14 +214,15 @@ static enum cmap_status step_and_announce(struct cmap__directory *directory,
                                           bool *reached)
 {
   enum cmap_status status;
+  struct cmap__directory_array *array;
   unsigned now;
 
   pthread_mutex_lock(&directory->mutex);
   status = step_to(directory, layout, depth);
-  (void)current_of(directory, &now);
+  array = current_of(directory, &now);
   *reached = status == CMAP_OK && now >= depth;
   if (*reached) {
-    directory->shards_at[depth] += count;
+    cmap__directory_shards_at(array)[depth] += count;
     cmap__add_relaxed(&directory->shards, count); /* a number, no more */
   }
   pthread_mutex_unlock(&directory->mutex);
@@ -235,9 +269,13 @@ enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
                               size_t count)
 {
+  size_t *shards_at;
+  unsigned now;
+
   pthread_mutex_lock(&directory->mutex);
-  cmap__assert(directory->shards_at[depth] >= count);
-  directory->shards_at[depth] -= count;
+  shards_at = cmap__directory_shards_at(current_of(directory, &now));
+  cmap__assert(now >= depth && shards_at[depth] >= count);
+  shards_at[depth] -= count;
   cmap__sub_relaxed(&directory->shards, count); /* a number, no more */
   pthread_mutex_unlock(&directory->mutex);
 }
@@ -291,14 +329,15 @@ static bool shrink_step(struct cmap__directory *directory,
                         const struct cmap__layout *layout, unsigned least)
 {
   unsigned now, depth;
+  const size_t *shards_at =
+      cmap__directory_shards_at(current_of(directory, &now));
 
-  (void)current_of(directory, &now);
   if (directory->next != NULL && cmap__directory_depth(directory->next) < now) {
     fill_some(directory);
     return true;
   }
   depth = now;
-  while (depth > 1 && directory->shards_at[depth] == 0)
+  while (depth > 1 && shards_at[depth] == 0)
     depth--;
   /* Without memory for it, the large one does as well. */
   if (depth + least > now || !begin_next(directory, layout, depth))
@@ -325,9 +364,9 @@ size_t cmap__directory_bytes(struct cmap__directory *directory)
   size_t bytes = 0;
 
   pthread_mutex_lock(&directory->mutex);
-  for (unsigned depth = 1; depth <= CMAP__DEPTH_MAX; depth++)
-    if (directory->arrays[depth] != NULL)
-      bytes += array_bytes(depth);
+  for (const struct cmap__directory_array *array = directory->arrays;
+       array->older != NULL; array = array->older)
+    bytes += array_bytes(cmap__directory_depth(array));
   pthread_mutex_unlock(&directory->mutex);
   return bytes;
 }

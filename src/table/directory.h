@@ -45,10 +45,14 @@ struct cmap__directory_entry {
 _Static_assert(sizeof(struct cmap__directory_entry) == 1u << CMAP__ENTRY_LOG2,
                "two words");
 
-/* An array of 2^D entries, with what a reader must know of it. */
+/*
+ * An array of 2^D entries, with what a reader must know of it. Behind them are
+ * D + 1 numbers (cmap__directory_shards_at).
+ */
 struct cmap__directory_array {
   uint32_t shift; /* const: a hash to bytes of entries; see at() */
   bool is_large;  /* const: D is CMAP__PREFETCH_DEPTH or more */
+  struct cmap__directory_array *older; /* const: of all arrays, a list */
   CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
   struct cmap__directory_entry entries[];
 };
@@ -56,16 +60,17 @@ struct cmap__directory_array {
 struct cmap__directory {
   /* Atomic, written under mutex [D1]. */
   struct cmap__directory_array *_Atomic current;
-  /* On a line of its own: readers share the pointer's line. */
-  CMAP__ALIGNED(CMAP__CACHE_LINE) pthread_mutex_t mutex;
-  /* By depth, from 1; under mutex. */
-  struct cmap__directory_array *arrays[CMAP__DEPTH_MAX + 1];
+  /* The array of depth 1, which small maps never leave. Readers share the line
+     of the pointer and its entries; its numbers, and the mutex, begin another.
+     */
+  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
+  unsigned char first[CMAP__CACHE_LINE];
+  pthread_mutex_t mutex;
+  struct cmap__directory_array *arrays; /* under mutex: all, newest first */
   /* Under mutex: the array that is being filled, or NULL; and its entries that
      are. No shard is deeper than it. */
   struct cmap__directory_array *next;
   size_t filled;
-  /* Live shards of each depth, and those announced; under mutex. */
-  size_t shards_at[CMAP__DEPTH_MAX + 1];
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
   /* Atomic, written under mutex: odd while entries are being changed. */
   _Atomic uint64_t changes;
@@ -83,6 +88,22 @@ cmap__directory_depth(const struct cmap__directory_array *array)
 {
   return 64 - CMAP__ENTRY_LOG2 - array->shift;
 }
+
+/*
+ * Live shards of each depth up to D, and those announced. Under mutex; those of
+ * the current array count.
+ */
+static inline size_t *
+cmap__directory_shards_at(struct cmap__directory_array *array)
+{
+  return (size_t *)(array->entries +
+                    ((size_t)1 << cmap__directory_depth(array)));
+}
+
+/* The array of a depth; NULL: there is none yet. Mutex held. */
+struct cmap__directory_array *
+cmap__directory_array_of(const struct cmap__directory *directory,
+                         unsigned depth);
 
 /* The entry for a hash: its top D bits, in bytes. */
 static inline struct cmap__directory_entry *
@@ -117,7 +138,6 @@ cmap__directory_shard(const struct cmap__directory *directory, uint64_t hash)
 
 /* Makes a directory of depth 1 that names one live shard of depth 0. */
 enum cmap_status cmap__directory_init(struct cmap__directory *directory,
-                                      const struct cmap__layout *layout,
                                       struct cmap__shard *shard);
 
 void cmap__directory_destroy(struct cmap__directory *directory,
@@ -163,7 +183,7 @@ void cmap__directory_publish(struct cmap__directory *directory,
 bool cmap__directory_may_reach(const struct cmap__directory *directory,
                                unsigned depth);
 
-/* The bytes of all its arrays. Locks the mutex. */
+/* The bytes of its arrays but the first. Locks the mutex. */
 size_t cmap__directory_bytes(struct cmap__directory *directory);
 
 /*

@@ -3,7 +3,7 @@
  */
 #include "table/layout.h"
 
-#include "base/random.h"
+#include "table/seed.h"
 
 /* No struct of ours will ever be larger: a `size` beyond is a mistake. */
 #define STRUCT_SIZE_MAX 4096
@@ -156,7 +156,7 @@ static bool hash_key_init(struct cmap__layout *layout)
     layout->hash_key.k1 = o->seed[1];
     return true;
   }
-  return cmap__random_bytes(&layout->hash_key, sizeof layout->hash_key);
+  return cmap__seed_next(&layout->hash_key);
 }
 
 static enum cmap__hasher hasher_of(const struct cmap_options *o)

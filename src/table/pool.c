@@ -3,10 +3,13 @@
  */
 #include "table/pool.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 
-/* The first chunk of headers: an empty map stays small. */
+/* The first chunk of headers. */
 #define FIRST_HEADERS 8
+/* A map that is empty has no larger block. */
+#define FIRST_BLOCK   1024
 
 /* The list of a free shard. */
 static unsigned list_of(const struct cmap__shard *shard)
@@ -34,7 +37,22 @@ void cmap__pool_destroy(struct cmap__pool *pool)
 {
   cmap__region_free(&pool->source, &pool->headers);
   cmap__region_free(&pool->source, &pool->blocks);
+  cmap__free(pool->source.allocator, pool->lists, sizeof *pool->lists,
+             _Alignof(struct cmap__free_lists));
   pthread_mutex_destroy(&pool->mutex);
+}
+
+/* The lists are there, or there is no memory for them. The pool is locked. */
+static bool make_lists(struct cmap__pool *pool)
+{
+  if (pool->lists == NULL) {
+    pool->lists =
+        cmap__alloc_zeroed(pool->source.allocator, sizeof *pool->lists,
+                           _Alignof(struct cmap__free_lists));
+    if (pool->lists != NULL)
+      pool->source.bytes += sizeof *pool->lists;
+  }
+  return pool->lists != NULL;
 }
 
 /* Room for a new header, and for its block. The pool is locked. */
@@ -55,31 +73,58 @@ static bool make_room(struct cmap__pool *pool,
                            true);
 }
 
-/* A new header with its block; its lock is free. The pool is locked. */
-static struct cmap__shard *cut_shard(struct cmap__pool *pool,
-                                     const struct cmap__layout *layout, int g)
+/* A new header; its lock is free. */
+static void begin_shard(struct cmap__shard *shard)
 {
-  struct cmap__shard *shard;
-
-  if (!make_room(pool, layout, g))
-    return NULL;
-  shard = cmap__region_cut(&pool->headers, sizeof *shard);
   memset(shard, 0, sizeof *shard);
   shard->mask = CMAP__DEAD_MASK;
   shard->prefix = CMAP__DEAD_PREFIX;
   shard->block =
       cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
-  if (g != CMAP__NO_BLOCK) {
-    size_t bytes = cmap__layout_block_bytes(layout, (unsigned)g);
-    size_t meta = cmap__layout_meta_bytes((unsigned)g);
-    char *block = cmap__region_cut(&pool->blocks, bytes);
-    struct cmap__chunk *chunk = pool->blocks.chunks;
-    cmap__chunk_use(&pool->source, chunk, block, bytes);
-    /* Counts of 0 are busy; nobody has seen this memory as groups before. */
-    memset(block, 0, meta);
-    shard->block = cmap__block_word((uintptr_t)block + meta, (unsigned)g);
-    shard->home = cmap__home_word(chunk, (unsigned)g);
-  }
+}
+
+/* Cuts the block of a new header; there is room. The pool is locked. */
+static void cut_block(struct cmap__pool *pool,
+                      const struct cmap__layout *layout, unsigned g,
+                      struct cmap__shard *shard)
+{
+  size_t bytes = cmap__layout_block_bytes(layout, g);
+  size_t meta = cmap__layout_meta_bytes(g);
+  char *block = cmap__region_cut(&pool->blocks, bytes);
+  struct cmap__chunk *chunk = pool->blocks.chunks;
+
+  cmap__chunk_use(&pool->source, chunk, block, bytes);
+  /* Counts of 0 are busy; nobody has seen this memory as groups before. */
+  memset(block, 0, meta);
+  shard->block = cmap__block_word((uintptr_t)block + meta, g);
+  shard->home = cmap__home_word(chunk, g);
+}
+
+void cmap__pool_first(struct cmap__pool *pool,
+                      const struct cmap__layout *layout,
+                      struct cmap__shard *shard)
+{
+  size_t bytes = cmap__layout_block_bytes(layout, 0);
+
+  begin_shard(shard);
+  (void)cmap__shardlock_try_write(&shard->lock);
+  if (bytes <= FIRST_BLOCK &&
+      cmap__region_grow(&pool->source, &pool->blocks, bytes, bytes, true))
+    cut_block(pool, layout, 0, shard);
+}
+
+/* A new header with its block. The pool is locked. */
+static struct cmap__shard *cut_shard(struct cmap__pool *pool,
+                                     const struct cmap__layout *layout, int g)
+{
+  struct cmap__shard *shard;
+
+  if (!make_lists(pool) || !make_room(pool, layout, g))
+    return NULL;
+  shard = cmap__region_cut(&pool->headers, sizeof *shard);
+  begin_shard(shard);
+  if (g != CMAP__NO_BLOCK)
+    cut_block(pool, layout, (unsigned)g, shard);
   return shard;
 }
 
@@ -131,14 +176,16 @@ static struct cmap__shard *reuse(struct cmap__pool *pool,
                                  const struct cmap__layout *layout,
                                  unsigned list, unsigned last)
 {
+  if (pool->lists == NULL)
+    return NULL;
   for (; list <= last; list++) {
     size_t bytes = bytes_of_list(layout, list);
-    struct cmap__shard *shard = pop(&pool->free[list]);
+    struct cmap__shard *shard = pop(&pool->lists->free[list]);
     if (shard != NULL) {
       cmap__sub_relaxed(&pool->idle, bytes);
       return shard;
     }
-    shard = pop(&pool->given[list]);
+    shard = pop(&pool->lists->given[list]);
     if (shard != NULL) {
       pool->given_bytes -= bytes;
       if (shard->high != 0)
@@ -185,8 +232,9 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
   unsigned list = list_of(shard);
 
   pthread_mutex_lock(&pool->mutex);
+  cmap__assert(pool->lists != NULL); /* this is not the only header */
   cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
-  push(&pool->free[list], shard);
+  push(&pool->lists->free[list], shard);
   pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -207,13 +255,16 @@ bool cmap__pool_reserve(struct cmap__pool *pool,
   size_t have;
 
   pthread_mutex_lock(&pool->mutex);
-  have = length(pool->free[list], count);
-  have += length(pool->given[list], count - have);
+  have = 0;
+  if (pool->lists != NULL) {
+    have = length(pool->lists->free[list], count);
+    have += length(pool->lists->given[list], count - have);
+  }
   for (; have < count; have++) {
     shard = cut_shard(pool, layout, g);
     if (shard == NULL)
       break;
-    push(&pool->free[list], shard);
+    push(&pool->lists->free[list], shard);
     cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
   }
   pthread_mutex_unlock(&pool->mutex);

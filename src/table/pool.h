@@ -15,6 +15,10 @@
  * late reader of the whole one would take for groups; and blocks are never
  * joined.
  *
+ * The first header of a map lies in the map, and has a block of one group at
+ * once if that is small: a map of a few entries is an allocation or two. The
+ * lists of free headers come with the second header.
+ *
  * Whose free memory goes back to the system has new blocks cut before larger
  * ones are used for less; whose does not, uses what it has first. A chunk's
  * size follows the pool's, so that the part not yet used stays below 1/16 of
@@ -31,13 +35,18 @@
 /* Sizes of block: none, and 2^0 and up. */
 #define CMAP__POOL_SIZES (CMAP__BLOCK_LOG2_MAX + 2)
 
+/* The free headers, by the sizes of their blocks. */
+struct cmap__free_lists {
+  struct cmap__shard *free[CMAP__POOL_SIZES];
+  /* Free as well, their pages given back, but for those of blocks whose groups'
+     counts are far apart (`high` is 0). */
+  struct cmap__shard *given[CMAP__POOL_SIZES];
+};
+
 struct cmap__pool {
   pthread_mutex_t mutex;
-  struct cmap__source source;                 /* under mutex */
-  struct cmap__shard *free[CMAP__POOL_SIZES]; /* under mutex */
-  /* Under mutex: free as well, their pages given back, but for those of blocks
-     whose groups' counts are far apart (`high` is 0). */
-  struct cmap__shard *given[CMAP__POOL_SIZES];
+  struct cmap__source source;     /* under mutex */
+  struct cmap__free_lists *lists; /* under mutex; NULL: nothing is free */
   /* Atomic, written under mutex: bytes of the blocks in `free`. */
   _Atomic size_t idle;
   size_t given_bytes;          /* under mutex: of the blocks in `given` */
@@ -51,6 +60,15 @@ enum cmap_status cmap__pool_init(struct cmap__pool *pool,
 
 /* Frees every chunk. All shards are gone after that. */
 void cmap__pool_destroy(struct cmap__pool *pool);
+
+/*
+ * Makes *shard, which lives as long as the pool, its first header, while nobody
+ * else sees the pool: as cmap__pool_take has them, with a block of a group, or
+ * with none if that is large or there is no memory for it.
+ */
+void cmap__pool_first(struct cmap__pool *pool,
+                      const struct cmap__layout *layout,
+                      struct cmap__shard *shard);
 
 /* log2 of a block's groups for an empty shard: no block at all. */
 #define CMAP__NO_BLOCK (-1)

@@ -49,15 +49,16 @@ static size_t give_back(struct cmap__pool *pool,
                         const struct cmap__layout *layout, unsigned list)
 {
   size_t bytes = cmap__layout_block_bytes(layout, list - 1);
-  struct cmap__shard *shard = pool->free[list];
+  struct cmap__free_lists *lists = pool->lists;
+  struct cmap__shard *shard = lists->free[list];
 
-  pool->free[list] = shard->next_free;
+  lists->free[list] = shard->next_free;
   cmap__sub_relaxed(&pool->idle, bytes);
   if (mark(shard))
     cmap__chunk_unuse(&pool->source, cmap__home_chunk(shard->home),
                       cmap__shard_memory(shard), bytes);
-  shard->next_free = pool->given[list];
-  pool->given[list] = shard;
+  shard->next_free = lists->given[list];
+  lists->given[list] = shard;
   pool->given_bytes += bytes;
   return bytes;
 }
@@ -68,9 +69,9 @@ size_t cmap__pool_release(struct cmap__pool *pool,
   size_t bytes = 0;
 
   pthread_mutex_lock(&pool->mutex);
-  if (pool->source.own_pages) {
+  if (pool->source.own_pages && pool->lists != NULL) {
     for (unsigned list = CMAP__POOL_SIZES - 1; list > 0; list--)
-      while (bytes < STEP_BYTES && pool->free[list] != NULL)
+      while (bytes < STEP_BYTES && pool->lists->free[list] != NULL)
         bytes += give_back(pool, layout, list);
     if (bytes < STEP_BYTES)
       bytes += cmap__region_release(&pool->source, &pool->blocks,
@@ -96,13 +97,16 @@ void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
 
 const char *cmap__pool_broken(struct cmap__pool *pool)
 {
+  const struct cmap__free_lists *lists;
   const char *broken = NULL;
 
   pthread_mutex_lock(&pool->mutex);
-  for (unsigned i = 0; i < 2 * CMAP__POOL_SIZES && broken == NULL; i++) {
+  lists = pool->lists;
+  for (unsigned i = 0;
+       lists != NULL && i < 2 * CMAP__POOL_SIZES && broken == NULL; i++) {
     unsigned size = i / 2;
     const struct cmap__shard *shard =
-        i % 2 == 0 ? pool->free[size] : pool->given[size];
+        i % 2 == 0 ? lists->free[size] : lists->given[size];
     for (; shard != NULL && broken == NULL; shard = shard->next_free) {
       if (size != (shard->home == 0 ? 0 : cmap__home_log2(shard->home) + 1))
         broken = "pool: a free block is in the list of another size";

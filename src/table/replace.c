@@ -64,6 +64,16 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   shard->floor = cmap__shard_floor(layout, shard);
 }
 
+void cmap__shard_first(struct cmap__table *table)
+{
+  struct cmap__shard *shard = &table->first;
+
+  cmap__pool_first(&table->pool, &table->layout, shard);
+  settle(&table->layout, shard, 0, 0, 0);
+  cmap__block_publish(shard->block);
+  cmap__shardlock_write_unlock(&shard->lock);
+}
+
 /* Step 8, and for shards that were taken in vain. */
 static void retire(struct cmap__table *table, struct cmap__shard *shard)
 {

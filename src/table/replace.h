@@ -22,6 +22,9 @@
 
 #include "table/table.h"
 
+/* Makes the first shard of a table that nobody else sees yet, not locked. */
+void cmap__shard_first(struct cmap__table *table);
+
 /*
  * Sees to it that *shard, which covers the hash and is held exclusively, has
  * room for one more entry with this hash. Afterwards *shard is the hash's home,

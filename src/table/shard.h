@@ -122,12 +122,13 @@ static inline char *cmap__shard_memory(const struct cmap__shard *shard)
 
 /*
  * Entries that a block may hold before it makes room: three quarters of its
- * slots. At 15/16 every sixth entry was not in its home group, and growing to
- * 100,000 entries took 15 to 20 % longer.
+ * slots, but all of a single group, which nothing overflows from. At 15/16
+ * every sixth entry was not in its home group, and growing to 100,000 entries
+ * took 15 to 20 % longer.
  */
 static inline size_t cmap__full_at(size_t slots)
 {
-  return slots * 3 / 4;
+  return slots <= CMAP__GROUP_SLOTS ? slots : slots * 3 / 4;
 }
 
 /* Shards of the upper size split at as many sixteenths of their slots, */

@@ -36,7 +36,6 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
                                   const struct cmap_options *options)
 {
   enum cmap_status status = cmap__layout_init(&table->layout, options);
-  struct cmap__shard *shard;
 
   if (status != CMAP_OK)
     return status;
@@ -47,17 +46,11 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   status = cmap__pool_init(&table->pool, &table->layout);
   if (status != CMAP_OK)
     return status;
-  shard = cmap__pool_take(&table->pool, &table->layout, CMAP__NO_BLOCK);
-  if (shard != NULL) {
-    shard->mask = cmap__depth_mask(0);
-    shard->prefix = 0;
-    cmap__shardlock_write_unlock(&shard->lock);
-    status = cmap__directory_init(&table->directory, &table->layout, shard);
-    if (status == CMAP_OK)
-      return CMAP_OK;
-  }
-  cmap__pool_destroy(&table->pool);
-  return CMAP_ENOMEM;
+  cmap__shard_first(table);
+  status = cmap__directory_init(&table->directory, &table->first);
+  if (status != CMAP_OK)
+    cmap__pool_destroy(&table->pool);
+  return status;
 }
 
 void cmap__count_retry(struct cmap__table_counts *counts)

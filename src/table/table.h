@@ -23,6 +23,7 @@ struct cmap__table {
   size_t early_shards; /* const: with fewer, shards split when still small */
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
+  struct cmap__shard first; /* the first of the pool's headers */
   struct cmap__table_counts counts;
 };
 

@@ -90,8 +90,9 @@ static void nothing_is_made_without(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_device_is_enough),
+      /* Before the process has its secret. */
       cmocka_unit_test(nothing_is_made_without),
+      cmocka_unit_test(the_device_is_enough),
   };
 
   counting_alloc_begin(&counting);

@@ -144,7 +144,8 @@ static bool directory_is_valid(const struct cmap__table *table)
   size_t at_depth[CMAP__DEPTH_MAX + 1] = {0};
   size_t shards = 0;
 
-  if (depth < 1 || depth > CMAP__DEPTH_MAX || directory->arrays[depth] != array)
+  if (depth < 1 || depth > CMAP__DEPTH_MAX ||
+      cmap__directory_array_of(directory, depth) != array)
     return FAULT("the directory's current array");
   if (cmap__load_relaxed(&directory->changes) % 2 != 0)
     return FAULT("the directory is being changed");
@@ -165,9 +166,10 @@ static bool directory_is_valid(const struct cmap__table *table)
       return false;
   }
   for (unsigned d = 0; d <= CMAP__DEPTH_MAX; d++) {
-    if (at_depth[d] != directory->shards_at[d])
+    size_t counted = d <= depth ? cmap__directory_shards_at(array)[d] : 0;
+    if (at_depth[d] != counted)
       return FAULT("%zu shards of depth %u, counted as %zu", at_depth[d], d,
-                   directory->shards_at[d]);
+                   counted);
   }
   if (shards != cmap__load_relaxed(&directory->shards))
     return FAULT("%zu shards, counted as %zu", shards,
@@ -192,8 +194,9 @@ static bool free_shard_is_valid(const struct cmap__shard *shard, unsigned list)
 
 bool table_is_valid(const struct cmap__table *table)
 {
-  for (unsigned list = 0; list < CMAP__POOL_SIZES; list++) {
-    const struct cmap__shard *shard = table->pool.free[list];
+  for (unsigned list = 0; table->pool.lists != NULL && list < CMAP__POOL_SIZES;
+       list++) {
+    const struct cmap__shard *shard = table->pool.lists->free[list];
     for (; shard != NULL; shard = shard->next_free) {
       if (!free_shard_is_valid(shard, list))
         return false;
@@ -218,7 +221,8 @@ size_t table_count(const struct cmap__table *table)
 
 size_t table_free_count(const struct cmap__table *table, int g)
 {
-  const struct cmap__shard *shard = table->pool.free[g + 1];
+  const struct cmap__free_lists *lists = table->pool.lists;
+  const struct cmap__shard *shard = lists == NULL ? NULL : lists->free[g + 1];
   size_t count = 0;
 
   for (; shard != NULL; shard = shard->next_free)

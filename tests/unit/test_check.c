@@ -253,7 +253,7 @@ static void pools(void **state)
   (void)state;
   begin();
   for (unsigned i = 1; i < CMAP__POOL_SIZES && free_one == NULL; i++) {
-    free_one = map->table.pool.free[i];
+    free_one = map->table.pool.lists->free[i];
     list = i;
   }
   assert_non_null(free_one);
@@ -265,13 +265,13 @@ static void pools(void **state)
   cmap__store_relaxed(hi, before + CMAP__SEQ_ONE);
   assert_names("pool: a group of a free block is stable");
   cmap__store_relaxed(hi, before);
-  map->table.pool.free[list] = free_one->next_free;
-  free_one->next_free = map->table.pool.free[list + 1];
-  map->table.pool.free[list + 1] = free_one;
+  map->table.pool.lists->free[list] = free_one->next_free;
+  free_one->next_free = map->table.pool.lists->free[list + 1];
+  map->table.pool.lists->free[list + 1] = free_one;
   assert_names("pool: a free block is in the list of another size");
-  map->table.pool.free[list + 1] = free_one->next_free;
-  free_one->next_free = map->table.pool.free[list];
-  map->table.pool.free[list] = free_one;
+  map->table.pool.lists->free[list + 1] = free_one->next_free;
+  free_one->next_free = map->table.pool.lists->free[list];
+  map->table.pool.lists->free[list] = free_one;
   end();
 }
 

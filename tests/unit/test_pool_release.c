@@ -149,7 +149,8 @@ static void groups_far_apart_stay(void **state)
       assert_int_equal(cmap__pool_idle(&f.pool), 0);
       assert_int_equal(resident(f.shards[1]), 0);
       assert_int_equal(resident(shard) > 0, more > 0);
-      f.pool.given[LOG2 + 1] = shard; /* the rest is left to the destroyer */
+      f.pool.lists->given[LOG2 + 1] =
+          shard; /* the rest is left to the destroyer */
       shard->next_free = NULL;
       assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
       assert_true(count_of(shard, 0) == low + most + more);

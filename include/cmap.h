@@ -45,9 +45,29 @@
  *
  * Threads. Every call on a map may be made from any number of threads at
  *   once, except cmap_destroy, which must be the last. No thread registers.
- *   After fork in a program with several threads the child must not use the
- *   library: another thread may just have held a lock, of a map or of the
- *   library's own, and there is nobody to release it. exec is fine.
+ *
+ * Fork. The child has only the thread that called fork; what that thread holds
+ *   it holds in both processes. The child may use
+ *     - maps and stores that it creates,
+ *     - those of which no other thread held anything, or was in a call,
+ *     - maps that the thread had all in its hands: cmap_fork_begin (section
+ *       12). Any number of other threads may use them, and go on in the parent.
+ *   All others it must leave alone, not even destroy: what another thread was
+ *   about to do is half done there, and its locks are never released. Memory
+ *   that other threads had in hand is lost to the child. A child that calls
+ *   nothing but exec or _exit needs nothing. After vfork, _Fork or the bare
+ *   system call the child must not use the library. Allocators must be ready
+ *   for fork themselves; libc's and jemalloc's are.
+ *
+ * Signals. A handler may call cmap_get and cmap_contains, with CMAP_TRY, on a
+ *   map and a key whose reads are lock-free (Locks), and nothing else; and only
+ *   if the library was built with CMAP_LOCK=futex. The interrupted thread may
+ *   be in any call on other maps; of this map, in calls on one key without a
+ *   callback, and hold nothing: it blocks the signal around all others.
+ *   CMAP_BUSY: somebody, maybe the interrupted thread, is just writing there.
+ *
+ * Cancellation. While a thread's cancellation is asynchronous
+ *   (PTHREAD_CANCEL_ASYNCHRONOUS) it may call nothing of the library.
  *
  * Ownership. Keys are copied in. Values are moved in as bytes: once a call
  *   that stores a value has returned CMAP_OK the map owns what the value
@@ -820,8 +840,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *    lock_many to write,     |         |           |         |
  *    add_or_update, clear,   |         |           |         |
  *    retain, reserve, drain, |         |           |         |
- *    freeze, iter_next to    |         |           |         |
- *    write ...               |         |           |         |
+ *    freeze, fork_begin,     |         |           |         |
+ *    iter_next to write ...  |         |           |         |
  *   len, is_empty, hash,     | works   | works     | works   | works
  *    capacity, statistics    |         |           |         |
  *
@@ -1445,6 +1465,39 @@ cmap_freeze(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(freeze);
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
     CMAP_SYMBOL(thaw);
+
+/*
+ * Before a fork, so that the child may use the map, too: waits until nobody
+ * holds anything of it, and locks all of it for the calling thread. Then fork,
+ * in this thread, then cmap_fork_end in the parent (also if fork fails) and in
+ * the child, if that uses the map:
+ *     status = cmap_fork_begin(map, NULL);
+ *     if (status != CMAP_OK)
+ *       return status;
+ *     child = fork();
+ *     (void)cmap_fork_end(map);
+ *     if (child == 0)
+ *       write_down(map); // as it was, whatever the parent does
+ * In between it is a write guard of every key: other threads' writers wait, and
+ * reads without a lock go on. Several maps may be locked, and released in
+ * any order. Both may be called in handlers of pthread_atfork, if those were
+ * set after the library was loaded. See also Fork in section 1.
+ *   CMAP_FROZEN    the map is frozen, or another thread is just freezing it
+ *   CMAP_EDEADLK   the caller itself holds something of this map, or waiting
+ *                  would never end
+ *   CMAP_EABANDONED  a thread has ended that holds something of this map
+ *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ENOMEM
+ * On failure nothing is locked. Lock: write, all shards at once. Cost: a few ns
+ * a shard.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fork_begin(struct cmap *map, const struct cmap_how *how)
+    CMAP_SYMBOL(fork_begin);
+
+/*
+ * Ends that. CMAP_EINVAL: NULL, or the calling thread has not begun it.
+ */
+CMAP_API enum cmap_status cmap_fork_end(struct cmap *map) CMAP_SYMBOL(fork_end);
 
 /*
  * Makes a new map into *copy with the same options, the same seed and a copy of
@@ -3085,6 +3138,15 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED_STATUS name##_thaw(struct name map_)                             \
   {                                                                            \
     return cmap_thaw(map_.map);                                                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_fork_begin(struct name map_,                       \
+                                       const struct cmap_how *how_)            \
+  {                                                                            \
+    return cmap_fork_begin(map_.map, how_);                                    \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##_fork_end(struct name map_)               \
+  {                                                                            \
+    return cmap_fork_end(map_.map);                                            \
   }                                                                            \
   CMAP__TYPED_STATUS name##_get_stats(struct name map_,                        \
                                       struct cmap_stats *stats_)               \

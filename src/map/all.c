@@ -5,9 +5,9 @@
 
 /*
  * Lets go of the shards below the hash `end`; 0: of all. What the calling
- * thread itself holds to write had been borrowed.
+ * thread itself holds to write had been borrowed, to read.
  */
-static void unlock_below(struct cmap *map, uint64_t end)
+static void unlock_below(struct cmap *map, enum cmap__mode mode, uint64_t end)
 {
   uint64_t hash = 0;
 
@@ -15,13 +15,14 @@ static void unlock_below(struct cmap *map, uint64_t end)
     /* What is locked cannot be replaced: the directory still names it. */
     const struct cmap__hold *own = cmap__hold_find(&map->table, hash);
     struct cmap__shard *shard = cmap__all_next(map, &hash);
-    if (own == NULL || own->mode != CMAP__WRITE)
+    if (mode == CMAP__WRITE)
+      cmap__shardlock_write_unlock(&shard->lock);
+    else if (own == NULL || own->mode != CMAP__WRITE)
       cmap__shardlock_read_unlock(&shard->lock);
   } while (hash != end);
 }
 
-/* The thread has ended in user code while all that the hold says is locked. */
-static void abandon_all(struct cmap__record *record)
+void cmap__all_abandon(struct cmap__record *record)
 {
   struct cmap__table *table = (void *)(uintptr_t)record->hold.object;
   uint64_t hash = 0;
@@ -35,10 +36,12 @@ static void abandon_all(struct cmap__record *record)
   } while (hash != 0 && hash <= record->hold.last);
 }
 
-/* On success the hold stays for as long as they are locked. */
+/* Each to be had in one mode and kept in the same, or to read. On success the
+ * hold stays for as long as they are locked. */
 static enum cmap_status lock_all(struct cmap *map,
                                  const struct cmap__patience *patience,
-                                 enum cmap__mode mode, size_t *entries)
+                                 enum cmap__mode mode, enum cmap__mode kept,
+                                 size_t *entries)
 {
   struct cmap__hold *hold;
   enum cmap_status status;
@@ -51,15 +54,15 @@ static enum cmap_status lock_all(struct cmap *map,
   hold = cmap__hold_next();
   hold->object = NULL; /* what is locked so far: nothing yet */
   hold->first = 0;
-  hold->mode = CMAP__READ;
+  hold->mode = kept;
   hold->lock = NULL;
-  ((struct cmap__record *)hold)->ended = abandon_all;
+  ((struct cmap__record *)hold)->ended = cmap__all_abandon;
   cmap__hold_begin(hold);
   do {
     status = cmap__table_lock(&map->table, hash, mode, patience, &locked);
     if (status != CMAP_OK)
       break;
-    if (mode == CMAP__WRITE)
+    if (mode != kept)
       cmap__shardlock_downgrade(&locked.shard->lock);
     *entries += cmap__shard_count(locked.shard);
     hash = cmap__shard_next_hash(locked.shard);
@@ -73,7 +76,7 @@ static enum cmap_status lock_all(struct cmap *map,
   }
   cmap__hold_end(hold);
   if (hash != 0)
-    unlock_below(map, hash);
+    unlock_below(map, kept, hash);
   return status;
 }
 
@@ -81,27 +84,47 @@ enum cmap_status cmap__all_lock(struct cmap *map,
                                 const struct cmap__patience *patience,
                                 size_t *entries)
 {
-  return lock_all(map, patience, CMAP__READ, entries);
+  return lock_all(map, patience, CMAP__READ, CMAP__READ, entries);
 }
 
 void cmap__all_unlock(struct cmap *map)
 {
   cmap__hold_end(cmap__self.calls);
-  unlock_below(map, 0);
+  unlock_below(map, CMAP__READ, 0);
 }
 
-void cmap__all_thaw(struct cmap *map)
+/* The same, but they are nobody's in the end. */
+static enum cmap_status take_all(struct cmap *map,
+                                 const struct cmap__patience *patience,
+                                 enum cmap__mode kept)
 {
-  unlock_below(map, 0);
+  size_t entries;
+  enum cmap_status status =
+      lock_all(map, patience, CMAP__WRITE, kept, &entries);
+
+  if (status == CMAP_OK)
+    cmap__hold_end(cmap__self.calls);
+  return status;
 }
 
 enum cmap_status cmap__all_freeze(struct cmap *map,
                                   const struct cmap__patience *patience)
 {
-  size_t entries;
-  enum cmap_status status = lock_all(map, patience, CMAP__WRITE, &entries);
+  return take_all(map, patience, CMAP__READ);
+}
 
-  if (status == CMAP_OK) /* nobody's from now on */
-    cmap__hold_end(cmap__self.calls);
-  return status;
+void cmap__all_thaw(struct cmap *map)
+{
+  unlock_below(map, CMAP__READ, 0);
+}
+
+enum cmap_status cmap__all_take(struct cmap *map,
+                                const struct cmap__patience *patience)
+{
+  return take_all(map, patience, CMAP__WRITE);
+}
+
+void cmap__all_give(struct cmap *map)
+{
+  unlock_below(map, CMAP__WRITE, 0);
 }

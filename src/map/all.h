@@ -32,6 +32,19 @@ enum cmap_status cmap__all_freeze(struct cmap *map,
 /* Ends that, by any thread. */
 void cmap__all_thaw(struct cmap *map);
 
+/*
+ * Locks all shards to write; on failure none. Their holder is to be recorded by
+ * the caller.
+ */
+enum cmap_status cmap__all_take(struct cmap *map,
+                                const struct cmap__patience *patience);
+
+/* Ends that. */
+void cmap__all_give(struct cmap *map);
+
+/* Of a hold of shards: its thread has ended while it had them. */
+void cmap__all_abandon(struct cmap__record *record);
+
 /* The next shard of a map that is locked as a whole; *hash begins at 0, and is
  * 0 again after the last. */
 static inline struct cmap__shard *cmap__all_next(const struct cmap *map,

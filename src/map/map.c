@@ -6,6 +6,13 @@
 #include "base/alloc.h"
 #include "map/multi.h"
 
+/* Before the program sets handlers for fork: those that lock maps (map/fork.c)
+ * run before ours, and those that unlock them after ours. */
+__attribute__((constructor(101))) static void load(void)
+{
+  cmap__fork_watch();
+}
+
 void cmap__open_short_ways(struct cmap *map, bool open)
 {
   const struct cmap__layout *layout = &map->table.layout;

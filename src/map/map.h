@@ -35,6 +35,9 @@ struct cmap {
 /* Opens the short ways that lock, or closes them. */
 void cmap__open_short_ways(struct cmap *map, bool open);
 
+/* Arranges for fork (map/fork.c), when the library is loaded. */
+void cmap__fork_watch(void);
+
 /* One call on one key. Lives on the stack. */
 struct cmap__call {
   struct cmap__probe probe;

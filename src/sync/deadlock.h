@@ -77,4 +77,9 @@ enum cmap__lock_result cmap__deadlock_again(struct cmap__wait *wait);
 
 void cmap__deadlock_leave(struct cmap__wait *wait);
 
+/* Around fork: in between, nobody publishes a wait or takes it back. `alone`:
+ * in the child, whose only thread does not wait. */
+void cmap__deadlock_stop(void);
+void cmap__deadlock_go_on(bool alone);
+
 #endif

@@ -234,7 +234,7 @@ static struct cmap__hold *make_records(void)
 
 /*
  * After all other destructors: the code is unloaded, and no thread has records;
- * or the process ends, and other threads may go on. A child of fork may find
+ * or the process ends, and other threads may go on. A child of _Fork may find
  * the mutex locked by a thread that it does not have.
  */
 __attribute__((destructor(101))) static void unload(void)
@@ -412,5 +412,15 @@ void cmap__record_give_back(struct cmap__record *record)
   pthread_mutex_lock(&all.mutex);
   record->hold.outer = all.free;
   all.free = &record->hold;
+  pthread_mutex_unlock(&all.mutex);
+}
+
+void cmap__records_stop(void)
+{
+  pthread_mutex_lock(&all.mutex);
+}
+
+void cmap__records_go_on(void)
+{
   pthread_mutex_unlock(&all.mutex);
 }

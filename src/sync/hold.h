@@ -132,8 +132,19 @@ static inline struct cmap__hold *cmap__hold_next(void)
   return cmap__self.spare;
 }
 
+/*
+ * A signal handler that asks for a lock reads the lists: a hold is filled
+ * before it is in a list, and out of it before it is used again. For the
+ * compiler: a handler runs in the same thread.
+ */
+static inline void cmap__hold_fence(void)
+{
+  atomic_signal_fence(memory_order_release);
+}
+
 static inline void cmap__hold_begin(struct cmap__hold *hold)
 {
+  cmap__hold_fence();
   cmap__self.spare = ((struct cmap__record *)hold)->inner;
   cmap__self.calls = hold;
 }
@@ -142,6 +153,7 @@ static inline void cmap__hold_end(struct cmap__hold *hold)
 {
   cmap__self.calls = hold->outer;
   cmap__self.spare = hold;
+  cmap__hold_fence();
 }
 
 /* What the section holds goes on under another lock. */
@@ -214,6 +226,7 @@ static inline void cmap__guard_link(struct cmap__hold *hold)
 {
   if (CMAP_DETECT) {
     hold->outer = cmap__self.guards;
+    cmap__hold_fence();
     cmap__self.guards = hold;
   }
 }
@@ -228,6 +241,7 @@ static inline void cmap__guard_unlink(struct cmap__hold *hold)
     cmap__self.guards = hold->outer;
   else
     cmap__guard_unlink_slow(hold);
+  cmap__hold_fence();
 }
 
 /*
@@ -250,5 +264,10 @@ bool cmap__record_attach(struct cmap__record *record, uintptr_t serial);
  * caller then.
  */
 struct cmap__record *cmap__record_orphan(const void *object);
+
+/* Around fork: in between, nobody changes the records that are not a thread's
+ * own. In the child those of the other threads stay as they are, for ever. */
+void cmap__records_stop(void);
+void cmap__records_go_on(void);
 
 #endif

@@ -89,4 +89,7 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
  */
 void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many);
 
+/* There is no thread but the caller's, in a child of fork: nobody sleeps. */
+void cmap__park_alone(void);
+
 #endif

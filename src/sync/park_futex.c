@@ -67,6 +67,11 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
   return result;
 }
 
+void cmap__park_alone(void)
+{
+  /* The kernel knows the child's threads only. */
+}
+
 void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many)
 {
   int saved_errno = errno;

@@ -92,6 +92,15 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
   return result;
 }
 
+void cmap__park_alone(void)
+{
+  static const pthread_once_t never = PTHREAD_ONCE_INIT;
+
+  /* They are made anew: another thread may have had a mutex, and condition
+   * variables would wait for their sleepers. */
+  buckets_once = never;
+}
+
 void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many)
 {
   struct bucket *bucket = bucket_of(word);

@@ -201,6 +201,15 @@ void cmap__shardlock_admit_readers(struct cmap__shardlock *lock);
 /* The thread that held it has ended. Wakes everybody. */
 void cmap__shardlock_abandon(struct cmap__shardlock *lock);
 
+/* There is no thread but the caller's: nobody waits for the lock, and nobody
+ * has it; or `held`: the caller has it to write. */
+static inline void cmap__shardlock_alone(struct cmap__shardlock *lock,
+                                         bool held)
+{
+  /* Relaxed: there is nobody to see it. */
+  cmap__store_relaxed(&lock->word, held ? CMAP__LOCK_WRITER : 0);
+}
+
 /*
  * One attempt at the write lock. Fails also when the lock is free but awaited;
  * cmap__shardlock_write with try_only takes it then, unless it is the readers'

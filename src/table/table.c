@@ -68,6 +68,52 @@ void cmap__table_destroy(struct cmap__table *table)
   cmap__pool_destroy(&table->pool);
 }
 
+/* Of a header's lock: nobody waits for it any more, or has it but the caller.
+ */
+static void header_alone(struct cmap__shard *shard, bool held)
+{
+  cmap__shardlock_alone(&shard->lock, held);
+  (void)cmap__and_release(&shard->waiters, CMAP__WAITS);
+}
+
+/*
+ * What threads that are not there any more had to do with the table: who waits
+ * for a shard, or froze it, or had the lock of a header that is free, which it
+ * took late. The mutexes are held.
+ */
+static void forget_threads(struct cmap__table *table)
+{
+  const struct cmap__free_lists *lists = table->pool.lists;
+  uint64_t hash = 0;
+
+  do {
+    struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
+    header_alone(shard, true);
+    hash = cmap__shard_next_hash(shard);
+  } while (hash != 0);
+  for (unsigned i = 0; lists != NULL && i < 2 * CMAP__POOL_SIZES; i++) {
+    struct cmap__shard *shard =
+        i % 2 == 0 ? lists->free[i / 2] : lists->given[i / 2];
+    for (; shard != NULL; shard = shard->next_free)
+      header_alone(shard, false);
+  }
+  cmap__store_release(&table->state, CMAP__TABLE_LIVE); /* [F1] */
+}
+
+void cmap__table_stop(struct cmap__table *table)
+{
+  pthread_mutex_lock(&table->directory.mutex);
+  pthread_mutex_lock(&table->pool.mutex);
+}
+
+void cmap__table_go_on(struct cmap__table *table, bool alone)
+{
+  if (alone)
+    forget_threads(table);
+  pthread_mutex_unlock(&table->pool.mutex);
+  pthread_mutex_unlock(&table->directory.mutex);
+}
+
 /* The bit of the hash by which a split of the shard would part its keys. */
 static unsigned next_bit(const struct cmap__shard *shard, uint64_t hash)
 {
@@ -216,7 +262,6 @@ lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
     if (mode == CMAP__WRITE)
       return wait.wait.try_only ? CMAP_BUSY : CMAP_EDEADLK;
     if (own->mode == CMAP__WRITE) {
-      locked->shard = (struct cmap__shard *)own->lock;
       locked->borrowed = true;
       return CMAP_OK;
     }

@@ -33,6 +33,14 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 /* Frees all storage; the entries' destructors have run. */
 void cmap__table_destroy(struct cmap__table *table);
 
+/*
+ * Around fork, in a thread that has locked all shards to write: in between,
+ * nobody changes anything of the table. `alone`: in the child, which has the
+ * calling thread only; the shards stay locked.
+ */
+void cmap__table_stop(struct cmap__table *table);
+void cmap__table_go_on(struct cmap__table *table, bool alone);
+
 /* A locked shard. */
 struct cmap__locked {
   struct cmap__shard *shard;

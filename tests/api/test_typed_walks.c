@@ -187,6 +187,9 @@ static void states(void **state)
   assert_ok(counts_freeze(map, NULL));
   assert_status(counts_insert(map, 1, 1, NULL, NULL, NULL), CMAP_FROZEN);
   assert_ok(counts_thaw(map));
+  assert_ok(counts_fork_begin(map, NULL));
+  assert_status(counts_insert(map, 1, 1, NULL, NULL, NULL), CMAP_EDEADLK);
+  assert_ok(counts_fork_end(map));
   assert_ok(counts_insert(map, 1, 3, NULL, NULL, NULL));
   assert_ok(counts_get_stats(map, &stats));
   assert_int_equal(stats.entries, COUNT);

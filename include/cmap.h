@@ -1487,8 +1487,8 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_thaw(struct cmap *map)
  *                  would never end
  *   CMAP_EABANDONED  a thread has ended that holds something of this map
  *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ENOMEM
- * On failure nothing is locked. Lock: write, all shards at once. Cost: a few ns
- * a shard.
+ * On failure nothing is locked. Lock: write, all shards at once. Cost:
+ * O(shards).
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_fork_begin(struct cmap *map, const struct cmap_how *how)

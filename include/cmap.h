@@ -840,7 +840,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *    lock_many to write,     |         |           |         |
  *    add_or_update, clear,   |         |           |         |
  *    retain, reserve, drain, |         |           |         |
- *    freeze, fork_begin,     |         |           |         |
+ *    pop [2], freeze,        |         |           |         |
+ *    fork_begin,             |         |           |         |
  *    iter_next to write ...  |         |           |         |
  *   len, is_empty, hash,     | works   | works     | works   | works
  *    capacity, statistics    |         |           |         |
@@ -858,6 +859,7 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   writes. "May wait": for the key that is held, and for those whose search
  *   passes by the same group of 11 entries. So may remove and alter where
  *   another thread holds: they need not wait to find a key absent.
+ *   [2] Only if no shard that is free has an entry of the part.
  *
  * Deadlock. A wait that would never end is refused with CMAP_EDEADLK: a thread
  *   that waits for itself, and a circle of threads over any number of maps, in
@@ -887,8 +889,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *     - Memory that it had in hand is lost, and what it had removed and was to
  *       destroy is not destroyed.
  *   The same holds for key_hash, key_equal and value_equal. Where a callback
- *   is called without a lock (cmap_for_each, cmap_drain, destructors, the calls
- *   named ..._unlocked) no shard is given up.
+ *   is called without a lock (cmap_for_each, cmap_drain, cmap_pop, destructors,
+ *   the calls named ..._unlocked) no shard is given up.
  *   Cleanup handlers, and destructors of thread-specific data, may use the
  *   library while the thread ends: what it holds it still holds, and can
  *   release. A guard that is taken in a destructor of thread-specific data is
@@ -1383,6 +1385,27 @@ cmap_shrink_to_fit(struct cmap *map, const struct cmap_how *how)
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_drain(struct cmap *map, cmap_value_fn *take, void *ctx,
            const struct cmap_how *how) CMAP_SYMBOL(drain);
+
+/*
+ * Removes one entry, any, of part `part` of `parts` (section 13; 0 of 1: of the
+ * whole map), and gives it to `take` after the lock is released, as cmap_drain
+ * does: the value is take's own, the key lives during the call. NULL: the entry
+ * is destroyed. A status of take is returned, and the entry is removed.
+ *   CMAP_NOT_FOUND  there is none, unless it came or went during the call
+ *   CMAP_EINVAL     also if `part` is not below `parts`
+ * Never fails for want of memory. Which entry it is follows from the hashes,
+ * and is neither the oldest nor one at random. Lock: write, of a shard that is
+ * free, if one of those with entries is; else of one after the other, and waits
+ * (cmap_is_empty locks nothing). None while take runs.
+ * Cost: O(1) amortised, as a removal, also when a part is emptied: pops of a
+ * part go round it, each from where the last one was. (Of more than 16 parts
+ * some have that place in common, and begin anew.) A shard without entries
+ * costs some cache lines, once a round: whoever keeps few entries in a map that
+ * had many calls cmap_shrink_to_fit.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_pop(struct cmap *map, size_t part, size_t parts, cmap_value_fn *take,
+         void *ctx, const struct cmap_how *how) CMAP_SYMBOL(pop);
 
 /* What a snapshot has of each entry. */
 enum cmap_snapshot_parts {
@@ -3214,6 +3237,14 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     return cmap_drain(map_.map, take_ ? name##__value_step : NULL, &pair_,     \
                       how_);                                                   \
   }                                                                            \
+  CMAP__TYPED_STATUS name##_pop(struct name map_, size_t part_, size_t parts_, \
+                                name##_value_fn *take_, void *ctx_,            \
+                                const struct cmap_how *how_)                   \
+  {                                                                            \
+    struct name##__value_pair pair_ = {take_, ctx_};                           \
+    return cmap_pop(map_.map, part_, parts_,                                   \
+                    take_ ? name##__value_step : NULL, &pair_, how_);          \
+  }                                                                            \
   CMAP__TYPED_STATUS name##_for_each(struct name map_, size_t part_,           \
                                      size_t parts_, name##_view_fn *view_,     \
                                      void *ctx_, const struct cmap_how *how_)  \
@@ -3558,6 +3589,14 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
     struct name##__view_pair pair_ = {take_, ctx_};                            \
     return cmap_drain(set_.map, take_ ? name##__take_step : NULL, &pair_,      \
                       how_);                                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_pop(struct name set_, size_t part_, size_t parts_, \
+                                name##_view_fn *take_, void *ctx_,             \
+                                const struct cmap_how *how_)                   \
+  {                                                                            \
+    struct name##__view_pair pair_ = {take_, ctx_};                            \
+    return cmap_pop(set_.map, part_, parts_, take_ ? name##__take_step : NULL, \
+                    &pair_, how_);                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_retain(struct name set_, name##_test_fn *keep_,    \
                                    void *ctx_, size_t *removed_,               \

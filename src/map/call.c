@@ -242,6 +242,8 @@ enum cmap_status cmap__map_walk(struct cmap *map, enum cmap__mode mode,
 /* floor(part * 2^64 / parts); part < parts. */
 static uint64_t part_begin(size_t part, size_t parts)
 {
+  if (part == 0) /* without a division, which is a function's */
+    return 0;
 #ifdef __SIZEOF_INT128__
   return (uint64_t)(((cmap__uint128)part << 64) / parts);
 #else

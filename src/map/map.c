@@ -51,6 +51,8 @@ enum cmap_status cmap_create(const struct cmap_options *options,
     return status;
   }
   cmap__store_relaxed(&fresh->frozen, NULL); /* nobody else sees it yet */
+  for (size_t i = 0; i < CMAP__POP_HINTS; i++)
+    cmap__store_relaxed(&fresh->pops[i], 0); /* the same */
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
   fresh->reads = fresh->copies_values && fresh->table.layout.lock_free

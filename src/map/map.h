@@ -16,6 +16,10 @@
 
 struct cmap__frozen;
 
+/* Parts that each have a place of their own to go on from with cmap_pop: two
+ * cache lines. */
+#define CMAP__POP_HINTS 16
+
 struct cmap {
   struct cmap__table table;
   bool copies_values; /* const: values may be copied out */
@@ -30,6 +34,10 @@ struct cmap {
   /* map/frozen.h; NULL until the first freeze, then const. Atomic, and released
      by the state [F1]. */
   struct cmap__frozen *_Atomic frozen;
+  /* Where the next pops of the parts of these numbers begin (map/pop.c):
+     atomic, by any thread; relaxed, as hints. Lines of their own, as pops write
+     them. */
+  CMAP__ALIGNED(CMAP__CACHE_LINE) _Atomic uint64_t pops[CMAP__POP_HINTS];
 };
 
 /* Opens the short ways that lock, or closes them. */
@@ -285,6 +293,15 @@ cmap__visit_cursor(const struct cmap__visit *visit)
   cursor.ahead = visit->ahead;
   return cursor;
 }
+
+/*
+ * The end of an entry that was taken out: its value is take's own, which is
+ * called with the copy of its slot, and its key ends after that. NULL: both
+ * are destroyed. take's status. No lock is held for it.
+ */
+enum cmap_status cmap__entry_give(const struct cmap__layout *layout,
+                                  uint64_t *words, cmap_value_fn *take,
+                                  void *ctx);
 
 /* A part of a map: the hashes from `first` to `last`. */
 struct cmap__range {

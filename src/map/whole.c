@@ -219,27 +219,33 @@ struct drain {
   enum cmap_status status; /* the first of take's that is not CMAP_OK */
 };
 
-static void give_entry(const struct cmap__layout *layout, struct drain *drain,
-                       uint64_t *words)
+enum cmap_status cmap__entry_give(const struct cmap__layout *layout,
+                                  uint64_t *words, cmap_value_fn *take,
+                                  void *ctx)
 {
   _Atomic uint64_t *slot = cmap__payload_of(words);
-  enum cmap_status status = drain->take(
-      cmap__slot_key(layout, slot), cmap__slot_value(layout, slot), drain->ctx);
+  enum cmap_status status;
 
-  if (drain->status == CMAP_OK)
-    drain->status = status;
-  cmap__slot_words_forget(layout, words);
+  if (take == NULL) {
+    cmap__slot_words_release(layout, words, NULL);
+    return CMAP_OK;
+  }
+  status =
+      take(cmap__slot_key(layout, slot), cmap__slot_value(layout, slot), ctx);
+  if (layout->owns_anything)
+    cmap__slot_words_forget(layout, words);
+  return status;
 }
 
 static void give_list(const struct cmap__layout *layout, struct drain *drain,
                       const struct removed_list *list)
 {
-  if (drain->take == NULL) {
-    list_release(layout, list);
-    return;
+  for (size_t i = 0; i < list->count; i++) {
+    enum cmap_status status = cmap__entry_give(
+        layout, list->words + i * layout->slot_words, drain->take, drain->ctx);
+    if (drain->status == CMAP_OK)
+      drain->status = status;
   }
-  for (size_t i = 0; i < list->count; i++)
-    give_entry(layout, drain, list->words + i * layout->slot_words);
 }
 
 /*

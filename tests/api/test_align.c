@@ -245,6 +245,7 @@ static void whole_maps(struct cmap *map)
   CHECK(same);
   CHECK_OK(cmap_merge(copy, map, conflict, NULL, NULL));
   CHECK_OK(cmap_check(copy, &broken, NULL));
+  CHECK_OK(cmap_pop(copy, 0, 1, make, NULL, NULL));
   CHECK_OK(cmap_drain(copy, make, NULL, NULL));
   CHECK_OK(cmap_merge(copy, map, NULL, NULL, NULL));
   CHECK_OK(cmap_retain(copy, agree, NULL, &removed, NULL));

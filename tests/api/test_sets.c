@@ -61,6 +61,8 @@ static void one_set(void **state)
   assert_ok(u32s_len_exact(set, &len, NULL));
   assert_int_equal(len, COUNT / 2);
   sum = 0;
+  assert_ok(u32s_pop(set, 0, 1, add_up, &sum, NULL));
+  assert_int_equal(u32s_len(set), COUNT / 2 - 1);
   assert_ok(u32s_drain(set, add_up, &sum, NULL));
   assert_true(sum == COUNT / 2 * (COUNT / 2 - 1));
   assert_true(u32s_is_empty(set));
@@ -232,6 +234,7 @@ static void no_bytes(void **state)
   assert_int_equal(cmap_snapshot_count(snapshot), 2);
   cmap_snapshot_destroy(snapshot);
   assert_ok(cmap_remove_many(map, both, NULL, 1, NULL, statuses, NULL));
+  assert_ok(cmap_pop(map, 0, 1, nothing, &calls, NULL));
   assert_ok(cmap_drain(map, nothing, &calls, NULL));
   assert_int_equal(calls, 2);
   assert_true(cmap_is_empty(map));

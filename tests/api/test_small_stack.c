@@ -315,6 +315,8 @@ static void whole(void)
   CHECK_OK(cmap_thaw(map));
   CHECK_OK(cmap_reserve(map, 5000, NULL));
   CHECK_OK(cmap_shrink_to_fit(map, NULL));
+  CHECK_OK(cmap_pop(other, 0, 1, make, NULL, NULL));
+  CHECK_OK(cmap_pop(other, 0, 1, NULL, NULL, NULL));
   CHECK_OK(cmap_drain(other, make, NULL, NULL));
   cmap_destroy(other);
 }

@@ -98,13 +98,21 @@ static void iterators(void **state)
 static void walks(void **state)
 {
   struct counts map = filled();
-  uint64_t sum = 0;
+  uint64_t sum = 0, popped = 0;
 
   (void)state;
   assert_status(counts_for_each(map, 0, 1, NULL, NULL, NULL), CMAP_EINVAL);
   assert_ok(counts_for_each(map, 0, 2, see, &sum, NULL));
   assert_ok(counts_for_each(map, 1, 2, see, &sum, NULL));
   assert_true(sum == whole_sum);
+  assert_ok(counts_pop(map, 0, 2, take, &popped, NULL));
+  assert_ok(counts_pop(map, 1, 2, take, &popped, NULL));
+  assert_ok(counts_pop(map, 0, 1, NULL, NULL, NULL));
+  assert_status(counts_pop(map, 1, 1, take, NULL, NULL), CMAP_EINVAL);
+  assert_int_equal(counts_len(map), COUNT - 3);
+  assert_ok(counts_clear(map, NULL));
+  counts_destroy(map);
+  map = filled();
   assert_status(counts_drain(map, NULL, NULL, NULL), CMAP_EINVAL);
   assert_ok(counts_drain(map, take, &sum, NULL));
   assert_true(sum == 2 * whole_sum);

@@ -86,12 +86,18 @@ static void reads(struct cmap *map, enum cmap_status want,
 static void writes(struct cmap *map, enum cmap_status want,
                    const struct cmap_how *how)
 {
+  enum cmap_status status;
+
   assert_status(cmap_alter_all(map, take, NULL, how), want);
   assert_status(cmap_retain(map, keep, NULL, NULL, how), want);
   assert_status(cmap_reserve(map, 100 * KEYS, how), want);
   assert_status(cmap_shrink_to_fit(map, how), want);
   assert_status(cmap_freeze(map, how), want);
   assert_status(cmap_drain(map, take, NULL, how), want);
+  do {
+    status = cmap_pop(map, 0, 1, take, NULL, how);
+  } while (status == CMAP_OK);
+  assert_status(status, want);
   assert_status(cmap_clear(map, how), want);
 }
 

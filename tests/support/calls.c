@@ -484,6 +484,7 @@ const struct call calls[] = {
     CALL(snapshot, 0, OK, OK),
     CALL(check, 0, OK, OK),
     CALL(drain, CALL_WRITES | CALL_REMOVES, OK, OK),
+    CALL(pop, CALL_WRITES | CALL_REMOVES, OK, OK),
     CALL(get_many, CALL_KEYED | CALL_FREE, OK, NOT_FOUND),
     CALL(contains_many, CALL_KEYED | CALL_FREE, OK, NOT_FOUND),
     CALL(insert_many, CALL_KEYED | CALL_WRITES, OK, OK),

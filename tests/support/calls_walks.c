@@ -104,6 +104,20 @@ enum cmap_status run_drain(struct cmap *map, struct cmap_key key,
   return cmap_drain(map, take, NULL, how);
 }
 
+/* All of the map, in two parts. */
+enum cmap_status run_pop(struct cmap *map, struct cmap_key key,
+                         const struct cmap_how *how)
+{
+  enum cmap_status status = CMAP_NOT_FOUND;
+
+  (void)key;
+  for (size_t part = 0; part < 2 && status == CMAP_NOT_FOUND; part++)
+    do {
+      status = cmap_pop(map, part, 2, take, NULL, how);
+    } while (status == CMAP_OK);
+  return status == CMAP_NOT_FOUND ? CMAP_OK : status;
+}
+
 /* A batch of one key: what it returns is the key's own status. */
 static enum cmap_status same(enum cmap_status status,
                              const enum cmap_status *of_key)

@@ -15,6 +15,7 @@ const struct operation guard_operations[] = {
     {"iter", op_iter, 2},
     {"scan", op_scan, 1},
     {"for_each", op_for_each, 1},
+    {"pop", op_pop, 2},
 };
 const size_t guard_operations_count =
     sizeof guard_operations / sizeof *guard_operations;

@@ -24,7 +24,7 @@ op_fn op_entry;
 op_fn op_lock_many, op_rename, op_swap_values;
 
 /* operations_walks.c */
-op_fn op_iter, op_scan, op_for_each;
+op_fn op_iter, op_scan, op_for_each, op_pop;
 
 /* Checks the stored key that a guard or an entry shows, and the value. */
 void op_check_shown(struct op *op, uint64_t id, uint64_t version,

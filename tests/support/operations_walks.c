@@ -1,4 +1,4 @@
-/* Iterators, scans and for_each; operations.h says the rest. */
+/* Iterators, scans, for_each and pop; operations.h says the rest. */
 #include "operations_guards.h"
 
 #include <stdlib.h>
@@ -178,5 +178,59 @@ enum cmap_status op_for_each(struct op *op, uint64_t id, uint64_t version)
     return status;
   CHECK_STATUS(status, copies ? CMAP_OK : CMAP_ENOTSUP);
   CHECK(walk.met == (copies ? op->oracle->len : 0));
+  return status;
+}
+
+struct pop {
+  struct op *op;
+  uint64_t first, end; /* of the part; 0: to the end of the map */
+  size_t met;
+};
+
+static bool is_in_part(const struct pop *pop, struct cmap_key key)
+{
+  uint64_t hash = 0;
+
+  CHECK_OK(cmap_hash(pop->op->m->map, key, &hash));
+  return hash >= pop->first && (pop->end == 0 || hash < pop->end);
+}
+
+static enum cmap_status take(struct cmap_key key, void *value, void *ctx)
+{
+  struct pop *pop = ctx;
+  struct op *op = pop->op;
+  uint64_t id = known_id(op, key);
+
+  op_check_shown(op, id, oracle_version(op->oracle, id), key, value);
+  CHECK(is_in_part(pop, key));
+  value_drop(op->m, value);
+  oracle_remove(op->oracle, id);
+  return ++pop->met % 4 == 0 ? (enum cmap_status)USER_STATUS : CMAP_OK;
+}
+
+/* Up to some entries of one part. */
+enum cmap_status op_pop(struct op *op, uint64_t id, uint64_t version)
+{
+  size_t parts = 1 + (size_t)random_below(op->random, 3);
+  size_t part = (size_t)random_below(op->random, parts);
+  size_t most = 1 + (size_t)(version % 5);
+  enum cmap_status status = CMAP_OK;
+  struct pop pop = {.op = op};
+  struct key_room room;
+
+  (void)id;
+  CHECK_OK(cmap_scan_part(part, parts, &pop.first, &pop.end));
+  for (size_t i = 0; i < most && status == CMAP_OK; i++) {
+    size_t len = op->oracle->len;
+    status = cmap_pop(op->m->map, part, parts, take, &pop, NULL);
+    CHECK(op->oracle->len == len - (status != CMAP_NOT_FOUND));
+  }
+  if (status == (enum cmap_status)USER_STATUS)
+    CHECK(pop.met == 4);
+  else if (status != CMAP_OK)
+    CHECK_STATUS(status, CMAP_NOT_FOUND);
+  for (id = 0; status == CMAP_NOT_FOUND && id < op->oracle->universe; id++)
+    CHECK(!oracle_has(op->oracle, id) ||
+          !is_in_part(&pop, key_make(&op->m->spec, id, &room)));
   return status;
 }

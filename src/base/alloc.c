@@ -8,15 +8,10 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
-static inline bool is_power_of_two(size_t n)
-{
-  return n != 0 && (n & (n - 1)) == 0;
-}
-
 void *cmap__alloc(const struct cmap_allocator *allocator, size_t size,
                   size_t align)
 {
-  cmap__assert(is_power_of_two(align));
+  cmap__assert(cmap__is_power_of_two(align));
 
   /* PTRDIFF_MAX: pointers into a larger object could not be subtracted. */
   if (size == 0 || size > PTRDIFF_MAX || align > PTRDIFF_MAX - size)

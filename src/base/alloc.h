@@ -50,6 +50,11 @@ void *cmap__alloc_zeroed(const struct cmap_allocator *allocator, size_t size,
 void cmap__free(const struct cmap_allocator *allocator, void *memory,
                 size_t size, size_t align);
 
+static inline bool cmap__is_power_of_two(size_t n)
+{
+  return n != 0 && (n & (n - 1)) == 0;
+}
+
 /* *out = a * b, or false and *out unchanged if that does not fit. */
 static inline bool cmap__size_mul(size_t a, size_t b, size_t *out)
 {

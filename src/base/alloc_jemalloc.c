@@ -1,11 +1,13 @@
 /*
  * The default allocator on jemalloc's own interface, which is told size and
- * alignment again at the free and so need not look them up. The build compiles
- * either this file or alloc_libc.c.
+ * alignment again at the free and so need not look them up. Empty without
+ * CMAP_WITH_JEMALLOC: alloc_libc.c serves then.
  */
-#include <jemalloc/jemalloc.h>
-
 #include "base/alloc.h"
+
+#ifdef CMAP_WITH_JEMALLOC
+
+#  include <jemalloc/jemalloc.h>
 
 /* mallocx leaves size 0 undefined; alloc.h never asks for it. */
 static void *jemalloc_alloc(size_t size, size_t align, void *ctx)
@@ -29,3 +31,5 @@ size_t cmap__allocator_default_takes(size_t size, size_t align)
 {
   return nallocx(size, MALLOCX_ALIGN(align));
 }
+
+#endif

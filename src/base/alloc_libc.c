@@ -1,11 +1,13 @@
 /*
- * The default allocator on malloc. The build compiles either this file or
- * alloc_jemalloc.c.
+ * The default allocator on malloc. Empty with CMAP_WITH_JEMALLOC:
+ * alloc_jemalloc.c serves then.
  */
+#include "base/alloc.h"
+
 #include <stdalign.h>
 #include <stdlib.h>
 
-#include "base/alloc.h"
+#ifndef CMAP_WITH_JEMALLOC
 
 /*
  * malloc aligns for every type that fits into the size, and for no more: an
@@ -46,3 +48,5 @@ size_t cmap__allocator_default_takes(size_t size, size_t align)
   (void)align;
   return whole < 32 ? 32 : whole;
 }
+
+#endif

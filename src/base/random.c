@@ -15,7 +15,7 @@ static ssize_t some_bytes(int fd, void *bytes, size_t size)
   return fd < 0 ? getrandom(bytes, size, 0) : read(fd, bytes, size);
 }
 
-static bool fill(int fd, void *bytes, size_t size)
+static bool fill_bytes(int fd, void *bytes, size_t size)
 {
   unsigned char *next = bytes;
 
@@ -35,7 +35,7 @@ static bool fill(int fd, void *bytes, size_t size)
 
 bool cmap__random_bytes(void *bytes, size_t size)
 {
-  bool filled = fill(-1, bytes, size);
+  bool filled = fill_bytes(-1, bytes, size);
   int device;
 
   if (filled)
@@ -43,7 +43,7 @@ bool cmap__random_bytes(void *bytes, size_t size)
   device = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
   if (device < 0)
     return false;
-  filled = fill(device, bytes, size);
+  filled = fill_bytes(device, bytes, size);
   (void)close(device);
   return filled;
 }

@@ -30,7 +30,7 @@
 
 _Static_assert(RING > FAR * STEPS, "room for all keys under way");
 
-enum operation { GET, CONTAINS, INSERT, REMOVE };
+enum batched { GET, CONTAINS, INSERT, REMOVE };
 
 struct batch {
   struct cmap *map;
@@ -138,7 +138,7 @@ static inline void ask_slot(const struct batch *batch,
 /* Step 4. */
 static inline enum cmap_status call(const struct batch *batch, size_t i,
                                     const struct ahead *ahead,
-                                    enum operation operation)
+                                    enum batched operation)
 {
   struct cmap_how hashed = {.size = sizeof hashed, .flags = CMAP_HASHED};
   const struct cmap_how *how = batch->how;
@@ -172,7 +172,7 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
 CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
                                                size_t n,
                                                enum cmap_status *statuses,
-                                               enum operation operation)
+                                               enum batched operation)
 {
   enum cmap_status first = CMAP_OK;
   struct ahead now;
@@ -309,9 +309,9 @@ run_deep_plain_reads(const struct batch *batch, size_t n,
 
 /* ------------------------------------------------------------------------- */
 
-CMAP__ALWAYS_INLINE enum cmap_status run(struct batch *batch, size_t n,
-                                         enum cmap_status *statuses,
-                                         enum operation operation)
+CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
+                                               enum cmap_status *statuses,
+                                               enum batched operation)
 {
   bool writes = operation == INSERT || operation == REMOVE;
   const struct cmap__directory_array *array;
@@ -363,7 +363,7 @@ enum cmap_status cmap_get_many(struct cmap *map, const struct cmap_key *keys,
 {
   struct batch batch = {map, keys, hashes, values, how, false};
 
-  return run(&batch, n, statuses, GET);
+  return run_batch(&batch, n, statuses, GET);
 }
 
 enum cmap_status cmap_contains_many(struct cmap *map,
@@ -374,7 +374,7 @@ enum cmap_status cmap_contains_many(struct cmap *map,
 {
   struct batch batch = {map, keys, hashes, NULL, how, false};
 
-  return run(&batch, n, statuses, CONTAINS);
+  return run_batch(&batch, n, statuses, CONTAINS);
 }
 
 enum cmap_status cmap_insert_many(struct cmap *map, const struct cmap_key *keys,
@@ -386,7 +386,7 @@ enum cmap_status cmap_insert_many(struct cmap *map, const struct cmap_key *keys,
   struct batch batch = {map, keys, hashes, (char *)(uintptr_t)values,
                         how, false};
 
-  return run(&batch, n, statuses, INSERT);
+  return run_batch(&batch, n, statuses, INSERT);
 }
 
 enum cmap_status cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
@@ -396,5 +396,5 @@ enum cmap_status cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
 {
   struct batch batch = {map, keys, hashes, olds, how, false};
 
-  return run(&batch, n, statuses, REMOVE);
+  return run_batch(&batch, n, statuses, REMOVE);
 }

@@ -57,7 +57,7 @@ static void count_out(struct cmap *map, uint64_t line)
 }
 
 /* The thread has ended: nobody knows who looks at what it held. */
-static void thread_ended(struct cmap__record *record)
+static void frozen_thread_ended(struct cmap__record *record)
 {
   struct cmap__frozen *frozen = frozen_of(((struct cmap__held *)record)->map);
 
@@ -82,7 +82,7 @@ bool cmap__frozen_enter(struct cmap *map, struct cmap__record *record)
   record->hold.last = line;
   record->hold.mode = CMAP__READ;
   record->hold.lock = NULL;
-  record->ended = thread_ended;
+  record->ended = frozen_thread_ended;
   return true;
 }
 

@@ -33,7 +33,7 @@ static void to_begin(struct iter *it)
 }
 
 /* The thread has ended while nothing was held: there is nothing to do. */
-static void thread_ended(struct cmap__record *record)
+static void iter_thread_ended(struct cmap__record *record)
 {
   (void)record;
 }
@@ -48,7 +48,7 @@ static void hold_nothing(struct iter *it)
   hold->last = 0;
   hold->mode = CMAP__READ;
   hold->lock = NULL;
-  it->held.record.ended = thread_ended;
+  it->held.record.ended = iter_thread_ended;
 }
 
 enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,

@@ -49,7 +49,7 @@ static uint64_t make_hint(const struct pop *pop)
 }
 
 /* Is an entry, of a shard that is held, one of the part? */
-static bool is_wanted(const struct pop *pop, const struct cmap__shard *shard,
+static bool pop_wants(const struct pop *pop, const struct cmap__shard *shard,
                       const _Atomic uint64_t *slot)
 {
   const struct cmap__range *range = &pop->range;
@@ -73,7 +73,7 @@ static bool look_at(const struct pop *pop, const struct cmap__shard *shard,
   place->slot =
       cmap__block_slots(shard->block) +
       (group * CMAP__GROUP_SLOTS + slot) * pop->map->table.layout.slot_words;
-  return is_wanted(pop, shard, place->slot);
+  return pop_wants(pop, shard, place->slot);
 }
 
 /* The first group from this one on that has an entry of the part in the slot
@@ -140,7 +140,7 @@ static bool take_out(struct pop *pop, const struct cmap__locked *locked)
 }
 
 /* Does a shard, which nobody holds, seem to have no entries? */
-static bool looks_empty(const struct cmap__shard *shard)
+static bool shard_looks_empty(const struct cmap__shard *shard)
 {
   struct cmap__shard_numbers numbers = cmap__shard_numbers(shard);
 
@@ -162,7 +162,7 @@ static bool look_around(struct pop *pop, uint64_t from, uint64_t to)
   for (uint64_t hash = from;; hash = (hash | below) + 1) {
     const struct cmap__shard *shard =
         cmap__load_acquire(&cmap__directory_at(array, hash)->shard); /* [D2] */
-    if (shard != before && !looks_empty(shard) &&
+    if (shard != before && !shard_looks_empty(shard) &&
         cmap__table_lock_at_once(table, hash, CMAP__WRITE, &locked)) {
       if (take_out(pop, &locked))
         return true;

@@ -64,24 +64,24 @@ static bool fits(const struct scan *scan, const struct need *need)
          (!scan->text || need->text <= buffer->text_size - scan->has.text);
 }
 
-static void *key_at(const struct scan *scan, size_t i)
+static void *scanned_key(const struct scan *scan, size_t i)
 {
   size_t size = is_text(scan->layout) ? sizeof(struct cmap_key)
                                       : scan->layout->options.key_size;
   return (char *)scan->buffer->keys + i * size;
 }
 
-static void *value_at(const struct scan *scan, size_t i)
+static void *scanned_value(const struct scan *scan, size_t i)
 {
   return (char *)scan->buffer->values + i * scan->layout->options.value_size;
 }
 
-static enum cmap_status copy_key(struct scan *scan,
-                                 const _Atomic uint64_t *slot)
+static enum cmap_status copy_scanned_key(struct scan *scan,
+                                         const _Atomic uint64_t *slot)
 {
   const struct cmap_options *o = &scan->layout->options;
   struct cmap_key key = cmap__slot_key(scan->layout, slot);
-  void *to = key_at(scan, scan->has.entries);
+  void *to = scanned_key(scan, scan->has.entries);
 
   if (scan->text) {
     char *text = scan->buffer->text + scan->has.text;
@@ -106,12 +106,13 @@ static enum cmap_status add(struct scan *scan, _Atomic uint64_t *slot)
   enum cmap_status status = CMAP_OK;
 
   if (scan->buffer->keys != NULL) {
-    status = copy_key(scan, slot);
+    status = copy_scanned_key(scan, slot);
     scan->keys += status == CMAP_OK;
   }
   if (status == CMAP_OK && scan->buffer->values != NULL)
-    status = cmap__value_copy_out(
-        scan->layout, cmap__slot_value(scan->layout, slot), value_at(scan, i));
+    status =
+        cmap__value_copy_out(scan->layout, cmap__slot_value(scan->layout, slot),
+                             scanned_value(scan, i));
   scan->has.entries += status == CMAP_OK;
   return status;
 }
@@ -122,11 +123,11 @@ static void undo(struct scan *scan)
   const struct cmap_options *o = &scan->layout->options;
 
   for (size_t i = 0; i < scan->keys && o->key_destroy != NULL; i++)
-    o->key_destroy(key_at(scan, i), o->key_ctx);
+    o->key_destroy(scanned_key(scan, i), o->key_ctx);
   if (scan->buffer->values == NULL || o->value_destroy == NULL)
     return;
   for (size_t i = 0; i < scan->has.entries; i++)
-    o->value_destroy(value_at(scan, i), o->value_ctx);
+    o->value_destroy(scanned_value(scan, i), o->value_ctx);
 }
 
 /* Where the shard's part of the scan ends. */

@@ -16,9 +16,9 @@ struct cmap_snapshot {
 
 /* Room for the entries that there are now, and some, with its pages at hand:
  * others are to wait for the copying only. */
-static enum cmap_status make_room(const struct cmap *map,
-                                  enum cmap_snapshot_parts parts,
-                                  struct cmap__copies *copies)
+static enum cmap_status make_room_for_copies(const struct cmap *map,
+                                             enum cmap_snapshot_parts parts,
+                                             struct cmap__copies *copies)
 {
   const struct cmap__layout *layout = &map->table.layout;
 
@@ -59,12 +59,13 @@ static enum cmap_status copy_all(const struct cmap *map, size_t entries,
   return status;
 }
 
-static enum cmap_status fill(struct cmap *map, struct cmap_snapshot *snapshot,
-                             enum cmap_snapshot_parts parts,
-                             const struct cmap__patience *patience)
+static enum cmap_status fill_snapshot(struct cmap *map,
+                                      struct cmap_snapshot *snapshot,
+                                      enum cmap_snapshot_parts parts,
+                                      const struct cmap__patience *patience)
 {
   struct cmap__copies *copies = &snapshot->copies;
-  enum cmap_status status = make_room(map, parts, copies);
+  enum cmap_status status = make_room_for_copies(map, parts, copies);
   size_t entries;
 
   if (status == CMAP_OK)
@@ -102,7 +103,7 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
   if (fresh == NULL)
     return CMAP_ENOMEM;
   fresh->layout = map->table.layout;
-  status = fill(map, fresh, parts, &patience);
+  status = fill_snapshot(map, fresh, parts, &patience);
   if (status != CMAP_OK) {
     cmap__free(allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
     return status;

@@ -9,7 +9,7 @@
 #include "map/shards.h"
 
 /* Shards that are looked at in detail. */
-#define SAMPLE 64
+#define SAMPLED_SHARDS 64
 
 /* What they tell. */
 struct sample {
@@ -51,10 +51,10 @@ static void take_sample(struct cmap *map, uint64_t shards,
                         struct sample *sample)
 {
   const struct cmap__patience patience = {.try_only = true};
-  uint64_t step = shards <= SAMPLE ? 0 : UINT64_MAX / SAMPLE;
+  uint64_t step = shards <= SAMPLED_SHARDS ? 0 : UINT64_MAX / SAMPLED_SHARDS;
   uint64_t hash = 0;
 
-  for (unsigned i = 0; i < SAMPLE; i++) {
+  for (unsigned i = 0; i < SAMPLED_SHARDS; i++) {
     struct cmap__locked locked;
     uint64_t next = hash + step;
     if (cmap__table_lock(&map->table, hash, CMAP__READ, &patience, &locked) ==
@@ -64,7 +64,7 @@ static void take_sample(struct cmap *map, uint64_t shards,
         next = cmap__shard_next_hash(locked.shard);
       cmap__table_unlock(&locked);
     } else if (step == 0) {
-      next = hash + UINT64_MAX / SAMPLE;
+      next = hash + UINT64_MAX / SAMPLED_SHARDS;
     }
     if (next <= hash)
       break;

@@ -129,7 +129,7 @@ struct copied_entry {
   struct cmap__key_image key;
 };
 
-struct walk {
+struct object_walk {
   struct cmap_store *store;
   cmap_object_fn *visit;
   void *ctx;
@@ -137,9 +137,9 @@ struct walk {
   size_t count;
 };
 
-static enum cmap_status copy_entry(const struct cmap__layout *layout,
-                                   const struct cmap__place *place,
-                                   struct copied_entry *entry)
+static enum cmap_status copy_object(const struct cmap__layout *layout,
+                                    const struct cmap__place *place,
+                                    struct copied_entry *entry)
 {
   uint64_t hash = cmap__slot_hash(layout, place->slot);
   struct cmap__probe probe;
@@ -156,7 +156,7 @@ static enum cmap_status copy_entry(const struct cmap__layout *layout,
 /* Copies the objects of a shard that is held to read. */
 static enum cmap_status copy_shard(const struct cmap__layout *layout,
                                    const struct cmap__visit *visit,
-                                   struct walk *walk)
+                                   struct object_walk *walk)
 {
   struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct cmap__place place;
@@ -168,7 +168,7 @@ static enum cmap_status copy_shard(const struct cmap__layout *layout,
     if (cmap__word_kind(word) != CMAP__WORD_OBJECT)
       continue;
     walk->entries[walk->count].header = cmap__word_pointer(word);
-    status = copy_entry(layout, &place, &walk->entries[walk->count]);
+    status = copy_object(layout, &place, &walk->entries[walk->count]);
     if (status == CMAP_OK)
       walk->count++;
   }
@@ -179,7 +179,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
                                     void *ctx)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct walk *walk = ctx;
+  struct object_walk *walk = ctx;
   size_t size = cmap__shard_count(visit->locked.shard) * sizeof *walk->entries;
   enum cmap_status status;
   int cancel;
@@ -210,7 +210,7 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
 enum cmap_status cmap_store_for_each(struct cmap_store *store,
                                      cmap_object_fn *visit, void *ctx)
 {
-  struct walk walk = {.store = store, .visit = visit, .ctx = ctx};
+  struct object_walk walk = {.store = store, .visit = visit, .ctx = ctx};
 
   if (store == NULL || visit == NULL)
     return CMAP_EINVAL;

@@ -136,10 +136,10 @@ enum cmap_status cmap__store_find(struct cmap__request *r,
   return status;
 }
 
-static CMAP__NOINLINE enum cmap_status get_any(struct cmap_store *store,
-                                               struct cmap_key key,
-                                               struct cmap_handle *handle,
-                                               const struct cmap_how *how)
+static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
+                                                  struct cmap_key key,
+                                                  struct cmap_handle *handle,
+                                                  const struct cmap_how *how)
 {
   struct cmap__object *header;
   struct cmap__request r;
@@ -163,7 +163,7 @@ enum cmap_status cmap_store_get(struct cmap_store *store, struct cmap_key key,
 {
   if (cmap__likely(get_at_once(store, key, how, handle)))
     return CMAP_OK;
-  return get_any(store, key, handle, how);
+  return get_object(store, key, handle, how);
 }
 
 /*

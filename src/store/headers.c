@@ -37,8 +37,8 @@ static unsigned headers_of(const struct cmap__header_page *page)
   return (unsigned)(size / sizeof(struct cmap__object));
 }
 
-static void push(struct cmap__header_page **list,
-                 struct cmap__header_page *page)
+static void push_page(struct cmap__header_page **list,
+                      struct cmap__header_page *page)
 {
   page->previous = NULL;
   page->next = *list;
@@ -128,7 +128,7 @@ static bool grow(struct cmap_store *store)
   headers->page_count += extent->count;
   cmap__add_relaxed(&headers->bytes, extent->size); /* a statistic */
   for (size_t i = extent->count; i-- > 0;) {
-    push(&headers->empty, &extent->pages[i]);
+    push_page(&headers->empty, &extent->pages[i]);
     headers->empty_count += extent->pages[i].whole;
   }
   return true;
@@ -154,7 +154,7 @@ static struct cmap__header_page *page_with_some(struct cmap_store *store)
   } else {
     return NULL;
   }
-  push(&headers->some, page);
+  push_page(&headers->some, page);
   return page;
 }
 
@@ -196,7 +196,7 @@ static void page_give(struct cmap__headers *headers,
   pthread_mutex_lock(&headers->mutex);
   page->free = NULL;
   page->begun = 0;
-  push(given ? &headers->given : &headers->empty, page);
+  push_page(given ? &headers->given : &headers->empty, page);
   if (given)
     cmap__sub_relaxed(&headers->bytes, size); /* a statistic */
   else
@@ -214,12 +214,12 @@ void cmap__header_give(struct cmap__object *header)
   header->next = page->free;
   page->free = header;
   if (page->taken-- == headers_of(page))
-    push(&headers->some, page);
+    push_page(&headers->some, page);
   if (page->taken == 0) {
     unlink_page(&headers->some, page);
     give = page->whole && headers->empty_count >= KEEP_EMPTY;
     if (!give) {
-      push(&headers->empty, page);
+      push_page(&headers->empty, page);
       headers->empty_count += page->whole;
     }
   }
@@ -239,7 +239,7 @@ void cmap__headers_shrink(struct cmap_store *store)
     next = page->next;
     if (page->whole) {
       unlink_page(&headers->empty, page);
-      push(&whole, page);
+      push_page(&whole, page);
     }
   }
   headers->empty_count = 0;

@@ -239,7 +239,7 @@ static enum cmap_status end_flight(struct cmap__ticket *ticket,
 }
 
 /* The thread that is bound to the ticket has ended. */
-static void thread_ended(struct cmap__record *record)
+static void ticket_thread_ended(struct cmap__record *record)
 {
   struct cmap__ticket *ticket = ((struct bound *)record)->ticket;
   pthread_mutex_t *mutex = &ticket->store->headers.mutex;
@@ -278,7 +278,7 @@ enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
   memset(&bound->record.hold, 0, sizeof bound->record.hold);
   bound->record.hold.object = ticket->flight;
   bound->record.hold.mode = CMAP__WRITE;
-  bound->record.ended = thread_ended;
+  bound->record.ended = ticket_thread_ended;
   bound->ticket = ticket;
   begins(ticket->flight, 0);
   cmap__guard_link(&bound->record.hold);

@@ -35,8 +35,8 @@ struct cmap__holder cmap__nobody;
 
 /* Records that were made together follow one of these, a cache line of its own.
  */
-struct batch {
-  struct batch *next; /* under all.mutex */
+struct record_batch {
+  struct record_batch *next; /* under all.mutex */
 };
 
 /* Everything is under mutex; `key` and `has_key` are also read by a thread that
@@ -50,13 +50,14 @@ static struct {
   struct cmap__hold *free;     /* records of threads that have ended */
   struct cmap__hold *left;     /* guards of threads that have ended */
   struct cmap__hold *detached; /* guards of nobody, linked both ways */
-  struct batch *batches;
+  struct record_batch *batches;
 } all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* The loader's, in C libraries that unload: calls end(arg) when the thread
  * ends, and keeps what `within` lies in loaded until then. */
 extern int __cxa_thread_atexit_impl(void (*end)(void *), void *arg,
-                                    void *within) __attribute__((weak));
+                                    void *within)
+    __attribute__((weak, visibility("default")));
 
 uint64_t cmap__thread_number(void)
 {
@@ -213,7 +214,7 @@ static bool enter(struct cmap__holder *self)
 static struct cmap__hold *make_records(void)
 {
   struct cmap__hold *list = NULL;
-  struct batch *batch;
+  struct record_batch *batch;
   char *memory = aligned_alloc(CMAP__CACHE_LINE,
                                CMAP__CACHE_LINE + BATCH * CMAP__RECORD_BYTES);
 
@@ -248,7 +249,7 @@ __attribute__((destructor(101))) static void unload(void)
   if (all.threads == 0 && all.left == NULL && all.detached == NULL) {
     all.free = NULL;
     while (all.batches != NULL) {
-      struct batch *batch = all.batches;
+      struct record_batch *batch = all.batches;
       all.batches = batch->next;
       free(batch);
     }

@@ -8,6 +8,8 @@
  *
  * The numbers below are the kernel's binary interface. They stand here because
  * <linux/futex.h> is not on the include path of every C library (musl-gcc).
+ *
+ * Empty with CMAP_LOCK_PTHREAD: park_pthread.c serves then.
  */
 #include "sync/park.h"
 
@@ -17,23 +19,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FUTEX_OP_WAIT_BITSET 9
-#define FUTEX_OP_WAKE_BITSET 10
-#define FUTEX_OP_PRIVATE     128
+#ifndef CMAP_LOCK_PTHREAD
+
+#  define FUTEX_OP_WAIT_BITSET 9
+#  define FUTEX_OP_WAKE_BITSET 10
+#  define FUTEX_OP_PRIVATE     128
 
 /*
  * The time that the system call reads: C's struct timespec may be wider where
  * long has 32 bits. x32 passes 64 bits; newer 32-bit systems know only the
  * call with 64 bits. A monotonic clock does not reach 2^31 seconds.
  */
-#ifndef SYS_futex
-#  define SYS_futex  SYS_futex_time64
-#  define FUTEX_LONG int64_t
-#elif defined(__x86_64__)
-#  define FUTEX_LONG int64_t
-#else
-#  define FUTEX_LONG long
-#endif
+#  ifndef SYS_futex
+#    define SYS_futex  SYS_futex_time64
+#    define FUTEX_LONG int64_t
+#  elif defined(__x86_64__)
+#    define FUTEX_LONG int64_t
+#  else
+#    define FUTEX_LONG long
+#  endif
 
 struct futex_time {
   FUTEX_LONG seconds;
@@ -83,3 +87,5 @@ void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many)
           NULL, NULL, class_mask);
   errno = saved_errno;
 }
+
+#endif

@@ -13,6 +13,8 @@
  *      mended in 2.41), and one sleeper of a shared bucket might be the wrong
  *      one.
  *
+ * Empty without CMAP_LOCK_PTHREAD: park_futex.c serves then.
+ *
  * Lock order: the mutex of a bucket is innermost; nothing is called under it.
  */
 #include "sync/park.h"
@@ -23,12 +25,14 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 
+#ifdef CMAP_LOCK_PTHREAD
+
 /* Enough that busy locks rarely meet; the table takes 6 KiB. */
-#define BUCKET_BITS 6
-#define BUCKETS     (1 << BUCKET_BITS)
+#  define BUCKET_BITS 6
+#  define BUCKETS     (1 << BUCKET_BITS)
 
 /* 2^32 divided by the golden ratio: spreads addresses (Knuth, TAOCP 6.4). */
-#define SPREAD UINT32_C(2654435769)
+#  define SPREAD UINT32_C(2654435769)
 
 struct bucket {
   pthread_mutex_t mutex;
@@ -111,3 +115,5 @@ void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many)
   pthread_cond_broadcast(&bucket->woken);
   pthread_mutex_unlock(&bucket->mutex);
 }
+
+#endif

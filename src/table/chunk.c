@@ -149,23 +149,25 @@ void cmap__region_free(struct cmap__source *source, struct cmap__region *region)
 }
 
 /* A part's bytes in one page after the other. */
-struct walk {
+struct page_walk {
   size_t page; /* its number */
   size_t bytes;
   size_t offset; /* of the part's rest, from the chunk's memory */
   size_t left;
 };
 
-static struct walk walk_begin(const struct cmap__chunk *chunk, const char *part,
-                              size_t size)
+static struct page_walk page_walk_begin(const struct cmap__chunk *chunk,
+                                        const char *part, size_t size)
 {
-  struct walk walk = {.offset = (size_t)(part - chunk->memory), .left = size};
+  struct page_walk walk = {.offset = (size_t)(part - chunk->memory),
+                           .left = size};
 
   cmap__assert(walk.offset <= chunk->size && size <= chunk->size - walk.offset);
   return walk;
 }
 
-static bool walk_next(const struct cmap__chunk *chunk, struct walk *walk)
+static bool page_walk_next(const struct cmap__chunk *chunk,
+                           struct page_walk *walk)
 {
   size_t page = cmap__page_size();
 
@@ -181,9 +183,9 @@ static bool walk_next(const struct cmap__chunk *chunk, struct walk *walk)
 void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
                      const char *part, size_t size)
 {
-  struct walk walk = walk_begin(chunk, part, size);
+  struct page_walk walk = page_walk_begin(chunk, part, size);
 
-  while (walk_next(chunk, &walk)) {
+  while (page_walk_next(chunk, &walk)) {
     uint32_t *in_use = &chunk->in_use[walk.page];
     if (*in_use == CMAP__PAGE_GIVEN) {
       source->given_back -= cmap__page_size();
@@ -194,8 +196,9 @@ void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
 }
 
 /* Gives back so many pages that nobody uses. */
-static bool give_back(struct cmap__source *source, struct cmap__chunk *chunk,
-                      size_t first, size_t count)
+static bool give_back_pages(struct cmap__source *source,
+                            struct cmap__chunk *chunk, size_t first,
+                            size_t count)
 {
   size_t page = cmap__page_size();
 
@@ -210,10 +213,10 @@ static bool give_back(struct cmap__source *source, struct cmap__chunk *chunk,
 void cmap__chunk_unuse(struct cmap__source *source, struct cmap__chunk *chunk,
                        const char *part, size_t size)
 {
-  struct walk walk = walk_begin(chunk, part, size);
+  struct page_walk walk = page_walk_begin(chunk, part, size);
   size_t first = 0, count = 0;
 
-  while (walk_next(chunk, &walk)) {
+  while (page_walk_next(chunk, &walk)) {
     chunk->in_use[walk.page] -= (uint32_t)walk.bytes;
     if (chunk->in_use[walk.page] > 0)
       continue;
@@ -222,7 +225,7 @@ void cmap__chunk_unuse(struct cmap__source *source, struct cmap__chunk *chunk,
       first = walk.page;
   }
   if (count > 0)
-    (void)give_back(source, chunk, first, count);
+    (void)give_back_pages(source, chunk, first, count);
 }
 
 size_t cmap__region_release(struct cmap__source *source,
@@ -240,5 +243,7 @@ size_t cmap__region_release(struct cmap__source *source,
   while (first + count < chunk->pages && count < most / page &&
          chunk->in_use[first + count] == 0)
     count++;
-  return count > 0 && give_back(source, chunk, first, count) ? count * page : 0;
+  return count > 0 && give_back_pages(source, chunk, first, count)
+             ? count * page
+             : 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "table/layout.h"
 
+#include "base/alloc.h"
 #include "table/seed.h"
 
 /* No struct of ours will ever be larger: a `size` beyond is a mistake. */
@@ -25,12 +26,7 @@ bool cmap__struct_is_known(const void *object, size_t size, size_t known)
   return true;
 }
 
-static bool is_power_of_two(size_t n)
-{
-  return n != 0 && (n & (n - 1)) == 0;
-}
-
-static bool is_string_like(unsigned kind)
+static bool kind_is_string_like(unsigned kind)
 {
   return kind == CMAP_STRING || kind == CMAP_BYTES;
 }
@@ -89,14 +85,14 @@ static bool key_align_is_valid(struct cmap_options *o)
     o->key_align = o->key_size % CMAP__KEY_ALIGN_DEFAULT == 0
                        ? CMAP__KEY_ALIGN_DEFAULT
                        : 8;
-  if (o->key_align < 8 && is_power_of_two(o->key_align))
+  if (o->key_align < 8 && cmap__is_power_of_two(o->key_align))
     o->key_align = 8;
-  return is_power_of_two(o->key_align) && o->key_align <= CMAP__ALIGN_MAX;
+  return cmap__is_power_of_two(o->key_align) && o->key_align <= CMAP__ALIGN_MAX;
 }
 
 static bool inline_key_is_valid(struct cmap_options *o)
 {
-  if (!is_string_like(o->key_kind))
+  if (!kind_is_string_like(o->key_kind))
     return o->inline_key_size == 0;
   if (o->inline_key_size > CMAP__INLINE_KEY_MAX)
     return false;
@@ -110,9 +106,10 @@ static bool value_options_are_valid(struct cmap_options *o)
 {
   if (o->value_align == 0)
     o->value_align = 8;
-  if (o->value_align < 8 && is_power_of_two(o->value_align))
+  if (o->value_align < 8 && cmap__is_power_of_two(o->value_align))
     o->value_align = 8;
-  if (!is_power_of_two(o->value_align) || o->value_align > CMAP__ALIGN_MAX)
+  if (!cmap__is_power_of_two(o->value_align) ||
+      o->value_align > CMAP__ALIGN_MAX)
     return false;
   if (o->value_size > PTRDIFF_MAX / 2)
     return false;
@@ -133,7 +130,7 @@ static bool shard_options_are_valid(struct cmap_options *o)
     o->shard_groups = CMAP__SHARD_GROUPS_DEFAULT;
   if (o->shard_bytes == 0)
     o->shard_bytes = CMAP__SHARD_BYTES_DEFAULT;
-  return is_power_of_two(o->shard_groups) &&
+  return cmap__is_power_of_two(o->shard_groups) &&
          o->shard_groups <= CMAP__SHARD_GROUPS_MAX;
 }
 
@@ -163,7 +160,7 @@ static enum cmap__hasher hasher_of(const struct cmap_options *o)
 {
   if (o->key_hash != NULL)
     return CMAP__HASH_USER;
-  if (!is_string_like(o->key_kind))
+  if (!kind_is_string_like(o->key_kind))
     return o->flags & CMAP_HASH_SIPHASH ? CMAP__HASH_SIPHASH : CMAP__HASH_WORDS;
   return o->flags & CMAP_HASH_FAST ? CMAP__HASH_FAST : CMAP__HASH_SIPHASH;
 }
@@ -173,7 +170,7 @@ static void lay_out_key(struct cmap__layout *layout)
 {
   const struct cmap_options *o = &layout->options;
   size_t bytes =
-      is_string_like(o->key_kind) ? o->inline_key_size + 1 : o->key_size;
+      kind_is_string_like(o->key_kind) ? o->inline_key_size + 1 : o->key_size;
 
   layout->kind = (uint8_t)o->key_kind;
   layout->hasher = (uint8_t)hasher_of(o);
@@ -225,7 +222,8 @@ static enum cmap__shape shape_of(const struct cmap__layout *layout)
 {
   if (layout->kind == CMAP_CUSTOM)
     return CMAP__SHAPE_CUSTOM;
-  if (is_string_like(layout->kind) && layout->key_words == CMAP__SHORT_WORDS)
+  if (kind_is_string_like(layout->kind) &&
+      layout->key_words == CMAP__SHORT_WORDS)
     return CMAP__SHAPE_SHORT;
   if (layout->stores_hash)
     return CMAP__SHAPE_WORDS;
@@ -260,7 +258,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
                            o->value_clone != NULL;
   layout->owns_values = o->value_destroy != NULL;
   layout->owns_anything = layout->owns_values || layout->value_boxed ||
-                          is_string_like(o->key_kind) || o->key_destroy != NULL;
+                          kind_is_string_like(o->key_kind) ||
+                          o->key_destroy != NULL;
   layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
                       o->value_clone == NULL;
   layout->shape = (uint8_t)shape_of(layout);

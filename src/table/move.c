@@ -195,8 +195,8 @@ CMAP__ALWAYS_INLINE unsigned scatter_large(const struct scatter *scatter,
 }
 
 /* Puts an entry into a block that has room for all. */
-static void fill(const struct cmap__layout *layout, uintptr_t block,
-                 const _Atomic uint64_t *slot, uint64_t hash)
+static void fill_block(const struct cmap__layout *layout, uintptr_t block,
+                       const _Atomic uint64_t *slot, uint64_t hash)
 {
   bool room = cmap__block_fill(layout, block, slot, hash);
 
@@ -216,7 +216,7 @@ CMAP__ALWAYS_INLINE void put_strays(const struct scatter *scatter, size_t at,
     uint64_t hash = hash_of(scatter, slot, first);
     unsigned way = way_of(scatter, hash);
 
-    fill(scatter->layout, block_of(scatter, way), slot, hash);
+    fill_block(scatter->layout, block_of(scatter, way), slot, hash);
     counts[way]++;
   }
 }
@@ -280,7 +280,7 @@ void cmap__move_among(const struct cmap__layout *layout, uintptr_t from,
   struct cmap__place place;
 
   while (cmap__cursor_next(layout, &cursor, &place))
-    fill(layout, to, place.slot, cmap__slot_hash(layout, place.slot));
+    fill_block(layout, to, place.slot, cmap__slot_hash(layout, place.slot));
 }
 
 /* Is what is noted of its groups not too much for the stack? */
@@ -329,7 +329,7 @@ void cmap__move_halves(const struct cmap__layout *layout, uintptr_t from,
 }
 
 /* Groups by which a halving guesses how even it will be. */
-#define SAMPLE 2
+#define SAMPLED_GROUPS 2
 
 bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
                            const struct cmap__halving *halving)
@@ -338,7 +338,8 @@ bool cmap__move_looks_even(const struct cmap__layout *layout, uintptr_t from,
   uint32_t counts[2] = {0, 0};
   struct cmap__place place;
 
-  while (cmap__cursor_next(layout, &cursor, &place) && cursor.at < SAMPLE) {
+  while (cmap__cursor_next(layout, &cursor, &place) &&
+         cursor.at < SAMPLED_GROUPS) {
     uint64_t hash = cmap__slot_hash(layout, place.slot);
     counts[cmap__half_of(halving, hash)]++;
   }

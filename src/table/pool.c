@@ -56,8 +56,8 @@ static bool make_lists(struct cmap__pool *pool)
 }
 
 /* Room for a new header, and for its block. The pool is locked. */
-static bool make_room(struct cmap__pool *pool,
-                      const struct cmap__layout *layout, int g)
+static bool grow_regions(struct cmap__pool *pool,
+                         const struct cmap__layout *layout, int g)
 {
   size_t more = pool->source.bytes / 16;
   size_t headers = sizeof(struct cmap__shard) * FIRST_HEADERS;
@@ -119,7 +119,7 @@ static struct cmap__shard *cut_shard(struct cmap__pool *pool,
 {
   struct cmap__shard *shard;
 
-  if (!make_lists(pool) || !make_room(pool, layout, g))
+  if (!make_lists(pool) || !grow_regions(pool, layout, g))
     return NULL;
   shard = cmap__region_cut(&pool->headers, sizeof *shard);
   begin_shard(shard);
@@ -165,7 +165,7 @@ static struct cmap__shard *pop(struct cmap__shard **list)
 }
 
 /* The pool is locked. */
-static void push(struct cmap__shard **list, struct cmap__shard *shard)
+static void push_shard(struct cmap__shard **list, struct cmap__shard *shard)
 {
   shard->next_free = *list;
   *list = shard;
@@ -234,7 +234,7 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
   pthread_mutex_lock(&pool->mutex);
   cmap__assert(pool->lists != NULL); /* this is not the only header */
   cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
-  push(&pool->lists->free[list], shard);
+  push_shard(&pool->lists->free[list], shard);
   pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -264,7 +264,7 @@ bool cmap__pool_reserve(struct cmap__pool *pool,
     shard = cut_shard(pool, layout, g);
     if (shard == NULL)
       break;
-    push(&pool->lists->free[list], shard);
+    push_shard(&pool->lists->free[list], shard);
     cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
   }
   pthread_mutex_unlock(&pool->mutex);

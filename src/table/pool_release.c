@@ -45,8 +45,8 @@ static bool mark(struct cmap__shard *shard)
 /* Moves a free shard from one list to the other, also if its pages stay: it is
  * not asked again. The pool is locked, so that nobody begins to use the pages
  * meanwhile. */
-static size_t give_back(struct cmap__pool *pool,
-                        const struct cmap__layout *layout, unsigned list)
+static size_t give_back_block(struct cmap__pool *pool,
+                              const struct cmap__layout *layout, unsigned list)
 {
   size_t bytes = cmap__layout_block_bytes(layout, list - 1);
   struct cmap__free_lists *lists = pool->lists;
@@ -72,7 +72,7 @@ size_t cmap__pool_release(struct cmap__pool *pool,
   if (pool->source.own_pages && pool->lists != NULL) {
     for (unsigned list = CMAP__POOL_SIZES - 1; list > 0; list--)
       while (bytes < STEP_BYTES && pool->lists->free[list] != NULL)
-        bytes += give_back(pool, layout, list);
+        bytes += give_back_block(pool, layout, list);
     if (bytes < STEP_BYTES)
       bytes += cmap__region_release(&pool->source, &pool->blocks,
                                     STEP_BYTES - bytes);

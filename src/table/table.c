@@ -242,8 +242,9 @@ static enum cmap_status status_of(enum cmap__lock_result result)
  * is locked or borrowed; or *moved, it is neither, and the caller looks again.
  */
 static CMAP__NOINLINE enum cmap_status
-lock_slow(struct cmap__table *table, struct cmap__locked *locked, uint64_t hash,
-          const struct cmap__patience *patience, bool *moved)
+lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
+                uint64_t hash, const struct cmap__patience *patience,
+                bool *moved)
 {
   const struct cmap__hold *own = cmap__hold_find(table, hash);
   enum cmap__mode mode = locked->mode;
@@ -312,7 +313,7 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
     if (cmap__unlikely(!got)) {
       bool moved;
       enum cmap_status status =
-          lock_slow(table, locked, hash, patience, &moved);
+          lock_shard_slow(table, locked, hash, patience, &moved);
       if (status != CMAP_OK)
         return status;
       if (moved)

@@ -17,7 +17,7 @@
 #  define SUFFIX     ""
 #endif
 #if BENCH_EMBEDDED
-#  define LINKED "static library, linked with -flto"
+#  define LINKED "libcmap_lto.a, linked with -flto"
 #else
 #  define LINKED "shared library"
 #endif

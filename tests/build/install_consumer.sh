@@ -85,10 +85,13 @@ else
 fi
 
 # With -flto the calls are inlined: no function of that name is left.
-if grep -q 'gnu\.lto' "$libdir/libcmap.a"; then
+if [ -e "$libdir/libcmap_lto.a" ]; then
   echo "== -flto"
+  [ -x "$scratch/cmake/consumer_lto" ] || fail "no target cmap::lto"
+  says_ok "$scratch/cmake/consumer_lto"
   "$cc" -std=c11 -O2 -flto=auto "${cflags[@]}" "$program/main.c" \
-    -o "$scratch/lto" "${libs[@]}" || fail "pkg-config --static --libs, -flto"
+    -o "$scratch/lto" "${libs[@]/libcmap.a/libcmap_lto.a}" ||
+    fail "pkg-config --static --libs, -flto"
   says_ok "$scratch/lto"
   nm "$scratch/static" >"$scratch/called"
   nm "$scratch/lto" >"$scratch/inlined"

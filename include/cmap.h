@@ -28,11 +28,13 @@
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
- *   `size` field are CMAP_EINVAL. Where a struct goes in, `size` is wrong if
- *   it is less than the struct's, or more and what lies behind the struct is
- *   not zero; so never set it to more than there is. Wild pointers, a
- *   destroyed map, copies of a handle or a ticket that are used after the
- *   first was given up, and a callback that leaves by longjmp or a C++
+ *   `size` field are CMAP_EINVAL. A program that was compiled
+ *   with an older header says a smaller `size`: what it does not know has its
+ *   default, and of an answer it is given what it knows. `size` is wrong if no
+ *   header had it; or where a struct goes in, if it is more than the library's
+ *   and what lies behind is not zero; so never set it to more than there is.
+ * Wild pointers, a destroyed map, copies of a handle or a ticket that are used
+ * after the first was given up, and a callback that leaves by longjmp or a C++
  *   exception cannot be checked.
  *
  * Outputs. An output that a call is of use without may be NULL: a copied,
@@ -151,6 +153,10 @@ extern "C" {
 #define CMAP_VERSION_MAJOR 0
 #define CMAP_VERSION_MINOR 1
 #define CMAP_VERSION_PATCH 0
+/* One number that grows: of this header, to be compared with cmap_version(). */
+#define CMAP_VERSION                                                           \
+  (CMAP_VERSION_MAJOR * 1000000 + CMAP_VERSION_MINOR * 1000 +                  \
+   CMAP_VERSION_PATCH)
 
 #if defined(__GNUC__)
 /* To compile the library into a program or library of yours define CMAP_HIDDEN:
@@ -214,6 +220,10 @@ enum cmap_status {
 #undef CMAP__STATUS
       CMAP_STATUS_LAST = INT_MAX /* values above 0 are the user's own */
 };
+
+/* CMAP_VERSION of the library that runs: not less than the header's, or it
+ * lacks what the header has. */
+CMAP_API unsigned cmap_version(void) CMAP_SYMBOL(version);
 
 /*
  * The name of a status ("CMAP_NOT_FOUND"), and one sentence about it. For
@@ -414,8 +424,7 @@ struct cmap_allocator {
  * as a value. Begin with
  *     struct cmap_options options = CMAP_INIT;
  *     options.size = sizeof options;
- * or with cmap_options_init. A larger `size` is accepted if what this library
- * does not know is zero.
+ * or with cmap_options_init.
  */
 struct cmap_options {
   size_t size;       /* sizeof(struct cmap_options) */
@@ -500,7 +509,7 @@ CMAP_API void cmap_destroy(struct cmap *map) CMAP_SYMBOL(destroy);
 /*
  * Writes the options in force, defaults filled in, the seed zeroed unless
  * CMAP_FIXED_SEED. options->size must be set by the caller.
- *   CMAP_EINVAL   a NULL, or options->size is not the library's
+ *   CMAP_EINVAL   a NULL, or options->size is wrong (section 1)
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_get_options(const struct cmap *map, struct cmap_options *options)
@@ -1808,7 +1817,7 @@ struct cmap_stats {
  * memory of long keys and values (with the default allocator's own part; of
  * one of yours what it was asked for), and the longest probe. Counting writes
  * no shared memory in a read that meets no writer.
- *   CMAP_EINVAL  a NULL, or stats->size is not the library's
+ *   CMAP_EINVAL  a NULL, or stats->size is wrong (section 1)
  * Cost: a cache line per shard, and some 0.2 ms.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -1905,8 +1914,8 @@ enum {
 
 struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
-  struct cmap_options keys; /* of the keys, its size exact; all about values
-                               must be zero */
+  struct cmap_options keys; /* of the keys; all about values must be
+                               zero. Its size says where the rest begins */
   unsigned flags;           /* CMAP_SHARE_FAILURE; or CMAP_RETRY_FAILURE, the
                                default */
   uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
@@ -2100,8 +2109,8 @@ struct cmap_store_stats {
 };
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never
- * waits. Cost as cmap_get_stats. CMAP_EINVAL: a NULL, or stats->size is not the
- * library's. */
+ * waits. Cost as cmap_get_stats. CMAP_EINVAL: a NULL, or stats->size is
+ * wrong (section 1). */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_get_stats(const struct cmap_store *store,
                      struct cmap_store_stats *stats)

@@ -37,3 +37,8 @@ const char *cmap_status_text(enum cmap_status status)
     return unlisted(status);
   }
 }
+
+unsigned cmap_version(void)
+{
+  return CMAP_VERSION;
+}

@@ -17,7 +17,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   patience->soon = false;
   if (how == NULL)
     return true;
-  if (!cmap__struct_is_known(how, how->size, sizeof *how) ||
+  if (!cmap__struct_is_known(how, sizeof *how, sizeof *how) ||
       (how->flags & ~(unsigned)KNOWN_HOW) != 0)
     return false;
   patience->try_only = (how->flags & CMAP_TRY) != 0;

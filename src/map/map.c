@@ -34,10 +34,8 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   enum cmap_status status;
 
   if (options == NULL || map == NULL ||
-      !cmap__struct_is_known(options, options->size, sizeof *options))
+      !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof given, &given))
     return CMAP_EINVAL;
-  given = *options;
-  given.size = sizeof given;
   if (given.allocator.alloc == NULL && given.allocator.free == NULL)
     given.allocator = cmap__allocator_default;
   if (given.allocator.alloc == NULL || given.allocator.free == NULL)
@@ -139,10 +137,12 @@ void cmap_destroy(struct cmap *map)
 enum cmap_status cmap_get_options(const struct cmap *map,
                                   struct cmap_options *options)
 {
-  if (map == NULL || options == NULL || options->size != sizeof *options)
-    return CMAP_EINVAL;
-  *options = map->table.layout.options;
-  return CMAP_OK;
+  return map != NULL && options != NULL &&
+                 cmap__struct_write(&map->table.layout.options,
+                                    CMAP__OPTIONS_FIRST, sizeof *options,
+                                    options)
+             ? CMAP_OK
+             : CMAP_EINVAL;
 }
 
 enum cmap_status cmap_hash(const struct cmap *map, struct cmap_key key,

@@ -333,7 +333,7 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
 static bool buffer_is_valid(const struct cmap__layout *layout,
                             const struct cmap_scan_buffer *buffer)
 {
-  return cmap__struct_is_known(buffer, buffer->size, sizeof *buffer) &&
+  return cmap__struct_is_known(buffer, sizeof *buffer, sizeof *buffer) &&
          buffer->capacity > 0 &&
          (buffer->keys == NULL || !is_text(layout) || buffer->text != NULL);
 }

@@ -94,7 +94,7 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   struct sample sample = {0, 0, 0};
   size_t pool, idle;
 
-  if (map == NULL || stats == NULL || stats->size != sizeof *stats)
+  if (map == NULL || stats == NULL)
     return CMAP_EINVAL;
   walk = cmap__shard_walk_begin(map);
   now.directory_entries = walk.end;
@@ -115,8 +115,10 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   now.free_bytes = idle;
   now.longest_probe = sample.longest_probe;
   read_counts(&map->table.counts, &now);
-  *stats = now;
-  return CMAP_OK;
+  return cmap__struct_write(&now, offsetof(struct cmap_stats, shards),
+                            sizeof now, stats)
+             ? CMAP_OK
+             : CMAP_EINVAL;
 }
 
 /* Where the lines of a description go. */

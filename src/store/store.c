@@ -15,31 +15,59 @@ static bool are_without_values(const struct cmap_options *keys)
          keys->value_ctx == NULL;
 }
 
-enum cmap_status cmap_store_create(const struct cmap_store_options *options,
+/*
+ * The options as we know them, what is missing zero. The program may know less
+ * or more of them, and of the part about keys as well: what is behind that
+ * begins where it ends.
+ */
+static bool read_options(const struct cmap_store_options *given,
+                         struct cmap_store_options *to)
+{
+  const size_t begin = offsetof(struct cmap_store_options, keys);
+  const size_t known = sizeof *to - offsetof(struct cmap_store_options, flags);
+  const unsigned char *bytes = (const unsigned char *)given;
+  size_t rest;
+
+  memset(to, 0, sizeof *to);
+  if (!cmap__struct_is_known(given, begin + CMAP__OPTIONS_FIRST, given->size) ||
+      !cmap__struct_read(&given->keys, CMAP__OPTIONS_FIRST, sizeof to->keys,
+                         &to->keys) ||
+      given->size % sizeof given->size != 0 ||
+      given->size - begin < given->keys.size)
+    return false;
+  bytes += begin + given->keys.size;
+  rest = given->size - begin - given->keys.size;
+  if (given->keys.size > sizeof to->keys && rest < known)
+    return false; /* newer and older than we are */
+  for (; rest > known; rest--) {
+    if (bytes[rest - 1] != 0)
+      return false;
+  }
+  memcpy((unsigned char *)to + sizeof *to - known, bytes, rest);
+  return true;
+}
+
+enum cmap_status cmap_store_create(const struct cmap_store_options *given,
                                    struct cmap_store **store)
 {
-  struct cmap_options keys;
+  struct cmap_store_options options;
   struct cmap_store *fresh;
   enum cmap_status status;
   struct cmap *map;
 
-  if (options == NULL || store == NULL ||
-      !cmap__struct_is_known(options, options->size, sizeof *options) ||
-      (options->flags & ~(unsigned)STORE_FLAGS) != 0 ||
-      options->flags == STORE_FLAGS ||
-      options->keys.size != sizeof options->keys ||
-      !are_without_values(&options->keys) ||
-      (options->keys.key_destroy != NULL && options->keys.key_copy == NULL))
+  if (given == NULL || store == NULL || !read_options(given, &options) ||
+      (options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
+      options.flags == STORE_FLAGS || !are_without_values(&options.keys) ||
+      (options.keys.key_destroy != NULL && options.keys.key_copy == NULL))
     return CMAP_EINVAL;
-  keys = options->keys;
-  keys.value_size = sizeof(uint64_t);
-  status = cmap_create(&keys, &map);
+  options.keys.value_size = sizeof(uint64_t);
+  status = cmap_create(&options.keys, &map);
   if (status != CMAP_OK)
     return status;
   fresh = cmap__alloc_zeroed(&map->table.layout.options.allocator,
                              sizeof *fresh, CMAP__CACHE_LINE);
   if (fresh == NULL || !cmap__headers_begin(&fresh->headers) ||
-      !cmap__failures_begin(&fresh->failures, options->max_failures)) {
+      !cmap__failures_begin(&fresh->failures, options.max_failures)) {
     cmap__free(&map->table.layout.options.allocator, fresh, sizeof *fresh,
                CMAP__CACHE_LINE);
     cmap_destroy(map);
@@ -47,10 +75,10 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *options,
   }
   fresh->map = map;
   fresh->allocator = map->table.layout.options.allocator;
-  fresh->destroy = options->object_destroy;
-  fresh->ctx = options->object_ctx;
-  fresh->flags = options->flags;
-  fresh->negative_ns = options->negative_ns;
+  fresh->destroy = options.object_destroy;
+  fresh->ctx = options.object_ctx;
+  fresh->flags = options.flags;
+  fresh->negative_ns = options.negative_ns;
   *store = fresh;
   return CMAP_OK;
 }
@@ -99,7 +127,7 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   if (store == NULL)
     return CMAP_EINVAL;
   if (how != NULL) {
-    if (!cmap__struct_is_known(how, how->size, sizeof *how))
+    if (!cmap__struct_is_known(how, sizeof *how, sizeof *how))
       return CMAP_EINVAL;
     flags = how->flags & STORE_FLAGS;
     if (flags == STORE_FLAGS)
@@ -245,7 +273,7 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   const struct cmap__counts *counts;
   enum cmap_status status;
 
-  if (store == NULL || stats == NULL || stats->size != sizeof *stats)
+  if (store == NULL || stats == NULL)
     return CMAP_EINVAL;
   counts = &store->counts;
   now.objects = cmap__load_acquire(&store->objects);
@@ -265,6 +293,8 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.bytes = sizeof *store + map.bytes +
               cmap__load_relaxed(&store->headers.bytes) +
               cmap__counts_sum(counts, CMAP__COUNT_BYTES);
-  *stats = now;
-  return CMAP_OK;
+  return cmap__struct_write(&now, offsetof(struct cmap_store_stats, hits),
+                            sizeof now, stats)
+             ? CMAP_OK
+             : CMAP_EINVAL;
 }

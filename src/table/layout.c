@@ -13,16 +13,61 @@
   (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_HASH_SIPHASH | CMAP_FIXED_SEED |  \
    CMAP_HUGE_PAGES | CMAP_AUTO_SHRINK)
 
-bool cmap__struct_is_known(const void *object, size_t size, size_t known)
+static size_t struct_size(const void *object)
+{
+  size_t size;
+
+  memcpy(&size, object, sizeof size);
+  return size;
+}
+
+/* Can it be the size of a struct that has grown since? Compilers round it up to
+ * the struct's alignment. */
+static bool is_part(size_t size, size_t first)
+{
+  return size >= first && size % sizeof size == 0;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+  return a < b ? a : b;
+}
+
+bool cmap__struct_is_known(const void *object, size_t first, size_t known)
 {
   const unsigned char *bytes = object;
+  size_t size = struct_size(object);
 
-  if (size < known || size > STRUCT_SIZE_MAX)
+  if (size < known && !is_part(size, first))
+    return false;
+  if (size > STRUCT_SIZE_MAX)
     return false;
   for (size_t i = known; i < size; i++) {
     if (bytes[i] != 0)
       return false;
   }
+  return true;
+}
+
+bool cmap__struct_read(const void *object, size_t first, size_t known, void *to)
+{
+  if (!cmap__struct_is_known(object, first, known))
+    return false;
+  memset(to, 0, known);
+  memcpy(to, object, smaller(struct_size(object), known));
+  memcpy(to, &known, sizeof known);
+  return true;
+}
+
+bool cmap__struct_write(const void *from, size_t first, size_t known,
+                        void *object)
+{
+  size_t size = struct_size(object);
+
+  if (size > known || !is_part(size, first))
+    return false;
+  memcpy((char *)object + sizeof size, (const char *)from + sizeof size,
+         size - sizeof size);
   return true;
 }
 
@@ -241,10 +286,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   struct cmap_options *o = &layout->options;
 
   if (options == NULL ||
-      !cmap__struct_is_known(options, options->size, sizeof *options))
+      !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof *o, o))
     return CMAP_EINVAL;
-  *o = *options;
-  o->size = sizeof *o;
   if ((o->flags & ~(unsigned)KNOWN_FLAGS) != 0 || !key_options_are_valid(o) ||
       !key_align_is_valid(o) || !inline_key_is_valid(o) ||
       !value_options_are_valid(o) || !shard_options_are_valid(o) ||

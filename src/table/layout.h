@@ -109,8 +109,26 @@ static inline unsigned cmap__key_next(const struct cmap__layout *layout,
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,
                                    const struct cmap_options *options);
 
-/* Checks `size` and the unknown tail of a struct given by the user. */
-bool cmap__struct_is_known(const void *object, size_t size, size_t known);
+/*
+ * Structs that begin with their size as the program knows them. It may know
+ * less of one than the library, `known` bytes, but its first `first` bytes,
+ * which have been there since the struct was published; or more, and what we do
+ * not know is zero.
+ */
+bool cmap__struct_is_known(const void *object, size_t first, size_t known);
+
+/* Is that so, and if it is, copies the struct, and zeros for what is missing,
+ * to `to`, whose size becomes `known`. */
+bool cmap__struct_read(const void *object, size_t first, size_t known,
+                       void *to);
+
+/* Copies as much of the struct `from` as the program knows of `object`, all
+ * but the size. False: its size is none that this struct had. */
+bool cmap__struct_write(const void *from, size_t first, size_t known,
+                        void *object);
+
+/* Where the options of 0.1 that have no default end. */
+#define CMAP__OPTIONS_FIRST offsetof(struct cmap_options, value_align)
 
 /* Bytes of a block of 2^g groups, and of its metadata. */
 static inline size_t cmap__layout_meta_bytes(unsigned g)

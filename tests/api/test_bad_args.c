@@ -305,12 +305,8 @@ static void no_output(void **state)
   CHECK_STATUS(cmap_get_options(map, NULL), CMAP_EINVAL);
   options.size = sizeof options;
   CHECK_STATUS(cmap_get_options(NULL, &options), CMAP_EINVAL);
-  for (size_t size = 0; size <= 2 * sizeof options; size++) {
-    if (size != sizeof options) {
-      options.size = size;
-      CHECK_STATUS(cmap_get_options(map, &options), CMAP_EINVAL);
-    }
-  }
+  options.size = 0;
+  CHECK_STATUS(cmap_get_options(map, &options), CMAP_EINVAL);
   CHECK(!equal);
   check_untouched(map);
   cmap_destroy(map);

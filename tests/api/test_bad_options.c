@@ -99,11 +99,7 @@ static void sizes_of_the_struct(void **state)
 
   (void)state;
   memset(&large, 0, sizeof large);
-  for (size_t size = 0; size < sizeof large.options; size++) {
-    large.options = make(CMAP_U64);
-    large.options.size = size;
-    assert_status(cmap_create(&large.options, &map), CMAP_EINVAL);
-  }
+  large.options = make(CMAP_U64);
   for (size_t i = 0; i < sizeof large.tail; i++) {
     large.options.size = sizeof large;
     large.tail[i] = 1;

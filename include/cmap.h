@@ -1782,6 +1782,15 @@ cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
                  enum cmap_status *statuses, const struct cmap_how *how)
     CMAP_SYMBOL(remove_many);
 
+/* cmap_fetch_add; `operands`: n of them; NULL: 1 each. `befores`: n, of which
+   those of keys whose status is not CMAP_OK are untouched; NULL: not wanted. A
+   key that comes twice is added to twice. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_fetch_add_many(struct cmap *map, const struct cmap_key *keys,
+                    const uint64_t *hashes, size_t n, const uint64_t *operands,
+                    uint64_t *befores, enum cmap_status *statuses,
+                    const struct cmap_how *how) CMAP_SYMBOL(fetch_add_many);
+
 /* -------------------------------------------------------------------------
  * 15. Seeing inside
  * ------------------------------------------------------------------------- */
@@ -3381,10 +3390,12 @@ enum cmap__many {
   CMAP__MANY_GET,
   CMAP__MANY_CONTAINS,
   CMAP__MANY_INSERT,
-  CMAP__MANY_REMOVE
+  CMAP__MANY_REMOVE,
+  CMAP__MANY_FETCH_ADD
 };
 
-/* A typed batch: `fresh` for what is inserted, `values` for what comes out. */
+/* A typed batch: `fresh` for what goes in, `values` for what comes out, both of
+   value_size bytes each. */
 struct cmap__typed_batch {
   enum cmap__many what;
   const void *keys;
@@ -3417,6 +3428,14 @@ cmap__typed_portion(struct cmap *map, const struct cmap__typed_batch *batch,
                             statuses, how);
   if (batch->what == CMAP__MANY_CONTAINS)
     return cmap_contains_many(map, keys, CMAP__NULL, count, statuses, how);
+  if (batch->what == CMAP__MANY_FETCH_ADD)
+    return cmap_fetch_add_many(
+        map, keys, CMAP__NULL, count,
+        batch->fresh ? CMAP__AS(const uint64_t *, batch->fresh) + first
+                     : CMAP__NULL,
+        batch->values ? CMAP__AS(uint64_t *, batch->values) + first
+                      : CMAP__NULL,
+        statuses, how);
   return (batch->what == CMAP__MANY_GET ? cmap_get_many : cmap_remove_many)(
       map, keys, CMAP__NULL, count,
       batch->values ? CMAP__AS(char *, batch->values) + offset : CMAP__NULL,
@@ -3498,6 +3517,14 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   {                                                                            \
     return name##__many(map_, CMAP__MANY_REMOVE, keys_, n_, NULL, olds_,       \
                         sizeof(name##__value), statuses_, how_);               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_fetch_add_many(                                    \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      const uint64_t *operands_, uint64_t *befores_,                           \
+      enum cmap_status *statuses_, const struct cmap_how *how_)                \
+  {                                                                            \
+    return name##__many(map_, CMAP__MANY_FETCH_ADD, keys_, n_, operands_,      \
+                        befores_, sizeof(uint64_t), statuses_, how_);          \
   }
 
 /* Sets: keys only. */

@@ -30,7 +30,7 @@
 
 _Static_assert(RING > FAR * STEPS, "room for all keys under way");
 
-enum batched { GET, CONTAINS, INSERT, REMOVE };
+enum batched { GET, CONTAINS, INSERT, REMOVE, FETCH_ADD };
 
 struct batch {
   struct cmap *map;
@@ -38,6 +38,9 @@ struct batch {
   const uint64_t *hashes; /* NULL: to be computed */
   char *values;           /* NULL: none; INSERT only reads them */
   const struct cmap_how *how;
+  /* Of FETCH_ADD. NULL: 1 each; none */
+  const uint64_t *operands;
+  uint64_t *befores;
   bool plain; /* CMAP__SHAPE_WORD, no `how`: the shortest ways will do */
 };
 
@@ -162,6 +165,10 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
     return cmap_contains(map, key, how);
   case INSERT:
     return cmap_insert(map, key, value_at(batch, i), NULL, NULL, how);
+  case FETCH_ADD:
+    return cmap_fetch_add(
+        map, key, batch->operands == NULL ? 1 : batch->operands[i],
+        batch->befores == NULL ? NULL : batch->befores + i, how);
   default:
     return cmap_remove(map, key, value_at(batch, i), how);
   }
@@ -313,7 +320,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
                                                enum cmap_status *statuses,
                                                enum batched operation)
 {
-  bool writes = operation == INSERT || operation == REMOVE;
+  bool writes = operation != GET && operation != CONTAINS;
   const struct cmap__directory_array *array;
   enum cmap_status first = CMAP_OK;
   struct cmap__patience patience;
@@ -361,7 +368,8 @@ enum cmap_status cmap_get_many(struct cmap *map, const struct cmap_key *keys,
                                enum cmap_status *statuses,
                                const struct cmap_how *how)
 {
-  struct batch batch = {map, keys, hashes, values, how, false};
+  struct batch batch = {
+      .map = map, .keys = keys, .hashes = hashes, .values = values, .how = how};
 
   return run_batch(&batch, n, statuses, GET);
 }
@@ -372,7 +380,7 @@ enum cmap_status cmap_contains_many(struct cmap *map,
                                     enum cmap_status *statuses,
                                     const struct cmap_how *how)
 {
-  struct batch batch = {map, keys, hashes, NULL, how, false};
+  struct batch batch = {.map = map, .keys = keys, .hashes = hashes, .how = how};
 
   return run_batch(&batch, n, statuses, CONTAINS);
 }
@@ -383,8 +391,11 @@ enum cmap_status cmap_insert_many(struct cmap *map, const struct cmap_key *keys,
                                   enum cmap_status *statuses,
                                   const struct cmap_how *how)
 {
-  struct batch batch = {map, keys, hashes, (char *)(uintptr_t)values,
-                        how, false};
+  struct batch batch = {.map = map,
+                        .keys = keys,
+                        .hashes = hashes,
+                        .values = (char *)(uintptr_t)values,
+                        .how = how};
 
   return run_batch(&batch, n, statuses, INSERT);
 }
@@ -394,7 +405,24 @@ enum cmap_status cmap_remove_many(struct cmap *map, const struct cmap_key *keys,
                                   enum cmap_status *statuses,
                                   const struct cmap_how *how)
 {
-  struct batch batch = {map, keys, hashes, olds, how, false};
+  struct batch batch = {
+      .map = map, .keys = keys, .hashes = hashes, .values = olds, .how = how};
 
   return run_batch(&batch, n, statuses, REMOVE);
+}
+
+enum cmap_status
+cmap_fetch_add_many(struct cmap *map, const struct cmap_key *keys,
+                    const uint64_t *hashes, size_t n, const uint64_t *operands,
+                    uint64_t *befores, enum cmap_status *statuses,
+                    const struct cmap_how *how)
+{
+  struct batch batch = {.map = map,
+                        .keys = keys,
+                        .hashes = hashes,
+                        .how = how,
+                        .operands = operands,
+                        .befores = befores};
+
+  return run_batch(&batch, n, statuses, FETCH_ADD);
 }

@@ -104,6 +104,76 @@ static void equal_keys_act_in_order(void **state)
   cmap_destroy(map);
 }
 
+/* Counters: 1 each by default; a key that comes twice is added to twice; of
+ * other values, nothing happens. */
+static void counters(void **state)
+{
+  uint64_t number = 1, other = 2;
+  struct cmap_key k = cmap_key_u64(&number), o = cmap_key_u64(&other);
+  const struct cmap_key bad = {NULL, 3};
+  const struct cmap_key keys[5] = {k, o, k, bad, k};
+  const uint64_t operands[5] = {10, 20, 30, 40, UINT64_MAX};
+  uint64_t befores[5] = {7, 7, 7, 7, 7}, value;
+  enum cmap_status statuses[5];
+  struct cmap_options options;
+  struct cmap *map = plain_map(), *wide;
+
+  (void)state;
+  assert_status(cmap_fetch_add_many(map, keys, NULL, 5, operands, befores,
+                                    statuses, NULL),
+                CMAP_EINVAL);
+  assert_status(statuses[3], CMAP_EINVAL);
+  assert_true(befores[0] == 0 && befores[1] == 0 && befores[2] == 10);
+  assert_true(befores[3] == 7 && befores[4] == 40);
+  assert_ok(
+      cmap_fetch_add_many(map, keys, NULL, 3, NULL, NULL, statuses, NULL));
+  assert_ok(cmap_get(map, k, &value, NULL));
+  assert_int_equal(value, 41);
+  assert_ok(cmap_get(map, o, &value, NULL));
+  assert_int_equal(value, 21);
+  assert_status(
+      cmap_fetch_add_many(map, NULL, NULL, 1, NULL, NULL, statuses, NULL),
+      CMAP_EINVAL);
+  assert_status(cmap_fetch_add_many(map, keys, NULL, 1, NULL, NULL, NULL, NULL),
+                CMAP_EINVAL);
+  assert_ok(cmap_fetch_add_many(map, NULL, NULL, 0, NULL, NULL, NULL, NULL));
+  cmap_destroy(map);
+
+  cmap_options_init(&options, CMAP_U64, 16);
+  assert_ok(cmap_create(&options, &wide));
+  assert_status(
+      cmap_fetch_add_many(wide, keys, NULL, 2, NULL, befores, statuses, NULL),
+      CMAP_ENOTSUP);
+  assert_status(statuses[1], CMAP_ENOTSUP);
+  assert_true(cmap_is_empty(wide));
+  cmap_destroy(wide);
+}
+
+/* In a map so large that the steps run ahead; each key thrice, in turn. */
+static void counters_in_a_large_map(void **state)
+{
+  enum { KEYS = 100000, EACH = 3, N = 1000 };
+  static uint64_t numbers[N];
+  static struct cmap_key keys[N];
+  static enum cmap_status statuses[N];
+  static uint64_t befores[N];
+  struct cmap *map = plain_map();
+
+  (void)state;
+  for (size_t begin = 0; begin < (size_t)KEYS * EACH; begin += N) {
+    for (size_t i = 0; i < N; i++) {
+      numbers[i] = (begin + i) % KEYS * 7919;
+      keys[i] = cmap_key_u64(&numbers[i]);
+    }
+    assert_ok(
+        cmap_fetch_add_many(map, keys, NULL, N, NULL, befores, statuses, NULL));
+    for (size_t i = 0; i < N; i++)
+      assert_int_equal(befores[i], (begin + i) / KEYS);
+  }
+  assert_int_equal(cmap_len(map), KEYS);
+  cmap_destroy(map);
+}
+
 static void hashes_and_how(void **state)
 {
   struct cmap_options options;
@@ -328,6 +398,8 @@ int main(void)
       cmocka_unit_test(arguments),
       cmocka_unit_test(keys_that_are_not_valid),
       cmocka_unit_test(equal_keys_act_in_order),
+      cmocka_unit_test(counters),
+      cmocka_unit_test(counters_in_a_large_map),
       cmocka_unit_test(hashes_and_how),
       cmocka_unit_test(values_that_cannot_be_copied),
       cmocka_unit_test(as_single_calls),

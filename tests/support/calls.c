@@ -489,6 +489,7 @@ const struct call calls[] = {
     CALL(contains_many, CALL_KEYED | CALL_FREE, OK, NOT_FOUND),
     CALL(insert_many, CALL_KEYED | CALL_WRITES, OK, OK),
     CALL(remove_many, CALL_KEYED | CALL_WRITES | CALL_REMOVES, OK, NOT_FOUND),
+    CALL(fetch_add_many, CALL_KEYED | CALL_WRITES, OK, OK),
     CALL(for_each, 0, OK, OK),
     CALL(iter_write, CALL_WRITES, OK, OK),
     CALL(clone, CALL_TWO_MAPS, OK, OK),

@@ -54,6 +54,7 @@ call_fn run_lock_many_write, run_lock_many_entry, run_rename, run_swap_values;
 call_fn run_scan, run_for_each, run_iter_write;
 call_fn run_snapshot, run_check, run_drain, run_pop;
 call_fn run_get_many, run_contains_many, run_insert_many, run_remove_many;
+call_fn run_fetch_add_many;
 
 static inline bool call_has(const struct call *call, unsigned trait)
 {

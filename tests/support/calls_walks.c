@@ -167,3 +167,14 @@ enum cmap_status run_remove_many(struct cmap *map, struct cmap_key key,
   CHECK(old == (status == CMAP_OK ? calls_value(key) : 0));
   return same(status, &of_key);
 }
+
+enum cmap_status run_fetch_add_many(struct cmap *map, struct cmap_key key,
+                                    const struct cmap_how *how)
+{
+  enum cmap_status of_key = CMAP_EINVAL;
+  uint64_t zero = 0;
+
+  return same(
+      cmap_fetch_add_many(map, &key, NULL, 1, &zero, NULL, &of_key, how),
+      &of_key);
+}

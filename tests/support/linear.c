@@ -27,6 +27,7 @@ static const char *const names[LINEAR_KINDS] = {
     "contains_many",
     "insert_many",
     "remove_many",
+    "fetch_add_many",
 };
 
 /* ------------------------------------------------------------------------
@@ -85,6 +86,7 @@ static bool apply_to_one(const struct linear_call *call, uint64_t *state)
     *state = status == CMAP_OK ? call->value : was;
     break;
   case LINEAR_FETCH_ADD:
+  case LINEAR_FETCH_ADD_MANY:
     out = present ? was : 0;
     *state = out + call->value;
     break;

@@ -220,6 +220,14 @@ static void call_batch(struct cmap *map, const struct cmap_key *keys,
         cmap_insert_many(map, keys, NULL, LINEAR_KEYS, values, statuses, NULL);
     values[0] = values[1] = LINEAR_NONE;
     break;
+  case LINEAR_FETCH_ADD_MANY: {
+    uint64_t operands[LINEAR_KEYS];
+    for (unsigned i = 0; i < LINEAR_KEYS; i++)
+      operands[i] = calls[i].value;
+    status = cmap_fetch_add_many(map, keys, NULL, LINEAR_KEYS, operands, values,
+                                 statuses, NULL);
+    break;
+  }
   default:
     status =
         cmap_remove_many(map, keys, NULL, LINEAR_KEYS, values, statuses, NULL);

@@ -28,6 +28,7 @@ const struct operation operations[] = {
     {"get_many and contains_many", op_get_many, 3},
     {"insert_many", op_insert_many, 4},
     {"remove_many", op_remove_many, 3},
+    {"fetch_add_many", op_fetch_add_many, 3},
 };
 const size_t operations_count = sizeof operations / sizeof *operations;
 

@@ -55,6 +55,12 @@ struct op_room {
   uint64_t was; /* the version before the operation */
 };
 
+/* Are the map's values integers that cmap_fetch_add takes? */
+bool op_counts(const struct op *op);
+
+/* The value of that version of a key, as such an integer. */
+uint64_t op_as_integer(struct op *op, uint64_t id, uint64_t version);
+
 /* Makes key and how, and marks out and event. */
 void op_prepare(struct op *op, uint64_t id, struct op_room *room);
 
@@ -81,6 +87,6 @@ op_fn op_compare_exchange, op_replace_if, op_swap, op_compute, op_alter;
 op_fn op_fetch_add;
 op_fn op_view_all, op_alter_all, op_retain, op_clear, op_reserve, op_shrink;
 op_fn op_clone, op_merge, op_len_exact;
-op_fn op_get_many, op_insert_many, op_remove_many;
+op_fn op_get_many, op_insert_many, op_remove_many, op_fetch_add_many;
 
 #endif

@@ -171,3 +171,39 @@ enum cmap_status op_remove_many(struct op *op, uint64_t id, uint64_t version)
   }
   return outcome(&batch, status);
 }
+
+/* Of keys that differ: each becomes its next version. */
+enum cmap_status op_fetch_add_many(struct op *op, uint64_t id, uint64_t version)
+{
+  uint64_t operands[MOST_KEYS], befores[MOST_KEYS], was[MOST_KEYS];
+  bool counts = op_counts(op);
+  struct batch batch;
+  enum cmap_status status;
+
+  make_batch(op, id, &batch);
+  for (size_t i = 0; i < batch.n; i++) {
+    uint64_t key = batch.ids[i];
+    for (size_t j = 0; j < i; j++) {
+      if (batch.ids[j] == key) {
+        batch.n = i;
+      }
+    }
+    was[i] = counts && oracle_has(op->oracle, key)
+                 ? op_as_integer(op, key, oracle_version(op->oracle, key))
+                 : 0;
+    operands[i] = counts ? op_as_integer(op, key, version + i) - was[i] : 1;
+    befores[i] = 17;
+  }
+  status =
+      cmap_fetch_add_many(op->m->map, batch.keys, hashes_of(&batch), batch.n,
+                          operands, befores, batch.statuses, batch.room.how);
+  for (size_t i = 0; i < batch.n; i++) {
+    if (settled(op, &batch, i, counts ? CMAP_OK : CMAP_ENOTSUP) && counts) {
+      CHECK(befores[i] == was[i]);
+      oracle_put(op->oracle, batch.ids[i], version + i);
+    } else {
+      CHECK(befores[i] == 17);
+    }
+  }
+  return outcome(&batch, status);
+}

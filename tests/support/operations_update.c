@@ -272,7 +272,15 @@ enum cmap_status op_alter(struct op *op, uint64_t id, uint64_t version)
 }
 
 /* A value of 4 or 8 bytes as the integer that it is to cmap_fetch_add. */
-static uint64_t as_integer(struct op *op, uint64_t id, uint64_t version)
+bool op_counts(const struct op *op)
+{
+  const struct map_spec *spec = &op->m->spec;
+
+  return spec->care == VALUES_PLAIN &&
+         (spec->value_size == 4 || spec->value_size == 8);
+}
+
+uint64_t op_as_integer(struct op *op, uint64_t id, uint64_t version)
 {
   struct value_room room;
   uint32_t small;
@@ -286,9 +294,7 @@ static uint64_t as_integer(struct op *op, uint64_t id, uint64_t version)
 
 enum cmap_status op_fetch_add(struct op *op, uint64_t id, uint64_t version)
 {
-  const struct map_spec *spec = &op->m->spec;
-  bool counts = spec->care == VALUES_PLAIN &&
-                (spec->value_size == 4 || spec->value_size == 8);
+  bool counts = op_counts(op);
   struct op_room room;
   enum cmap_status status;
   uint64_t before = 17;
@@ -297,8 +303,8 @@ enum cmap_status op_fetch_add(struct op *op, uint64_t id, uint64_t version)
 
   op_prepare(op, id, &room);
   if (counts) {
-    was = room.present ? as_integer(op, id, room.was) : 0;
-    operand = as_integer(op, id, version) - was;
+    was = room.present ? op_as_integer(op, id, room.was) : 0;
+    operand = op_as_integer(op, id, version) - was;
   }
   status = cmap_fetch_add(op->m->map, room.key, operand, &before, room.how);
   if (op_settled(op, &room, status, counts ? CMAP_OK : CMAP_ENOTSUP) &&

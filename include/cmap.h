@@ -1358,9 +1358,11 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_clear(struct cmap *map,
     CMAP_SYMBOL(clear);
 
 /*
- * Makes room for `entries` entries in all, if keys are spread evenly. Until
- * there are so many, inserts take no memory (but for long keys and values,
- * which lie behind pointers), and fewer than one shard in a hundred is split.
+ * Makes room for `entries` entries in all, if keys are spread evenly: about as
+ * much as a map takes that has grown to so many. Until there are so many,
+ * inserts take no memory (but for long keys and values, which lie behind
+ * pointers) and split no shard, but for one in some ten thousand that chance
+ * fills more than others.
  *   CMAP_ENOMEM  what was made so far stays
  * Lock: write, a shard at a time.
  */

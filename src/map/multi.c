@@ -196,7 +196,8 @@ static enum cmap_status make_room(struct cmap__multi *multi, size_t begin,
 {
   const struct cmap__layout *layout = &table->layout;
 
-  /* Ends: each round makes the block larger or its range smaller. */
+  /* Ends: each round makes the block larger, its range smaller, or its limit
+   * higher, which it does once. */
   for (;;) {
     size_t vacant = count_vacant(multi, begin, *end, layout, *shard);
     size_t need = cmap__shard_count(*shard) + vacant;

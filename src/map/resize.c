@@ -10,71 +10,27 @@
 /* Less than this is asked for as it is needed. */
 #define THINKABLE_BYTES ((size_t)64 * 1024 * 1024)
 
-/*
- * How a table for n evenly spread entries looks: 2^depth shards of 2^g groups.
- */
-struct plan {
-  unsigned depth;
-  int g;
-};
+/* So many square roots of its part of the entries a shard has room for beyond
+ * it: chance brings more than that to one in some ten thousand. */
+#define SPARE_ROOTS 4
 
-/* The entries that a shard with 2^g groups takes before it grows or splits. */
-static size_t room_of(const struct cmap__layout *layout, int g)
+/* What a shard of this depth may get of evenly spread entries. One that gets
+ * all of them has no chance. */
+static size_t most_of(unsigned depth, size_t entries)
+{
+  size_t mean = (entries >> depth) + 1;
+
+  return depth == 0 ? entries : mean + SPARE_ROOTS * cmap__root(mean);
+}
+
+/* Has a shard with this prefix, and 2^g groups, room for that? */
+static bool has_room(const struct cmap__layout *layout, uint64_t prefix,
+                     unsigned depth, int g, size_t entries)
 {
   size_t slots = (size_t)CMAP__GROUP_SLOTS << g;
 
-  return g < layout->block_limit ? cmap__full_at(slots)
-                                 : slots * CMAP__SPLIT_LEAST / 16;
-}
-
-/*
- * The entries that a shard may expect so that chance rarely fills it: the
- * number in it is spread with the square root of the mean; three of those are
- * passed by one shard in 700. A shard that has all entries has no chance.
- */
-static size_t comfortable(const struct cmap__layout *layout,
-                          const struct plan *plan, int g)
-{
-  size_t room = room_of(layout, g);
-  size_t root = 1;
-
-  if (plan->depth == 0)
-    return room;
-  while (root * root < room)
-    root++;
-  return room > 3 * root ? room - 3 * root : room / 4;
-}
-
-static struct plan plan_for(const struct cmap__layout *layout, size_t entries)
-{
-  struct plan plan = {0, 0};
-
-  while (plan.depth < CMAP__DEPTH_MAX &&
-         entries >> plan.depth >
-             comfortable(layout, &plan, layout->block_limit))
-    plan.depth++;
-  while (plan.g < layout->block_limit &&
-         (entries >> plan.depth) + 1 > comfortable(layout, &plan, plan.g))
-    plan.g++;
-  return plan;
-}
-
-/* Of so many shards, one is filled by chance after all: blocks for these. */
-#define SPARE_PART 64
-
-/* Gets what the few splits after a reserve will need. */
-static enum cmap_status reserve_spare(struct cmap__table *table,
-                                      const struct plan *plan)
-{
-  const struct cmap__layout *layout = &table->layout;
-  size_t spare = 2 + (((size_t)1 << plan->depth) / SPARE_PART);
-  int g = plan->g < layout->block_limit ? plan->g + 1 : plan->g;
-
-  if (plan->depth == 0)
-    return CMAP_OK;
-  if (!cmap__pool_reserve(&table->pool, layout, g, spare))
-    return CMAP_ENOMEM;
-  return cmap__directory_prepare(&table->directory, layout, plan->depth + 1);
+  return entries >> depth <= cmap__shard_limit(layout, slots, prefix) &&
+         most_of(depth, entries) <= cmap__shard_most(layout, slots, prefix);
 }
 
 /*
@@ -104,21 +60,31 @@ static bool is_thinkable(const struct cmap__table *table, size_t entries)
   return trial != NULL;
 }
 
-/* Splits and grows the shard at `hash`, which is held, as planned. */
+/* Splits and grows the shard at `hash`, which is held, as it would be in a map
+ * that has grown to so many entries; and lets chance fill it. */
 static enum cmap_status reserve_shard(struct cmap__table *table,
                                       struct cmap__shard **shard, uint64_t hash,
-                                      const struct plan *plan)
+                                      size_t entries)
 {
+  const struct cmap__layout *layout = &table->layout;
+  unsigned depth = cmap__shard_depth(*shard);
   enum cmap_status status = CMAP_OK;
-  uintptr_t block;
+  int largest = layout->block_limit;
+  int g = 0;
 
-  while (status == CMAP_OK && cmap__shard_depth(*shard) < plan->depth)
-    status =
-        cmap__shard_split(table, shard, hash, cmap__shard_depth(*shard) + 1);
-  block = (*shard)->block;
-  if (status == CMAP_OK &&
-      (cmap__block_is_empty(block) || (int)cmap__block_log2(block) < plan->g))
-    status = cmap__shard_resize(table, shard, plan->g);
+  while (depth < CMAP__DEPTH_MAX &&
+         !has_room(layout, (*shard)->prefix, depth, largest, entries)) {
+    status = cmap__shard_split(table, shard, hash, ++depth);
+    if (status != CMAP_OK)
+      return status;
+  }
+  while (g < largest && !has_room(layout, (*shard)->prefix, depth, g, entries))
+    g++;
+  if (cmap__block_is_empty((*shard)->block) ||
+      (int)cmap__block_log2((*shard)->block) < g)
+    status = cmap__shard_resize(table, shard, g);
+  if (status == CMAP_OK && (*shard)->limit < most_of(depth, entries))
+    (void)cmap__shard_stretch(layout, *shard);
   return status;
 }
 
@@ -129,7 +95,6 @@ enum cmap_status cmap_reserve(struct cmap *map, size_t entries,
   struct cmap__locked locked;
   const uint64_t *unused;
   uint64_t hash = 0;
-  struct plan plan;
 
   if (map == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
@@ -137,19 +102,18 @@ enum cmap_status cmap_reserve(struct cmap *map, size_t entries,
     return CMAP_OK;
   if (!is_thinkable(&map->table, entries))
     return CMAP_ENOMEM;
-  plan = plan_for(&map->table.layout, entries);
   do {
     enum cmap_status status =
         cmap__table_lock(&map->table, hash, CMAP__WRITE, &patience, &locked);
     if (status != CMAP_OK)
       return status;
-    status = reserve_shard(&map->table, &locked.shard, hash, &plan);
+    status = reserve_shard(&map->table, &locked.shard, hash, entries);
     hash = cmap__shard_next_hash(locked.shard);
     cmap__table_unlock(&locked);
     if (status != CMAP_OK)
       return status;
   } while (hash != 0);
-  return reserve_spare(&map->table, &plan);
+  return CMAP_OK;
 }
 
 /* Two siblings are merged up to this part of a full shard, in sixteenths. */

@@ -257,15 +257,6 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
   return status;
 }
 
-enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
-                                         const struct cmap__layout *layout,
-                                         unsigned depth)
-{
-  if (depth > CMAP__DEPTH_MAX)
-    return CMAP_OK; /* it will not come to that */
-  return cmap__directory_announce(directory, layout, depth, 0);
-}
-
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
                               size_t count)
 {

@@ -163,11 +163,6 @@ enum cmap_status cmap__directory_announce(struct cmap__directory *directory,
                                           const struct cmap__layout *layout,
                                           unsigned depth, size_t count);
 
-/* Deepens the directory to this depth in advance. CMAP_ENOMEM */
-enum cmap_status cmap__directory_prepare(struct cmap__directory *directory,
-                                         const struct cmap__layout *layout,
-                                         unsigned depth);
-
 /* Takes back `count` shards of a depth, unused or dead. */
 void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
                               size_t count);

@@ -237,36 +237,3 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
   push_shard(&pool->lists->free[list], shard);
   pthread_mutex_unlock(&pool->mutex);
 }
-
-static size_t length(const struct cmap__shard *list, size_t most)
-{
-  size_t n = 0;
-
-  for (; list != NULL && n < most; list = list->next_free)
-    n++;
-  return n;
-}
-
-bool cmap__pool_reserve(struct cmap__pool *pool,
-                        const struct cmap__layout *layout, int g, size_t count)
-{
-  unsigned list = (unsigned)(g + 1);
-  struct cmap__shard *shard = NULL;
-  size_t have;
-
-  pthread_mutex_lock(&pool->mutex);
-  have = 0;
-  if (pool->lists != NULL) {
-    have = length(pool->lists->free[list], count);
-    have += length(pool->lists->given[list], count - have);
-  }
-  for (; have < count; have++) {
-    shard = cut_shard(pool, layout, g);
-    if (shard == NULL)
-      break;
-    push_shard(&pool->lists->free[list], shard);
-    cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
-  }
-  pthread_mutex_unlock(&pool->mutex);
-  return have == count;
-}

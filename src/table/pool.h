@@ -87,10 +87,6 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
 void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
                      struct cmap__shard *shard);
 
-/* Makes sure that `count` takes of this size need no memory. */
-bool cmap__pool_reserve(struct cmap__pool *pool,
-                        const struct cmap__layout *layout, int g, size_t count);
-
 /*
  * One step of giving pages of free blocks back to the system, where the pool
  * has them from there, and of memory that was never cut: some 64 KiB, or a

@@ -17,6 +17,15 @@
 /* log2 of the groups below which a block grows by 4 instead of 2. */
 #define SMALL_BLOCK 4
 
+/* What chance may add to a limit: so many times its square root are passed by
+ * one shard in some million; and at most so many of 32 parts of the slots. */
+#define STRETCH_ROOTS 5
+#define STRETCH_MOST  31
+
+/* Removals as many as this part of a shard's entries: what it has does not only
+ * grow. */
+#define CHURN_PART 8
+
 int cmap__block_log2_for(size_t count)
 {
   int g = 0;
@@ -28,22 +37,38 @@ int cmap__block_log2_for(size_t count)
   return g;
 }
 
-/*
- * The limit of a shard. Those of the upper size that would split are staggered
- * by their prefix, so that evenly filled shards do not all split at one moment:
- * the memory per entry would swing by a factor of two.
- */
-static uint32_t limit_of(const struct cmap__layout *layout,
-                         const struct cmap__shard *shard)
+uint32_t cmap__shard_limit(const struct cmap__layout *layout, size_t slots,
+                           uint64_t prefix)
 {
-  size_t slots = cmap__block_slot_count(shard->block);
   uint64_t spread;
 
-  if (slots == 0 || cmap__block_log2(shard->block) < layout->block_limit)
+  if (slots < (size_t)CMAP__GROUP_SLOTS << layout->block_limit)
     return (uint32_t)cmap__full_at(slots);
-  spread = ((shard->prefix >> 16) * CMAP__HASH_MULTIPLIER_A) >> 60;
+  spread = ((prefix >> 16) * CMAP__HASH_MULTIPLIER_A) >> 60;
   return (uint32_t)(slots * CMAP__SPLIT_LEAST / 16 +
                     ((slots * CMAP__SPLIT_SPREAD / 16 * spread) >> 4));
+}
+
+uint32_t cmap__shard_most(const struct cmap__layout *layout, size_t slots,
+                          uint64_t prefix)
+{
+  size_t limit = cmap__shard_limit(layout, slots, prefix);
+  size_t most = slots * STRETCH_MOST / 32;
+
+  limit += STRETCH_ROOTS * cmap__root(limit);
+  return (uint32_t)(limit < most ? limit : most);
+}
+
+bool cmap__shard_stretch(const struct cmap__layout *layout,
+                         struct cmap__shard *shard)
+{
+  uint32_t most = cmap__shard_most(layout, cmap__block_slot_count(shard->block),
+                                   shard->prefix);
+
+  if (shard->limit >= most)
+    return false;
+  shard->limit = most;
+  return true;
 }
 
 /* Gives a taken shard its range, and `count` entries that are filled in. */
@@ -60,7 +85,8 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   cmap__store_release(&shard->removed, inserted - count); /* [N1] */
   shard->rebuilt_at = inserted - count;
   cmap__shard_forget_waits(shard);
-  shard->limit = limit_of(layout, shard);
+  shard->limit = cmap__shard_limit(layout, cmap__block_slot_count(shard->block),
+                                   shard->prefix);
   shard->floor = cmap__shard_floor(layout, shard);
 }
 
@@ -125,14 +151,18 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
                                     struct cmap__shard **shard, int g)
 {
   struct cmap__shard *old = *shard;
-  bool grows =
-      cmap__block_is_empty(old->block) || g > (int)cmap__block_log2(old->block);
+  uintptr_t block = old->block;
+  bool grows = cmap__block_is_empty(block) || g > (int)cmap__block_log2(block);
   enum cmap_status status =
       replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
 
-  if (status == CMAP_OK)
-    cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
-  return status;
+  if (status != CMAP_OK)
+    return status;
+  cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
+  /* It was worn by insertions and removals in turn. */
+  if (!grows && g == (int)cmap__block_log2(block))
+    (void)cmap__shard_stretch(&table->layout, *shard);
+  return CMAP_OK;
 }
 
 enum cmap_status cmap__shard_merge(struct cmap__table *table,
@@ -424,6 +454,12 @@ bool cmap__shard_may_split(struct cmap__table *table, unsigned depth)
          cmap__directory_deepen(&table->directory, &table->layout, depth);
 }
 
+/* The removals since the shard's block was new. */
+static uint32_t removals_of(const struct cmap__shard *shard)
+{
+  return cmap__load_relaxed(&shard->removed) - shard->rebuilt_at; /* held */
+}
+
 enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
                                      struct cmap__shard **shard, uint64_t hash)
 {
@@ -434,6 +470,9 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
 
   if (cmap__block_is_empty(block))
     return cmap__shard_resize(table, shard, 0);
+  if (removals_of(*shard) > cmap__shard_count(*shard) / CHURN_PART &&
+      cmap__shard_stretch(layout, *shard))
+    return CMAP_OK;
   if (g >= split_size(table)) {
     depth = parting_depth(layout, *shard, hash);
     if (depth != 0 && cmap__shard_may_split(table, depth))
@@ -444,7 +483,7 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
 
 bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes)
 {
-  uint32_t removals = cmap__load_relaxed(&shard->removed) - shard->rebuilt_at;
+  uint32_t removals = removals_of(shard);
 
   return probes >= WORN_PROBES && removals >= WORN_REMOVALS &&
          removals >= cmap__shard_count(shard) / 2;
@@ -453,7 +492,8 @@ bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes)
 enum cmap_status cmap__make_room(struct cmap__table *table,
                                  struct cmap__shard **shard, uint64_t hash)
 {
-  /* Ends: each round makes the block larger or its range smaller. */
+  /* Ends: each round makes the block larger, its range smaller, or its limit
+   * higher, which it does once. */
   while (cmap__shard_count(*shard) >= (*shard)->limit) {
     if (cmap__shard_enlarge(table, shard, hash) != CMAP_OK) {
       size_t slots = cmap__block_slot_count((*shard)->block);

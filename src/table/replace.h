@@ -34,8 +34,9 @@ enum cmap_status cmap__make_room(struct cmap__table *table,
                                  struct cmap__shard **shard, uint64_t hash);
 
 /*
- * One step of that: makes the shard's block larger, or its range smaller.
- * Shards that are split off are unlocked. CMAP_ENOMEM
+ * One step of that: makes the shard's block larger, its range smaller, or, if
+ * chance may have filled it, its limit higher. Shards that are split off are
+ * unlocked. CMAP_ENOMEM
  */
 enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
                                      struct cmap__shard **shard, uint64_t hash);
@@ -54,7 +55,7 @@ bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes);
  * May a shard be split to this depth? Not if the directory would be too large
  * for the number of shards, and not yet while it is being deepened, which each
  * such question helps along. Whoever splits asks first, but for cmap_reserve,
- * which ends with all shards at that depth.
+ * which ends with all shards at about that depth.
  */
 bool cmap__shard_may_split(struct cmap__table *table, unsigned depth);
 
@@ -74,6 +75,40 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
 enum cmap_status cmap__shard_merge(struct cmap__table *table,
                                    struct cmap__shard **low,
                                    struct cmap__shard *high);
+
+/*
+ * The entries at which a shard with so many slots and this prefix makes room.
+ * Of the upper size, shards are staggered by their prefix, so that evenly
+ * filled ones do not all split at one moment: the memory per entry would swing
+ * by a factor of two.
+ */
+uint32_t cmap__shard_limit(const struct cmap__layout *layout, size_t slots,
+                           uint64_t prefix);
+
+/*
+ * The same of a shard that chance may have filled so far: one in which removals
+ * and insertions take turns, or that was reserved. The numbers in evenly spread
+ * shards differ by the square root of their mean, and each comes to its limit
+ * one day; if that split it, a map of constant size would have twice the memory
+ * of a new one in the end.
+ */
+uint32_t cmap__shard_most(const struct cmap__layout *layout, size_t slots,
+                          uint64_t prefix);
+
+/* Raises the limit of a shard, which is held exclusively, to that; false if it
+ * is there already. */
+bool cmap__shard_stretch(const struct cmap__layout *layout,
+                         struct cmap__shard *shard);
+
+/* The square root, rounded up. Cost: as many steps. */
+static inline size_t cmap__root(size_t n)
+{
+  size_t root = 0;
+
+  while (root * root < n)
+    root++;
+  return root;
+}
 
 /* log2 of the groups that hold `count` entries, or CMAP__NO_BLOCK for none. */
 int cmap__block_log2_for(size_t count);

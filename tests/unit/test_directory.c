@@ -345,7 +345,7 @@ static void what_was_begun_gives_way(void **state)
 
   (void)state;
   begin(&f);
-  assert_ok(cmap__directory_prepare(f.directory, f.layout, large));
+  assert_ok(cmap__directory_announce(f.directory, f.layout, large, 0));
   assert_ok(cmap__directory_announce(f.directory, f.layout, small, 1));
   cmap__directory_shrink(f.directory, f.layout, 2);
   assert_non_null(f.directory->next);

@@ -303,24 +303,6 @@ static void memory_may_be_refused_at_any_time(void **state)
   end(&f);
 }
 
-static void reserved_parts_need_no_memory(void **state)
-{
-  struct fixture f;
-
-  (void)state;
-  for (int g = -1; g < 4; g++) {
-    begin(&f);
-    give(&f, take(&f, g));
-    assert_true(cmap__pool_reserve(&f.pool, &f.layout, g, 20));
-    counting_alloc_fail_from(&f.alloc, 1);
-    for (unsigned i = 0; i < 20; i++)
-      (void)take(&f, g);
-    assert_int_equal(counting_alloc_failures(&f.alloc), 0);
-    assert_false(cmap__pool_reserve(&f.pool, &f.layout, 6, 1000));
-    end(&f);
-  }
-}
-
 /* With huge pages, chunks that are whole pages are whole huge ones. */
 static void large_chunks_are_huge_pages(void **state)
 {
@@ -472,7 +454,6 @@ int main(void)
       cmocka_unit_test(a_larger_block_serves),
       cmocka_unit_test(the_nearest_size_serves),
       cmocka_unit_test(memory_may_be_refused_at_any_time),
-      cmocka_unit_test(reserved_parts_need_no_memory),
       cmocka_unit_test(large_chunks_are_huge_pages),
       cmocka_unit_test(late_lockers_are_waited_for),
       cmocka_unit_test(awaited_headers_are_left_alone),

@@ -20,6 +20,7 @@
 #ifndef CMAP__TABLE_REPLACE_H
 #define CMAP__TABLE_REPLACE_H
 
+#include "table/limit.h"
 #include "table/table.h"
 
 /* Makes the first shard of a table that nobody else sees yet, not locked. */
@@ -75,42 +76,5 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
 enum cmap_status cmap__shard_merge(struct cmap__table *table,
                                    struct cmap__shard **low,
                                    struct cmap__shard *high);
-
-/*
- * The entries at which a shard with so many slots and this prefix makes room.
- * Of the upper size, shards are staggered by their prefix, so that evenly
- * filled ones do not all split at one moment: the memory per entry would swing
- * by a factor of two.
- */
-uint32_t cmap__shard_limit(const struct cmap__layout *layout, size_t slots,
-                           uint64_t prefix);
-
-/*
- * The same of a shard that chance may have filled so far: one in which removals
- * and insertions take turns, or that was reserved. The numbers in evenly spread
- * shards differ by the square root of their mean, and each comes to its limit
- * one day; if that split it, a map of constant size would have twice the memory
- * of a new one in the end.
- */
-uint32_t cmap__shard_most(const struct cmap__layout *layout, size_t slots,
-                          uint64_t prefix);
-
-/* Raises the limit of a shard, which is held exclusively, to that; false if it
- * is there already. */
-bool cmap__shard_stretch(const struct cmap__layout *layout,
-                         struct cmap__shard *shard);
-
-/* The square root, rounded up. Cost: as many steps. */
-static inline size_t cmap__root(size_t n)
-{
-  size_t root = 0;
-
-  while (root * root < n)
-    root++;
-  return root;
-}
-
-/* log2 of the groups that hold `count` entries, or CMAP__NO_BLOCK for none. */
-int cmap__block_log2_for(size_t count);
 
 #endif

@@ -120,22 +120,6 @@ static inline char *cmap__shard_memory(const struct cmap__shard *shard)
   return (char *)cmap__block_begin(cmap__shard_whole_block(shard));
 }
 
-/*
- * Entries that a block may hold before it makes room: three quarters of its
- * slots, but all of a single group, which nothing overflows from. At 15/16
- * every sixth entry was not in its home group, and growing to 100,000 entries
- * took 15 to 20 % longer.
- */
-static inline size_t cmap__full_at(size_t slots)
-{
-  return slots <= CMAP__GROUP_SLOTS ? slots : slots * 3 / 4;
-}
-
-/* Shards of the upper size split at as many sixteenths of their slots, */
-#define CMAP__SPLIT_LEAST  11
-/* and up to as many more, by their place in the hash order. */
-#define CMAP__SPLIT_SPREAD 2
-
 /* The slot of its group that a key prefers, for its cache line. */
 static inline unsigned cmap__preferred_slot(uint64_t hash)
 {

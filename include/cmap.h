@@ -880,6 +880,9 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   keys of one map take cmap_lock_many, or give up after a few attempts and
  *   take it then. The same goes for CMAP_TRY and CMAP_BUSY. Nobody is refused
  *   if another thread of the circle waits with a deadline: that wait ends.
+ *   Nor for what cmap_len_exact, cmap_snapshot_create and cmap_equal have
+ *   locked so far, while they wait for more: they lend it to who waits to
+ *   write there, and lock it again later.
  *   Waits for something else (a mutex of your own, pthread_join, another
  *   process, a map of another copy of this library) are not seen: give such
  *   calls a deadline.
@@ -1286,7 +1289,9 @@ CMAP_API size_t cmap_len(const struct cmap *map) CMAP_SYMBOL(len);
 
 /*
  * The number of entries at one moment of the call. Lock: read, all shards at
- * once.
+ * once; no other thread gets CMAP_EDEADLK for those, and the caller gets it
+ * only for what it holds itself. Waits for who holds a shard to write, one
+ * after the other.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_len_exact(struct cmap *map, size_t *len, const struct cmap_how *how)
@@ -1438,7 +1443,8 @@ struct cmap_snapshot;
  * Memory for the entries that there are is taken, and touched, before the first
  * lock, so that writers wait for the copying only; that of long keys, large
  * values and clones is taken while they are copied. Lock: read, all shards at
- * once, while entries are copied. Cost: O(n), also if it ends with CMAP_BUSY.
+ * once, while entries are copied; for those nobody gets CMAP_EDEADLK
+ * (cmap_len_exact). Cost: O(n), also if it ends with CMAP_BUSY.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_snapshot_create(struct cmap *map, enum cmap_snapshot_parts parts,
@@ -1552,7 +1558,8 @@ cmap_clone(struct cmap *map, struct cmap **copy, const struct cmap_how *how)
  * if nobody writes meanwhile. Keys must be of one kind and size, values of one
  * size: else CMAP_EINVAL. For CMAP_CUSTOM keys both maps must have the same
  * key_hash and key_equal.
- * Lock: read, a shard of each map; the map of the lower address first.
+ * Lock: read, a shard of each map, the map of the lower address first; for
+ * these nobody gets CMAP_EDEADLK (cmap_len_exact).
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_equal(struct cmap *a, struct cmap *b, bool *equal,

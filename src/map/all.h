@@ -1,9 +1,12 @@
 /*
  * All shards of a map at once: it stands still.
  *
- * The shards are locked in hash order, and recorded as one hold that grows, so
+ * The shards are locked in hash order, and recorded as one hold with gaps, so
  * that the deadlock detector sees what is locked so far while more is waited
- * for.
+ * for, and lends it to a writer where a circle would be closed: then it is
+ * locked once more. So nobody is refused for the sake of such a call; it is
+ * itself refused for what its thread holds otherwise. What is locked to write
+ * and kept so is not lent: that hold has no gaps, it grows.
  */
 #ifndef CMAP__MAP_ALL_H
 #define CMAP__MAP_ALL_H
@@ -18,8 +21,8 @@ enum cmap_status cmap__all_lock(struct cmap *map,
                                 const struct cmap__patience *patience,
                                 size_t *entries);
 
-/* Ends that. */
-void cmap__all_unlock(struct cmap *map);
+/* Ends that; the thread's last call to lock a map so. */
+void cmap__all_unlock(void);
 
 /*
  * Locks all shards to read, each after everybody has left it and all who wait

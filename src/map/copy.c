@@ -328,11 +328,30 @@ struct comparison {
   struct cmap *a; /* whose value_equal decides, with its value first */
   struct cmap *inner;
   struct cmap__patience patience;
+  struct cmap__range range; /* what is to be compared still */
   bool equal;
 };
 
-/* Looks one entry of the outer map up in the inner one. */
+/* The walk is ended early by one of these, which nobody sees. */
+#define DIFFERENT CMAP_MISMATCH
+#define LENT      CMAP_EXISTS
+
+/* Gives up the shard of the outer map. */
+static void lend_outer(struct cmap__lending *lending,
+                       const struct cmap__holder *holder, uint64_t hash)
+{
+  const struct cmap__hold *hold = &lending->record.hold;
+
+  (void)holder, (void)hash;
+  cmap__shardlock_read_unlock(hold->lock);
+  lending->gaps[0] = (struct cmap__gap){hold->first, hold->last};
+  lending->gap_count = 1;
+}
+
+/* Looks one entry of the outer map up in the inner one. LENT: its shard is not
+ * locked any more. */
 static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
+                                      const struct cmap__lending *lending,
                                       _Atomic uint64_t *slot)
 {
   const struct cmap__layout *layout = &c->a->table.layout;
@@ -346,6 +365,11 @@ static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
     return status;
   call.patience = c->patience;
   status = cmap__call_lock(c->inner, &call, CMAP__READ);
+  if (lending->gap_count > 0) {
+    if (status == CMAP_OK)
+      cmap__call_unlock(&call);
+    return status == CMAP_OK ? LENT : status;
+  }
   if (status != CMAP_OK)
     return status;
   if (!call.found) {
@@ -360,9 +384,6 @@ static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
   return CMAP_OK;
 }
 
-/* The walk is ended early by this status, which nobody sees. */
-#define DIFFERENT CMAP_MISMATCH
-
 static enum cmap_status compare_shard(struct cmap *outer,
                                       struct cmap__visit *visit, void *ctx)
 {
@@ -370,24 +391,33 @@ static enum cmap_status compare_shard(struct cmap *outer,
   struct cmap__cursor cursor = cmap__visit_cursor(visit);
   struct comparison *c = ctx;
   enum cmap_status status = CMAP_OK;
+  struct cmap__lending *lending;
   struct cmap__place place;
   struct cmap__hold *hold;
 
   /* It waits for the other map's locks. */
   hold = cmap__locked_hold_begin(&outer->table, &visit->locked);
+  if (!visit->locked.borrowed)
+    hold->mode = CMAP__LEND;
+  lending = (struct cmap__lending *)hold;
+  lending->gap_count = 0;
+  lending->lend = lend_outer;
+  c->range.first = visit->from; /* all below is done */
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
-    status = compare_entry(outer, c, place.slot);
+    status = compare_entry(outer, c, lending, place.slot);
     if (status == CMAP_OK && !c->equal)
       status = DIFFERENT;
   }
   cmap__locked_hold_end(&visit->locked, hold);
+  if (lending->gap_count > 0)
+    visit->locked.borrowed = true; /* not ours to unlock any more */
   return status;
 }
 
 enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
                             const struct cmap_how *how)
 {
-  struct comparison c = {.a = a, .equal = true};
+  struct comparison c = {.a = a, .range = {0, UINT64_MAX}, .equal = true};
   enum cmap_status status = CMAP_OK;
   const uint64_t *unused;
   struct cmap *outer;
@@ -402,8 +432,12 @@ enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
     outer = (uintptr_t)a < (uintptr_t)b ? a : b;
     c.inner = outer == a ? b : a;
     c.equal = cmap_len(a) == cmap_len(b);
-    if (c.equal)
-      status = cmap__map_walk(outer, CMAP__READ, how, compare_shard, &c);
+    status = c.equal ? LENT : DIFFERENT;
+    /* Ends: it begins a shard again only when another thread has got on that
+     * waited for it, and held what this one waited for. */
+    while (status == LENT)
+      status = cmap__map_walk_range(outer, CMAP__READ, &c.range, how,
+                                    compare_shard, &c);
   }
   if (status != CMAP_OK && status != DIFFERENT)
     return status;

@@ -133,7 +133,7 @@ enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
   status = cmap__all_lock(map, &patience, &entries);
   if (status != CMAP_OK)
     return status;
-  cmap__all_unlock(map);
+  cmap__all_unlock();
   *len = entries;
   return CMAP_OK;
 }

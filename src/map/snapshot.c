@@ -72,7 +72,7 @@ static enum cmap_status fill_snapshot(struct cmap *map,
     status = cmap__all_lock(map, patience, &entries);
   if (status == CMAP_OK) {
     status = copy_all(map, entries, copies);
-    cmap__all_unlock(map);
+    cmap__all_unlock();
   }
   if (status != CMAP_OK)
     cmap__copies_free(&map->table.layout, copies, 0);

@@ -12,7 +12,8 @@ static struct cmap__wait *waits; /* under mutex: those published */
 enum edge {
   NO_EDGE,
   HARD_EDGE, /* the wait lasts as long as the hold */
-  SOFT_EDGE  /* both read: only a waiting writer is between them */
+  SOFT_EDGE, /* both read: only a waiting writer is between them */
+  LEND_EDGE  /* what a writer waits for can be had from who holds it */
 };
 
 static enum edge edge_to(const struct cmap__wait *wait,
@@ -21,6 +22,8 @@ static enum edge edge_to(const struct cmap__wait *wait,
   if (!cmap__hold_covers(hold, wait->object, wait->hash) ||
       (wait->over != NULL && cmap__load_acquire(wait->over)))
     return NO_EDGE;
+  if (wait->mode == CMAP__WRITE && hold->mode == CMAP__LEND)
+    return LEND_EDGE;
   if (wait->mode == CMAP__WRITE || hold->mode == CMAP__WRITE)
     return HARD_EDGE;
   return wait->lock == NULL || wait->admitted ? NO_EDGE : SOFT_EDGE;
@@ -93,17 +96,18 @@ static bool closes_cycle(struct cmap__wait *from)
 }
 
 /*
- * A reader that could be let in past a writer, on a way from `from` back to
- * its own holds; NULL if there is none. A wait is visited at most twice: first
- * when it is reached, and once more when it is reached over such a reader.
+ * A wait that could be ended, on a way from `from` back to its own holds: a
+ * reader's that could be let in past a writer, or a writer's that could be lent
+ * what it waits for; NULL if there is none. A wait is visited at most twice:
+ * first when it is reached, and once more when it is reached over such a wait.
  */
-static struct cmap__wait *find_admissible(struct cmap__wait *from)
+static struct cmap__wait *find_soluble(struct cmap__wait *from)
 {
   struct cmap__wait *last = from;
 
   for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
     w->seen = w->seen_soft = false;
-    w->admissible = NULL;
+    w->soluble = NULL;
     w->queued = NULL;
   }
   from->seen = true;
@@ -111,17 +115,17 @@ static struct cmap__wait *find_admissible(struct cmap__wait *from)
     struct cmap__wait *next;
     for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
       enum edge edge = edge_between(at, w->holder);
-      struct cmap__wait *reader =
-          edge == SOFT_EDGE && at->admissible == NULL ? at : at->admissible;
+      struct cmap__wait *soluble =
+          edge != HARD_EDGE && at->soluble == NULL ? at : at->soluble;
       if (edge == NO_EDGE)
         continue;
-      if (w == from && reader != NULL)
-        return reader;
-      if (reader == NULL ? w->seen : w->seen_soft)
+      if (w == from && soluble != NULL)
+        return soluble;
+      if (soluble == NULL ? w->seen : w->seen_soft)
         continue;
       w->seen = true;
-      w->seen_soft = reader != NULL;
-      w->admissible = reader;
+      w->seen_soft = soluble != NULL;
+      w->soluble = soluble;
       /* Still in the queue: it will be visited with what it has now. */
       if (w == last || w->queued != NULL)
         continue;
@@ -136,17 +140,36 @@ static struct cmap__wait *find_admissible(struct cmap__wait *from)
   return NULL;
 }
 
-/* Lets in all readers that only writers keep from closing a cycle. */
-static enum cmap__lock_result admit_readers(struct cmap__wait *from)
+/* All who hold what the writer waits for, and would lend it, do. That changes
+ * the lock's word: the writer is woken, or does not go to sleep. */
+static void lend_to(const struct cmap__wait *wait)
+{
+  for (struct cmap__wait *w = waits; w != NULL; w = w->next) {
+    if (edge_between(wait, w->holder) != LEND_EDGE)
+      continue;
+    for (struct cmap__hold *h = w->holder->calls; h != NULL; h = h->outer) {
+      struct cmap__lending *lending = (struct cmap__lending *)h;
+      if (edge_to(wait, h) == LEND_EDGE)
+        lending->lend(lending, w->holder, wait->hash);
+    }
+  }
+}
+
+/* Ends all cycles that can be ended without refusing anybody. */
+static enum cmap__lock_result solve(struct cmap__wait *from)
 {
   enum cmap__lock_result result = CMAP__LOCK_OK;
-  struct cmap__wait *reader;
+  struct cmap__wait *wait;
 
-  /* Ends: each round admits one more. */
-  while ((reader = find_admissible(from)) != NULL) {
-    reader->admitted = true;
-    cmap__shardlock_admit_readers(reader->lock);
-    if (reader == from)
+  /* Ends: each round admits one reader more, or somebody holds less. */
+  while ((wait = find_soluble(from)) != NULL) {
+    if (wait->mode == CMAP__WRITE) {
+      lend_to(wait);
+      continue;
+    }
+    wait->admitted = true;
+    cmap__shardlock_admit_readers(wait->lock);
+    if (wait == from)
       result = CMAP__LOCK_AGAIN;
   }
   return result;
@@ -158,7 +181,7 @@ static enum cmap__lock_result verdict(struct cmap__wait *wait)
   if (wait->next == NULL && wait->prev == NULL) /* nobody else waits */
     return edge_between(wait, wait->holder) == HARD_EDGE ? CMAP__LOCK_DEADLOCK
                                                          : CMAP__LOCK_OK;
-  return closes_cycle(wait) ? CMAP__LOCK_DEADLOCK : admit_readers(wait);
+  return closes_cycle(wait) ? CMAP__LOCK_DEADLOCK : solve(wait);
 }
 
 enum cmap__lock_result cmap__deadlock_enter(struct cmap__wait *wait)
@@ -182,7 +205,7 @@ enum cmap__lock_result cmap__deadlock_again(struct cmap__wait *wait)
 
   pthread_mutex_lock(&mutex);
   wait->admitted = false; /* another reader may have had the turn */
-  result = admit_readers(wait);
+  result = solve(wait);
   pthread_mutex_unlock(&mutex);
   return result;
 }

@@ -8,16 +8,23 @@
  *   Exact     The search follows waits to those who hold, now, what is waited
  *             for, and goes only through threads whose wait is published:
  *             their holds do not change before it is taken back, under the
- *             mutex. All members of a cycle but the last are in
- *             that state when the last one searches, so that it sees the whole
- *             cycle; and what it sees is one: each of its members would wait
- *             again for the next.
+ *             mutex, but for what is lent there. All members of a cycle but the
+ *             last are in that state when the last one searches, so that it
+ *             sees the whole cycle; and what it sees is one: each of its
+ *             members would wait again for the next.
  *   Refused   The one who closes the cycle, if no other member has a deadline:
  *             else that member's wait ends, and the cycle with it.
  *   Admitted  A reader that only a waiting writer keeps out of a lock that
  *             others read does not conflict with those who hold it. A cycle
  *             through it is resolved by making it the readers' turn at that
  *             lock, and nobody is refused.
+ *   Lent      A call that only reads, and can begin again, lends what it holds
+ *             while it waits for more (struct cmap__lending). A cycle through
+ *             a writer that waits for such a hold is resolved by taking that
+ *             away, whoever closes the cycle, and nobody is refused. A read
+ *             lock can be ended by any thread, and the call looks at what it
+ *             holds only when its wait is taken back, under the mutex: so it
+ *             sleeps on.
  *
  * What is waited for is a hash of an object: a table, whose lock of that hash
  * is meant, or anything else that can be held (sync/hold.h). So a shard may
@@ -51,8 +58,9 @@ struct cmap__wait {
   struct cmap__holder *holder;
   struct cmap__wait *next, *prev; /* the published waits */
   struct cmap__wait *queued;      /* next in the search */
-  struct cmap__wait *admissible;  /* a reader on the way here, that may be let
-                                     in past a writer; or NULL */
+  struct cmap__wait *soluble;     /* on the way here, that can be ended: its
+                                     reader let in past a writer, or its writer
+                                     lent the lock; or NULL */
   bool seen, seen_soft, admitted;
 };
 

@@ -367,13 +367,28 @@ static const struct cmap__hold *stronger(const struct cmap__hold *list,
   return found;
 }
 
-CMAP__NOINLINE const struct cmap__hold *cmap__hold_find(const void *object,
-                                                        uint64_t hash)
+CMAP__NOINLINE const struct cmap__hold *
+cmap__hold_find_of(const struct cmap__holder *holder, const void *object,
+                   uint64_t hash)
 {
-  const struct cmap__hold *found =
-      stronger(cmap__self.calls, object, hash, NULL);
+  const struct cmap__hold *found = stronger(holder->calls, object, hash, NULL);
 
-  return stronger(cmap__self.guards, object, hash, found);
+  return stronger(holder->guards, object, hash, found);
+}
+
+const struct cmap__gap *cmap__hold_gap(const struct cmap__hold *hold,
+                                       uint64_t hash)
+{
+  const struct cmap__lending *lending = (const struct cmap__lending *)hold;
+
+  if (hold->mode != CMAP__LEND)
+    return NULL;
+  for (unsigned i = 0; i < lending->gap_count; i++) {
+    const struct cmap__gap *gap = &lending->gaps[i];
+    if (gap->first <= hash && hash <= gap->last)
+      return gap;
+  }
+  return NULL;
 }
 
 static struct cmap__hold *find_object(struct cmap__hold *list,

@@ -29,8 +29,9 @@
  * kept for cmap_destroy.
  *
  * Concurrency: everything belongs to one thread, and is read by the detector
- * while that thread's wait is published. The records of threads that have
- * ended are under a mutex, which comes after all other locks.
+ * while that thread's wait is published; loans are made by it then. The records
+ * of threads that have ended are under a mutex, which comes after all other
+ * locks.
  */
 #ifndef CMAP__SYNC_HOLD_H
 #define CMAP__SYNC_HOLD_H
@@ -51,7 +52,11 @@ struct cmap__shardlock;
 struct cmap__holder;
 struct cmap__record;
 
-enum cmap__mode { CMAP__READ, CMAP__WRITE };
+enum cmap__mode {
+  CMAP__READ,
+  CMAP__WRITE,
+  CMAP__LEND /* of holds only: to read, and given up for who waits to write */
+};
 
 struct cmap__hold {
   const void *object; /* the table whose lock it is */
@@ -78,6 +83,32 @@ struct cmap__record {
   /* If hold.lock is NULL: called when the thread ends, without a lock; NULL:
      there is nothing to do, of a call. */
   void (*ended)(struct cmap__record *record);
+};
+
+/* Hashes from first to last. */
+struct cmap__gap {
+  uint64_t first, last;
+};
+
+/* As many as a record has room for. */
+#define CMAP__LENDING_GAPS 32
+
+/*
+ * A call's hold in the mode CMAP__LEND. While the thread's wait is published
+ * the detector may take from it what closes a circle: when the wait is over the
+ * call finds the gap, and has to lock that again.
+ */
+struct cmap__lending {
+  struct cmap__record record; /* first: its hold covers all but the gaps */
+  struct cmap__gap gaps[CMAP__LENDING_GAPS]; /* no two overlap; in any order */
+  unsigned gap_count;
+  /*
+   * Unlocks the shard of a hash that is covered, and maybe more, for the thread
+   * of `holder`, and makes a gap of it. By any thread, under the detector's
+   * mutex.
+   */
+  void (*lend)(struct cmap__lending *lending, const struct cmap__holder *holder,
+               uint64_t hash);
 };
 
 /* Bytes of a record from the free list: room for what map/ puts there. */
@@ -170,13 +201,26 @@ static inline bool cmap__hold_any(void)
   return cmap__self.calls != NULL || cmap__self.guards != NULL;
 }
 
-/* The calling thread's strongest hold of a hash of the object, or NULL. */
-const struct cmap__hold *cmap__hold_find(const void *object, uint64_t hash);
+/* The strongest hold of a hash of the object that the thread of `holder` has,
+ * or NULL: the calling one's, or in the detector that of a published wait. */
+const struct cmap__hold *cmap__hold_find_of(const struct cmap__holder *holder,
+                                            const void *object, uint64_t hash);
+
+static inline const struct cmap__hold *cmap__hold_find(const void *object,
+                                                       uint64_t hash)
+{
+  return cmap__hold_find_of(&cmap__self, object, hash);
+}
+
+/* The gap of a hold that the hash lies in, or NULL. */
+const struct cmap__gap *cmap__hold_gap(const struct cmap__hold *hold,
+                                       uint64_t hash);
 
 static inline bool cmap__hold_covers(const struct cmap__hold *hold,
                                      const void *object, uint64_t hash)
 {
-  return hold->object == object && hold->first <= hash && hash <= hold->last;
+  return hold->object == object && hold->first <= hash && hash <= hold->last &&
+         (hold->mode != CMAP__LEND || cmap__hold_gap(hold, hash) == NULL);
 }
 
 /*

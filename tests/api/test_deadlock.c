@@ -29,6 +29,7 @@
  */
 #include "asleep.h"
 #include "calls.h"
+#include "spread.h"
 #include "step.h"
 #include "threads.h"
 
@@ -40,7 +41,8 @@
 
 #define ACTORS     16
 #define HOLDS      220
-#define BIG_KEYS   200
+#define BIG_KEYS   800
+#define BIG_IDS    40
 #define SMALL_KEYS 4
 #define SOON_NS    (UINT64_C(1300) * 1000000)
 #define LATE_NS    (UINT64_C(300) * 1000000000)
@@ -76,7 +78,7 @@ static struct actor {
 } actors[ACTORS];
 
 static struct cmap *low, *high, *big; /* const during a scene */
-static uint64_t big_ids[ACTORS];
+static uint64_t big_ids[BIG_IDS];
 static bool abandoned;      /* a thread has ended with what it held */
 static atomic_bool closing; /* all let go and end */
 
@@ -118,7 +120,7 @@ static enum cmap_status see(struct cmap_key key, const void *value, void *ctx)
 
 static struct cmap_key key_of(const struct act *act, unsigned n, uint64_t *id)
 {
-  *id = act->map == 'B' ? big_ids[(act->key + n) % ACTORS] : act->key + n;
+  *id = act->map == 'B' ? big_ids[(act->key + n) % BIG_IDS] : act->key + n;
   return cmap_key_u64(id);
 }
 
@@ -290,29 +292,6 @@ static void read_and_play_act(const char *text)
   play_act(&act);
 }
 
-/* A key of each of the first shards that have any: a split may leave one of
- * the two without. */
-static void find_big_ids(void)
-{
-  uint64_t ids[BIG_KEYS]; /* by shard; BIG_KEYS: it has none */
-  size_t found = 0;
-
-  for (size_t i = 0; i < BIG_KEYS; i++)
-    ids[i] = BIG_KEYS;
-  for (uint64_t id = 0, hash; id < BIG_KEYS; id++) {
-    size_t shard;
-    assert_ok(cmap_hash(big, cmap_key_u64(&id), &hash));
-    shard = cmap_shard_index(big, hash);
-    if (shard < BIG_KEYS)
-      ids[shard] = id;
-  }
-  for (size_t i = 0; i < BIG_KEYS && found < ACTORS; i++) {
-    if (ids[i] < BIG_KEYS)
-      big_ids[found++] = ids[i];
-  }
-  assert_true(found == ACTORS);
-}
-
 static void scene_open(void)
 {
   struct cmap *a = calls_map(SMALL_KEYS), *b = calls_map(SMALL_KEYS);
@@ -320,7 +299,7 @@ static void scene_open(void)
   low = (uintptr_t)a < (uintptr_t)b ? a : b;
   high = low == a ? b : a;
   big = calls_map(BIG_KEYS);
-  find_big_ids();
+  spread_ids(big, BIG_KEYS, big_ids, BIG_IDS);
   abandoned = false;
   atomic_store(&closing, false);
   memset(actors, 0, sizeof actors);
@@ -391,6 +370,22 @@ static void ring_of_sixteen(void **state)
   play(script);
 }
 
+/* B has more shards than a call on the whole map can lend one by one: with the
+ * 32nd it lends all. */
+static void lent_all(void **state)
+{
+  static char script[2000];
+  char *end = script;
+
+  (void)state;
+  end += sprintf(end, "a write B34,b len B0 parks,");
+  for (int i = 0; i < 31; i++)
+    end += sprintf(end, "a write B%d,", i);
+  (void)sprintf(end, "c insert B33 parks,a write B31,c resumes,a write B32,"
+                     "a unlocks,b resumes,d insert B33 try,d insert B0 try");
+  play(script);
+}
+
 /* name: script; */
 static char scenes[] =
     /* Own holds. */
@@ -452,13 +447,34 @@ static char more_scenes[] =
     "callbacks that view: a view L0, b view H0, a insert H0 parks, b look L0,"
     " b insert L0 EDEADLK, b leaves, a resumes, a leaves;"
     "equal: a write H0, b equal parks, a read L0, a unlocks, b resumes,"
-    " a write H0, b equal parks, a write L0 EDEADLK, a unlocks, b resumes;"
+    " a write H0, b equal parks, a write L0, a unlocks, b resumes;"
+    "equal of a holder: b read L0, a write H0, b equal parks,"
+    " a write L0 EDEADLK, a unlocks, b resumes;"
     "equal closes: a write H0, b write B0, a write B0 parks, b equal EDEADLK,"
     " c write L0 try, b unlocks, a resumes;"
-    "len: a write B1, b len B0 parks, a look B0, a insert B0 EDEADLK,"
-    " a unlocks, b resumes, c insert B0 try;"
+    "len: a write B1, b len B0 parks, a look B0, a insert B0, a unlocks,"
+    " b resumes, c insert B0 try;"
     "len closes: a write B1, b write L0, a look L0 parks, b len B0 EDEADLK,"
     " c write B0 try, b unlocks, a resumes;"
+    /* What a call on the whole map has locked so far is lent. */
+    "lent and held: a write B3, b len B0 parks, a write B1, c insert B0 parks,"
+    " a unlocks, b resumes, c resumes, d insert B1 try;"
+    "len of a holder: b read B0, b write B2, a write B3, b len B0 parks,"
+    " a insert B2 EDEADLK, a insert B0 EDEADLK, a write B1, a unlocks,"
+    " b resumes, c insert B1 try;"
+    "len finds the circle: a write B2, c write B1, b len B0 parks,"
+    " a write B0 parks, c unlocks, a resumes, a unlocks, b resumes,"
+    " d insert B0 try;"
+    "two lend: a write B3, b len B0 parks, c len B0 parks, a write B1,"
+    " a unlocks, b resumes, c resumes, d insert B1 try;"
+    "lent over a third: a write B3, c write H0, b len B0 parks,"
+    " a write H0 parks, c write B1, c unlocks, a resumes, a unlocks,"
+    " b resumes, d insert B1 try;"
+    "lending has a deadline: a write B3, b len B0 soon parks, a write B1,"
+    " b resumes TIMEDOUT, c insert B0 try, c insert B2 try, a unlocks,"
+    " c insert B1 try;"
+    "lent, and its holder ends: a write B3, b len B0 parks, a write B1,"
+    " a ends, b resumes EABANDONED, c insert B0 try, c insert B2 try;"
     /* Deadlines and tries. */
     "closer has a deadline: a write L0, b write H0, a write H0 parks,"
     " b write L0 late EDEADLK, b write L0 try BUSY, b unlocks, a resumes;"
@@ -499,8 +515,9 @@ static size_t add_scenes(struct CMUnitTest *tests, size_t count, char *text)
 
 int main(void)
 {
-  struct CMUnitTest tests[50] = {cmocka_unit_test(ring_of_sixteen)};
-  size_t count = add_scenes(tests, 1, scenes);
+  struct CMUnitTest tests[60] = {cmocka_unit_test(ring_of_sixteen),
+                                 cmocka_unit_test(lent_all)};
+  size_t count = add_scenes(tests, 2, scenes);
 
   count = add_scenes(tests, count, more_scenes);
   return _cmocka_run_group_tests("deadlock", tests, count, NULL, NULL);

@@ -8,7 +8,7 @@
 have make || skip "make is not installed"
 export CMAKE_BUILD_PARALLEL_LEVEL=2
 export PKG_CONFIG_LIBDIR=$scratch # CMake looks beyond PATH, and finds nothing
-unset CMAKE_GENERATOR CFLAGS CPATH
+unset CMAKE_GENERATOR CMAKE_C_COMPILER_LAUNCHER CFLAGS CPATH
 
 tools=$scratch/tools
 mkdir "$tools"

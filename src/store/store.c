@@ -29,11 +29,12 @@ static bool read_options(const struct cmap_store_options *given,
   size_t rest;
 
   memset(to, 0, sizeof *to);
-  if (!cmap__struct_is_known(given, begin + CMAP__OPTIONS_FIRST, given->size) ||
-      !cmap__struct_read(&given->keys, CMAP__OPTIONS_FIRST, sizeof to->keys,
-                         &to->keys) ||
+  if (given->size < begin + CMAP__OPTIONS_FIRST ||
+      !cmap__struct_is_known(given, begin + CMAP__OPTIONS_FIRST, given->size) ||
       given->size % sizeof given->size != 0 ||
-      given->size - begin < given->keys.size)
+      given->size - begin < given->keys.size ||
+      !cmap__struct_read(&given->keys, CMAP__OPTIONS_FIRST, sizeof to->keys,
+                         &to->keys))
     return false;
   bytes += begin + given->keys.size;
   rest = given->size - begin - given->keys.size;

@@ -43,8 +43,8 @@ lines install >"$scratch/install"
   { tail -n 30 "$scratch/log"; fail "the README's lines"; }
 grep 'left out' "$scratch/log" || fail "no word about the tests"
 
-root=$scratch/root/usr/local
-lib=$(dirname "$(find "$root" -name libcmap.so)")
+lib=$(dirname "$(find "$scratch/root" -name libcmap.so)")
+root=$(dirname "$(find "$scratch/root" -name include -type d)")
 cp "$source_dir/examples/01_hello.c" "$scratch/hello.c"
 lines compile >"$scratch/compile"
 (cd "$scratch" && CPATH=$root/include LIBRARY_PATH=$lib LD_LIBRARY_PATH=$lib \

@@ -363,15 +363,17 @@ static enum cmap_status compare_entry(struct cmap *outer, struct comparison *c,
 
   if (status != CMAP_OK)
     return status;
-  call.patience = c->patience;
-  status = cmap__call_lock(c->inner, &call, CMAP__READ);
-  if (lending->gap_count > 0) {
-    if (status == CMAP_OK)
-      cmap__call_unlock(&call);
-    return status == CMAP_OK ? LENT : status;
-  }
+  status = cmap__table_lock(&c->inner->table, call.probe.hash, CMAP__READ,
+                            &c->patience, &call.locked);
   if (status != CMAP_OK)
     return status;
+  /* The key that is looked for may be gone, too. */
+  if (lending->gap_count > 0) {
+    cmap__call_unlock(&call);
+    return LENT;
+  }
+  call.found = cmap__shard_find(&c->inner->table.layout, call.locked.shard,
+                                &call.probe, &call.place);
   if (!call.found) {
     c->equal = false;
   } else {

@@ -19,6 +19,7 @@
 
 #include "map/all.h"
 #include "map/held.h"
+#include "table/seed.h"
 
 static bool watches; /* written when the library is loaded */
 
@@ -73,6 +74,7 @@ static void in_parent(void)
 static void in_child(void)
 {
   after(true);
+  cmap__seed_forget();
 }
 
 void cmap__fork_watch(void)

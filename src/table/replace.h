@@ -56,7 +56,8 @@ bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes);
  * May a shard be split to this depth? Not if the directory would be too large
  * for the number of shards, and not yet while it is being deepened, which each
  * such question helps along. Whoever splits asks first, but for cmap_reserve,
- * which ends with all shards at about that depth.
+ * which ends with all shards at about that depth, and cmap_clone, which ends
+ * with those of its source.
  */
 bool cmap__shard_may_split(struct cmap__table *table, unsigned depth);
 

@@ -8,9 +8,10 @@
 
 enum { UNKNOWN, BEING_SET, KNOWN };
 
-static _Atomic uint32_t state;       /* atomic, one of the above */
-static struct cmap__hash_key secret; /* written while BEING_SET; const then */
-static _Atomic uint64_t seeds;       /* atomic: how many were made of it */
+static _Atomic uint32_t state; /* atomic, one of the above */
+static struct cmap__hash_key
+    secret;                    /* written while BEING_SET, read when KNOWN */
+static _Atomic uint64_t seeds; /* atomic: how many were made of it */
 
 bool cmap__seed_next(struct cmap__hash_key *seed)
 {
@@ -36,4 +37,9 @@ bool cmap__seed_next(struct cmap__hash_key *seed)
   number[1] = 1;
   seed->k1 = cmap__hash_siphash13(&secret, number, sizeof number);
   return true;
+}
+
+void cmap__seed_forget(void)
+{
+  cmap__store_relaxed(&state, UNKNOWN); /* nobody else is there */
 }

@@ -2,9 +2,8 @@
  * The seeds of maps that do not bring their own.
  *
  * The system is asked once in a process, for a secret; seeds are numbers hashed
- * by it (SipHash). Who learns one of them learns nothing of the others. A
- * forked child goes on with its parent's secret and number: the next maps of
- * both have the same seeds.
+ * by it (SipHash). Who learns one of them learns nothing of the others. A child
+ * of fork gets a secret of its own.
  */
 #ifndef CMAP__TABLE_SEED_H
 #define CMAP__TABLE_SEED_H
@@ -13,5 +12,8 @@
 
 /* Another seed at each call. False: the system has no random numbers. */
 bool cmap__seed_next(struct cmap__hash_key *seed);
+
+/* In a child of fork, whose only thread calls. */
+void cmap__seed_forget(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include "threads.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { KEYS = 60 };
 
@@ -339,6 +340,43 @@ static void a_map_of_the_thread_alone(void **state)
   child_assert(child);
 }
 
+static uint64_t hash_in_next_map(void)
+{
+  struct cmap *map = calls_map(KEYS);
+  uint64_t hash = 0;
+
+  (void)!cmap_hash(map, key_of(&present), &hash);
+  cmap_destroy(map);
+  return hash;
+}
+
+static void tell_hash(void *ctx)
+{
+  const int *pipe_end = ctx;
+  uint64_t hash = hash_in_next_map();
+
+  CHILD_CHECK(write(*pipe_end, &hash, sizeof hash) == sizeof hash);
+}
+
+/* Who knows the one's hashes does not know the other's. */
+static void the_next_maps_have_seeds_of_their_own(void **state)
+{
+  uint64_t hash, of_child = 0;
+  int ends[2], child;
+
+  (void)state;
+  (void)hash_in_next_map(); /* the process has its secret */
+  assert_int_equal(pipe(ends), 0);
+  child = child_start(tell_hash, &ends[1]);
+  hash = hash_in_next_map();
+  child_assert(child);
+  assert_int_equal(read(ends[0], &of_child, sizeof of_child), sizeof of_child);
+  close(ends[0]);
+  close(ends[1]);
+  assert_true(of_child != 0);
+  assert_true(of_child != hash);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -350,6 +388,7 @@ int main(void)
       cmocka_unit_test(two_maps),
       cmocka_unit_test(the_thread_ends),
       cmocka_unit_test(a_map_of_the_thread_alone),
+      cmocka_unit_test(the_next_maps_have_seeds_of_their_own),
   };
 
   return cmocka_run_group_tests_name("fork", tests, NULL, NULL);

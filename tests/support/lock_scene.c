@@ -1,13 +1,9 @@
 #include "lock_scene.h"
 
-#include "asleep.h"
 #include "calls.h"
+#include "player.h"
 #include "spread.h"
-#include "step.h"
-#include "threads.h"
 
-#include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +33,10 @@ struct act {
 };
 
 static struct actor {
-  struct thread thread;
-  struct step go, finished; /* the n-th call */
-  unsigned calls;           /* owner: the script */
-  unsigned served;          /* owner: the actor */
-  atomic_uint over;         /* the last call that is */
-  struct act act;           /* ordered by the steps, as the next two */
+  struct player player;
+  struct act act; /* the script's; then what came of it, the actor's */
   enum cmap_status status;
-  struct asleep asleep;
-  bool parked, ended; /* owner: the script */
-  size_t held;        /* owner: the actor */
+  size_t held; /* owner: the actor */
   struct hold holds[HOLDS];
 } actors[ACTORS];
 
@@ -63,8 +53,7 @@ static bool is(const struct act *act, const char *verb)
 static void finish(struct actor *actor, enum cmap_status status)
 {
   actor->status = status;
-  atomic_store(&actor->over, actor->served);
-  step_done(&actor->finished, actor->served);
+  player_finish(&actor->player);
 }
 
 static void serve(struct actor *actor);
@@ -186,7 +175,7 @@ static void serve(struct actor *actor)
   for (;;) {
     enum cmap_status status = CMAP_OK;
     struct act act;
-    step_wait(&actor->go, ++actor->served);
+    player_next_act(&actor->player);
     if (atomic_load(&closing))
       return;
     act = actor->act;
@@ -203,52 +192,35 @@ static void act_along(unsigned index, void *ctx)
   struct actor *actor = ctx;
 
   (void)index;
-  asleep_here(&actor->asleep);
+  player_enter(&actor->player);
   serve(actor);
   if (atomic_load(&closing))
     (void)unlock(actor);
 }
 
-/* Waits until the actor's call waits (true) or has returned (false). */
-static bool until_parked(struct actor *actor, unsigned times)
-{
-  /* Ends: one or the other comes about. */
-  while (asleep_times(&actor->asleep) == times &&
-         atomic_load(&actor->over) < actor->calls)
-    sched_yield();
-  return atomic_load(&actor->over) < actor->calls;
-}
-
 static void expect(struct actor *actor, enum cmap_status status)
 {
-  step_wait(&actor->finished, actor->calls);
+  player_finishes(&actor->player);
   CHECK_STATUS(actor->status, status);
-  actor->parked = false;
 }
 
 static void play_act(const struct act *act)
 {
   struct actor *actor = &actors[act->who - 'a'];
-  unsigned times = asleep_times(&actor->asleep);
 
   if (is(act, "resumes")) {
-    CHECK(actor->parked);
+    CHECK(actor->player.parked);
     expect(actor, act->status);
     return;
   }
-  CHECK(!actor->parked && !actor->ended);
-  if (actor->calls == 0)
-    thread_start(&actor->thread, act_along, 0, actor);
   actor->act = *act;
-  step_done(&actor->go, ++actor->calls);
+  player_give(&actor->player, act_along, actor);
   if (is(act, "ends")) {
-    thread_join(&actor->thread);
-    actor->ended = true;
+    player_ends(&actor->player);
     abandoned |= actor->held > 0;
   } else if (act->parks) {
-    actor->parked = true;
     /* On a slow machine "soon" may be over before we look. */
-    if (!until_parked(actor, times))
+    if (!player_parks(&actor->player))
       CHECK(act->soon && actor->status == CMAP_TIMEDOUT);
   } else {
     expect(actor, act->status);
@@ -286,11 +258,8 @@ static void scene_open(void)
   abandoned = false;
   atomic_store(&closing, false);
   memset(actors, 0, sizeof actors);
-  for (unsigned i = 0; i < ACTORS; i++) {
-    asleep_begin(&actors[i].asleep);
-    step_begin(&actors[i].go);
-    step_begin(&actors[i].finished);
-  }
+  for (unsigned i = 0; i < ACTORS; i++)
+    player_begin(&actors[i].player);
 }
 
 /* Everybody lets go; then no lock is left behind. */
@@ -300,16 +269,10 @@ static void scene_close(void)
   struct cmap *maps[] = {low, high, big};
 
   atomic_store(&closing, true);
-  for (unsigned i = 0; i < ACTORS; i++) {
-    CHECK(!actors[i].parked);
-    step_done(&actors[i].go, UINT_MAX);
-  }
-  for (unsigned i = 0; i < ACTORS; i++) {
-    if (actors[i].calls > 0 && !actors[i].ended)
-      thread_join(&actors[i].thread);
-    step_end(&actors[i].go);
-    step_end(&actors[i].finished);
-  }
+  for (unsigned i = 0; i < ACTORS; i++)
+    player_let_go(&actors[i].player);
+  for (unsigned i = 0; i < ACTORS; i++)
+    player_end(&actors[i].player);
   for (int i = 0; i < 3; i++) {
     CHECK(abandoned || cmap_clear(maps[i], &how) == CMAP_OK);
     cmap_destroy(maps[i]);

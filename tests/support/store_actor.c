@@ -10,8 +10,7 @@ struct scene_world world;
 static void finish(struct actor *actor, int outcome)
 {
   actor->outcome = outcome;
-  atomic_store(&actor->over, actor->served);
-  step_done(&actor->finished, actor->served);
+  player_finish(&actor->player);
 }
 
 static void *make_object(uint64_t id)
@@ -210,7 +209,7 @@ static void serve(struct actor *actor)
   for (;;) {
     struct act act;
     int old, outcome;
-    step_wait(&actor->go, ++actor->served);
+    player_next_act(&actor->player);
     if (atomic_load(&world.closing))
       return;
     act = actor->act;
@@ -230,7 +229,7 @@ void actor_run(unsigned index, void *ctx)
 
   (void)index;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-  asleep_here(&actor->asleep);
+  player_enter(&actor->player);
   serve(actor);
   if (atomic_load(&world.closing))
     (void)unlock(actor);

@@ -7,10 +7,8 @@
 
 #include <string.h>
 
-#include "asleep.h"
-#include "step.h"
+#include "player.h"
 #include "store_objects.h"
-#include "threads.h"
 
 #define SCENE_KEYS    10
 #define SCENE_OBJECTS 64
@@ -33,16 +31,10 @@ struct act {
 };
 
 struct actor {
-  struct thread thread;
-  struct step go, finished; /* the n-th act */
-  unsigned calls;           /* owner: the script */
-  unsigned served;          /* owner: the actor */
-  atomic_uint over;         /* the last act that is */
-  struct act act;           /* ordered by the steps, as the next three */
+  struct player player;
+  struct act act; /* the script's; then what came of it, the actor's */
   int outcome;
   void *object; /* of an outcome that has one */
-  struct asleep asleep;
-  bool parked, ended; /* owner: the script */
   size_t handle_count;
   struct cmap_handle handles[SCENE_HANDLES];
   size_t lock_count;

@@ -1,7 +1,5 @@
 #include "store_scene.h"
 
-#include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,16 +12,6 @@
 /* Of the running scene. */
 static struct actor actors[ACTORS];
 
-/* Waits until the actor's call waits (true) or has come to something. */
-static bool until_parked(struct actor *actor, unsigned times)
-{
-  /* Ends: one or the other comes about. */
-  while (asleep_times(&actor->asleep) == times &&
-         atomic_load(&actor->over) < actor->calls)
-    sched_yield();
-  return atomic_load(&actor->over) < actor->calls;
-}
-
 static void check_object(void *object, unsigned number)
 {
   if (number != 0)
@@ -33,7 +21,7 @@ static void check_object(void *object, unsigned number)
 
 static void expect(struct actor *actor, const struct act *act)
 {
-  step_wait(&actor->finished, actor->calls);
+  player_finishes(&actor->player);
   if (actor->outcome > BUILDS - 1 || act->outcome > BUILDS - 1)
     CHECK(actor->outcome == act->outcome);
   else
@@ -41,25 +29,17 @@ static void expect(struct actor *actor, const struct act *act)
                  (enum cmap_status)act->outcome);
   if (actor->outcome == CMAP_OK)
     check_object(actor->object, act->object);
-  actor->parked = false;
 }
 
 static void play_call(struct actor *actor, const struct act *act)
 {
-  unsigned times = asleep_times(&actor->asleep);
-
-  CHECK(!actor->parked && !actor->ended);
-  if (actor->calls == 0)
-    thread_start(&actor->thread, actor_run, 0, actor);
   actor->act = *act;
-  step_done(&actor->go, ++actor->calls);
+  player_give(&actor->player, actor_run, actor);
   if (act_is(act, "ends") || act_is(act, "exits") || act_is(act, "cancels")) {
-    thread_join(&actor->thread);
-    actor->ended = true;
+    player_ends(&actor->player);
   } else if (act->outcome == WAITS) {
-    actor->parked = true;
     /* On a slow machine "soon" may be over before we look. */
-    if (!until_parked(actor, times))
+    if (!player_parks(&actor->player))
       CHECK(act->soon && actor->outcome == CMAP_TIMEDOUT);
   } else {
     expect(actor, act);
@@ -110,7 +90,7 @@ static void play_own(const struct act *act, const char *text)
   } else if (act_is(act, "untold")) {
     CHECK(atomic_load(&about->told) == 0);
   } else if (act_is(act, "cancel")) {
-    CHECK(pthread_cancel(about->thread.id) == 0);
+    CHECK(pthread_cancel(about->player.thread.id) == 0);
   } else {
     CHECK_NEVER("no such act");
   }
@@ -219,11 +199,8 @@ static void scene_open(const char *settings)
       numbers_put(world.maps[i], id, id);
   }
   memset(actors, 0, sizeof actors);
-  for (unsigned i = 0; i < ACTORS; i++) {
-    asleep_begin(&actors[i].asleep);
-    step_begin(&actors[i].go);
-    step_begin(&actors[i].finished);
-  }
+  for (unsigned i = 0; i < ACTORS; i++)
+    player_begin(&actors[i].player);
 }
 
 /* Those that are bound to another thread stay. */
@@ -252,15 +229,10 @@ static void scene_close(void)
 {
   atomic_store(&world.closing, true);
   abandon_tickets();
+  for (unsigned i = 0; i < ACTORS; i++)
+    player_let_go(&actors[i].player);
   for (unsigned i = 0; i < ACTORS; i++) {
-    CHECK(!actors[i].parked);
-    step_done(&actors[i].go, UINT_MAX);
-  }
-  for (unsigned i = 0; i < ACTORS; i++) {
-    if (actors[i].calls > 0 && !actors[i].ended)
-      thread_join(&actors[i].thread);
-    step_end(&actors[i].go);
-    step_end(&actors[i].finished);
+    player_end(&actors[i].player);
     actor_release(&actors[i]);
   }
   abandon_tickets(); /* of threads that have ended */

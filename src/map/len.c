@@ -54,8 +54,9 @@ size_t cmap_capacity(const struct cmap *map)
     return 0;
   walk = cmap__shard_walk_begin(map);
   while (cmap__shard_walk_next(&walk)) {
-    size_t slots = cmap__block_slot_count(walk.block);
-    capacity += cmap__full_at(slots);
+    capacity += cmap__shard_limit(&map->table.layout,
+                                  cmap__block_slot_count(walk.block),
+                                  cmap__shard_walk_prefix(&walk));
   }
   return capacity;
 }

@@ -14,11 +14,16 @@
  * it: chance brings more than that to one in some ten thousand. */
 #define SPARE_ROOTS 4
 
-/* What a shard of this depth may get of evenly spread entries. One that gets
- * all of them has no chance. */
+/* The part of evenly spread entries that a shard of this depth gets. */
+static size_t mean_of(unsigned depth, size_t entries)
+{
+  return depth == 0 ? entries : (entries >> depth) + 1;
+}
+
+/* What it may get. One that gets all of them has no chance. */
 static size_t most_of(unsigned depth, size_t entries)
 {
-  size_t mean = (entries >> depth) + 1;
+  size_t mean = mean_of(depth, entries);
 
   return depth == 0 ? entries : mean + SPARE_ROOTS * cmap__root(mean);
 }
@@ -29,7 +34,7 @@ static bool has_room(const struct cmap__layout *layout, uint64_t prefix,
 {
   size_t slots = (size_t)CMAP__GROUP_SLOTS << g;
 
-  return entries >> depth <= cmap__shard_limit(layout, slots, prefix) &&
+  return mean_of(depth, entries) <= cmap__shard_limit(layout, slots, prefix) &&
          most_of(depth, entries) <= cmap__shard_most(layout, slots, prefix);
 }
 

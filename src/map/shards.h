@@ -48,6 +48,15 @@ static inline bool cmap__shard_walk_next(struct cmap__shard_walk *walk)
   return false;
 }
 
+/* The prefix of the walk's shard, by the directory: the header's is under the
+ * lock. */
+static inline uint64_t
+cmap__shard_walk_prefix(const struct cmap__shard_walk *walk)
+{
+  return (uint64_t)(walk->next - 1)
+         << (64 - cmap__directory_depth(walk->array));
+}
+
 /*
  * The two numbers for those without the lock. Who learns of a write by them has
  * learnt of it as by reading the entry: acquire, from the release stores of

@@ -59,7 +59,7 @@ static void begin(struct scene *scene)
   assert_ok(cmap_get_mut(scene->map, cmap_key_u64(&id), &scene->held, NULL));
   asleep_begin(&scene->asleep);
   thread_start(&scene->thread, read_once, 0, scene);
-  asleep_wait(&scene->asleep);
+  asleep_wait_in_kernel(&scene->asleep);
   assert_int_equal(pthread_kill(scene->thread.id, SIGUSR1), 0);
   while (sem_wait(&stopped) != 0) {
   }

@@ -12,11 +12,13 @@
 #define CMAP_TEST_ASLEEP_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #define ASLEEP_EXPORT __attribute__((visibility("default")))
 
 struct asleep {
   atomic_uint times; /* that the thread has begun to wait in the library */
+  pid_t thread;      /* its number in the kernel */
 };
 
 ASLEEP_EXPORT void asleep_begin(struct asleep *asleep);
@@ -29,5 +31,12 @@ ASLEEP_EXPORT unsigned asleep_times(const struct asleep *asleep);
 
 /* Waits until it has for the first time. A minute without ends the process. */
 ASLEEP_EXPORT void asleep_wait(const struct asleep *asleep);
+
+/*
+ * Waits until it has, and the kernel says that the thread sleeps: it has no
+ * mutex of the library then, which it has for a moment before with POSIX
+ * mutexes. Only where nothing else wakes it.
+ */
+ASLEEP_EXPORT void asleep_wait_in_kernel(const struct asleep *asleep);
 
 #endif

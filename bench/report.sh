@@ -3,13 +3,14 @@
 #
 #   bench/report.sh FOLDER CSV [BENCH]
 #
-# Makes FOLDER/*.svg with gnuplot, and FOLDER/report.html, one file that has
-# all of them in it. BENCH is the cmap_bench whose --list names the maps.
-# Without gnuplot, the report has no plots.
+# Makes FOLDER/*.svg with gnuplot, FOLDER/report.html, one file that has all of
+# them in it, and FOLDER/speed.svg, one chart of the rows with most keys. BENCH
+# is the cmap_bench whose --list names the maps. Without gnuplot, the report has
+# no plots.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
-  sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -74,4 +75,6 @@ fi
 awk -v list="$scratch/list" -v machine="$scratch/machine" \
   -v plots="$scratch/svgs" -f "$here/report_common.awk" \
   -f "$here/report_html.awk" "$csv" >"$folder/report.html"
+awk -f "$here/report_common.awk" -f "$here/report_chart.awk" "$csv" \
+  >"$folder/speed.svg"
 printf 'report: %s/report.html\n' "$folder"

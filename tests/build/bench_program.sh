@@ -61,6 +61,9 @@ bash "$source_dir/bench/report.sh" report rows.csv "$bench" >out
 for text in 'id="get"' 'id=memory' '100 keys, 2 threads' '</html>'; do
   grep -q -- "$text" report/report.html || fail "the report lacks $text"
 done
+tail -n 1 report/speed.svg | grep -q '^</svg>$' &&
+  [ "$(grep -c '<rect.*class="us"' report/speed.svg)" -eq 1 ] ||
+  fail "speed.svg is not the chart of one workload"
 if have gnuplot; then
   [ -s report/threads_get.svg ] || fail "no plot"
   [ "$(grep -c 'src="data:image/svg+xml' report/report.html)" -eq 2 ] ||

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every link of the documents to a file or a heading of the tree leads there;
+# Every link of the documents to a file or a heading of the tree leads there; the
+# names of libcmap in them exist;
 # the README has no more than 120 lines, links to every page, and shows the
 # program that is in examples/.
 . "$(dirname "$0")/common.sh"
@@ -39,6 +40,13 @@ done
 for page in docs/*.md src/README.md LICENSE; do
   grep -qF "]($page" README.md || wrong "README.md has no link to $page"
 done
+# Names that the documents say are in the header, the build or the benchmark.
+while IFS= read -r name; do
+  grep -rqwF -e "$name" include CMakeLists.txt src bench tests examples ||
+    wrong "the documents name $name, which is nowhere"
+done < <(grep -ohE '\<(cmap|CMAP)_[A-Za-z0-9]+(_[A-Za-z0-9]+)*\>' "${pages[@]}" |
+  sort -u)
+
 [ "$(wc -l <README.md)" -le 120 ] || wrong "README.md is longer than 120 lines"
 sed -n '/<!-- examples\/01_hello.c -->/,/^```$/p' README.md | sed '1,2d; $d' |
   cmp - examples/01_hello.c || wrong "README.md's program is another one"

@@ -265,6 +265,7 @@ struct cmap_key {
   size_t size; /* bytes; of a string without its terminator */
 };
 
+/* A key of so many bytes, which stay where they are. */
 static inline struct cmap_key cmap_key_bytes(const void *data, size_t size)
 {
   struct cmap_key key;
@@ -273,11 +274,13 @@ static inline struct cmap_key cmap_key_bytes(const void *data, size_t size)
   return key;
 }
 
+/* Of maps of CMAP_U32: the number that is there. */
 static inline struct cmap_key cmap_key_u32(const uint32_t *key)
 {
   return cmap_key_bytes(key, sizeof *key);
 }
 
+/* Of maps of CMAP_U64. */
 static inline struct cmap_key cmap_key_u64(const uint64_t *key)
 {
   return cmap_key_bytes(key, sizeof *key);
@@ -311,6 +314,7 @@ struct cmap_how {
   uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC, nanoseconds */
 };
 
+/* Not to wait. */
 static inline struct cmap_how cmap_how_try(void)
 {
   struct cmap_how how = CMAP_INIT;
@@ -319,6 +323,7 @@ static inline struct cmap_how cmap_how_try(void)
   return how;
 }
 
+/* To wait until then, as of CLOCK_MONOTONIC. */
 static inline struct cmap_how cmap_how_until(uint64_t deadline_ns)
 {
   struct cmap_how how = CMAP_INIT;
@@ -328,6 +333,7 @@ static inline struct cmap_how cmap_how_until(uint64_t deadline_ns)
   return how;
 }
 
+/* With a hash that is known, from cmap_hash or cmap_store_hash. */
 static inline struct cmap_how cmap_how_hashed(uint64_t hash)
 {
   struct cmap_how how = CMAP_INIT;
@@ -474,6 +480,7 @@ struct cmap_options {
   struct cmap_allocator allocator;
 };
 
+/* All defaults: key_kind and value_size are set, the rest is zero. */
 static inline void cmap_options_init(struct cmap_options *options,
                                      enum cmap_key_kind key_kind,
                                      size_t value_size)
@@ -1949,6 +1956,7 @@ struct cmap_store_options {
   void *object_ctx;
 };
 
+/* All defaults, for keys of key_kind, and objects that object_destroy ends. */
 static inline void cmap_store_options_init(struct cmap_store_options *options,
                                            enum cmap_key_kind key_kind,
                                            void (*object_destroy)(void *object,

@@ -1,6 +1,7 @@
 /*
  * libcmap - an embeddable concurrent hash map for C.
  *
+ * SPDX-FileCopyrightText: 2026 The libcmap authors
  * SPDX-License-Identifier: MIT
  *
  * This is the only header of the library, and the whole of its contract.

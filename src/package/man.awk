@@ -70,7 +70,7 @@ function text_line(line,    indent, rest, at) {
   if ((mode == "tag" || mode == "list") && indent > depth && !blank) {
     emit(quoted(rest))
   } else if (indent >= 2 && mode != "pre" &&
-      rest ~ /^(CMAP_[A-Z]+(,|  |$)|> 0|[A-Z]\.[0-9] )/) {
+      rest ~ /^(CMAP_[A-Z_]+(,|  |$)|> 0|[A-Z]\.[0-9] )/) {
     enter("tag")
     depth = indent
     at = match(rest, /  +/)

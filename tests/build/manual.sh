@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every public function has a comment in the header, a page of the manual, and
-# an example that CI compiles; the pages are free of errors.
+# an example that CI compiles; the pages are free of errors, and so is the HTML.
 . "$(dirname "$0")/common.sh"
 
 have awk || skip "awk is not installed"
@@ -37,5 +37,17 @@ if have groff; then
   done >"$scratch/warnings"
   grep -v 'cannot adjust\|cannot break' "$scratch/warnings" &&
     { echo "groff warns"; bad=$((bad + 1)); }
+fi
+if have doxygen; then
+  sed -e "s|@PROJECT_VERSION@|1.2.3|; s|@CMAP_AWK@|awk|" \
+    -e "s|@CMAKE_CURRENT_SOURCE_DIR@|$source_dir|" \
+    -e "s|@CMAKE_CURRENT_BINARY_DIR@|$scratch|" \
+    "$source_dir/src/package/Doxyfile.in" >"$scratch/Doxyfile"
+  doxygen "$scratch/Doxyfile" || { echo "doxygen warns"; bad=$((bad + 1)); }
+  cat "$scratch"/reference/html/group__*.html >"$scratch/html"
+  for function in $functions; do
+    grep -qwF -e "$function" "$scratch/html" ||
+      { echo "$function: not in HTML"; bad=$((bad + 1)); }
+  done
 fi
 [ "$bad" -eq 0 ] || fail "$bad"

@@ -3,18 +3,20 @@
  */
 #include "store/build.h"
 
-/* One more reference, unless it has none. */
+/*
+ * One more reference, unless it has none. No load comes first, as in
+ * cmap__shardlock_try_read: most objects have the map's reference alone.
+ */
 static bool ref_unless_free(struct cmap__object *header)
 {
-  /* Relaxed: the compare-and-swap decides. */
-  uint64_t refs = cmap__load_relaxed(&header->refs);
+  uint64_t refs = 1;
 
-  /* Ends: a failure means that another thread got on. */
-  while (refs != 0) {
-    /* Acquire: the object was made before its first reference. */
-    if (cmap__cas_weak_acquire(&header->refs, &refs, refs + 1))
+  /* Ends: a failure means that the guess was wrong, or that another thread got
+   * on. Acquire: the object was made before its first reference. */
+  do {
+    if (cmap__likely(cmap__cas_weak_acquire(&header->refs, &refs, refs + 1)))
       return true;
-  }
+  } while (refs != 0);
   return false;
 }
 

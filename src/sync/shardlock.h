@@ -250,13 +250,17 @@ static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
 
 /*
  * One attempt at the read lock. Fails when a writer holds it or waits, and may
- * fail when other readers come or go at the same moment.
+ * fail when other readers come or go at the same moment. No load comes first:
+ * it would fetch the line to read, and then the compare-and-swap once more to
+ * write. What that guesses wrong it has read.
  */
 static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
 {
-  /* Relaxed: the compare-and-swap checks the value. */
-  uint32_t word = cmap__load_relaxed(&lock->word);
+  uint32_t word = 0;
 
+  if (cmap__likely(cmap__cas_strong_acquire(&lock->word, &word,
+                                            CMAP__LOCK_ONE_READER))) /* [L1] */
+    return true;
   if (cmap__unlikely((word & (CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT |
                               CMAP__LOCK_FULL)) != 0))
     return false;

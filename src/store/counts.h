@@ -1,17 +1,22 @@
 /*
  * Statistics that cost no shared write.
  *
- * Each thread counts in a line of its own, which it alone writes, by plain
- * loads and stores; threads beyond the number of lines share one, and count by
- * atomic additions. Sums are exact when nobody counts meanwhile.
+ * Each thread has a place, and in each store the line at that place, which it
+ * alone writes, by plain loads and stores. Lines come in chunks. The first lies
+ * in the store; the others are made when a thread with a line there first
+ * counts, and stay as long as the store. One line is shared, and counted in by
+ * atomic additions: by threads that are ending, and by those that have no place
+ * or no memory for their line. Sums are exact when nobody counts meanwhile.
  */
 #ifndef CMAP__STORE_COUNTS_H
 #define CMAP__STORE_COUNTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "cmap.h"
 
 enum cmap__count {
   CMAP__COUNT_HITS,
@@ -25,38 +30,72 @@ enum cmap__count {
   CMAP__COUNTS
 };
 
-/* The last line is shared. */
+/* Of the first chunk, the shared one among them. Each other chunk has as many
+ * lines as there are before it. */
 #define CMAP__COUNT_LINES 64
+
+/* Chunk 0 is none. In all they have more lines than a process has threads by
+ * default: kernel.pid_max is 32,768. */
+#define CMAP__COUNT_CHUNKS 12
 
 struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__count_line {
   _Atomic uint64_t counts[CMAP__COUNTS];
 };
 
 struct cmap__counts {
-  struct cmap__count_line lines[CMAP__COUNT_LINES];
+  struct cmap__count_line lines[CMAP__COUNT_LINES]; /* the first is shared */
+  /* Atomic, each written once [N4]. NULL: nobody has counted there. */
+  struct cmap__count_line *_Atomic chunks[CMAP__COUNT_CHUNKS];
+  const struct cmap_allocator *allocator; /* const */
 };
 
-/* The number of the calling thread's line, from 1; 0: not known yet. */
-extern _Thread_local unsigned cmap__count_line
+/* Where the calling thread counts. Chunk 0: in the shared line, or, with line 0
+ * as well, it is not known yet. */
+struct cmap__count_place {
+  unsigned chunk;
+  unsigned line; /* of the chunk */
+};
+
+extern _Thread_local struct cmap__count_place cmap__count_place
     __attribute__((tls_model("initial-exec")));
 
-/* Finds it. */
-unsigned cmap__count_line_find(void);
+/* The counts are zero. */
+void cmap__counts_begin(struct cmap__counts *counts,
+                        const struct cmap_allocator *allocator);
+
+/* Frees the chunks. Nobody counts any more. */
+void cmap__counts_end(struct cmap__counts *counts);
+
+/* The lines of all chunks before this one, which is not 0. */
+static inline unsigned cmap__count_before(unsigned chunk)
+{
+  return chunk == 1 ? 0 : (unsigned)CMAP__COUNT_LINES << (chunk - 2);
+}
+
+/* Where there is no line yet. */
+void cmap__count_first(struct cmap__counts *counts, enum cmap__count what,
+                       uint64_t n);
+
+/* In a line of the thread's own. */
+static inline void cmap__count_own(struct cmap__count_line *line,
+                                   enum cmap__count what, uint64_t n)
+{
+  _Atomic uint64_t *count = &line->counts[what];
+
+  /* Release: who learns from a sum what others did sees it [N3]. */
+  cmap__store_release(count, cmap__load_relaxed(count) + n);
+}
 
 static inline void cmap__count(struct cmap__counts *counts,
                                enum cmap__count what, uint64_t n)
 {
-  unsigned line = cmap__count_line;
-  _Atomic uint64_t *count;
+  struct cmap__count_line *lines =
+      cmap__load_acquire(&counts->chunks[cmap__count_place.chunk]); /* [N4] */
 
-  if (cmap__unlikely(line == 0))
-    line = cmap__count_line_find();
-  count = &counts->lines[line - 1].counts[what];
-  /* Release: who learns from a sum what others did sees it [N3]. */
-  if (cmap__likely(line < CMAP__COUNT_LINES))
-    cmap__store_release(count, cmap__load_relaxed(count) + n);
+  if (cmap__likely(lines != NULL))
+    cmap__count_own(&lines[cmap__count_place.line], what, n);
   else
-    cmap__add_release(count, n);
+    cmap__count_first(counts, what, n);
 }
 
 uint64_t cmap__counts_sum(const struct cmap__counts *counts,

@@ -79,6 +79,7 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
   fresh->destroy = options.object_destroy;
   fresh->ctx = options.object_ctx;
   fresh->flags = options.flags;
+  cmap__counts_begin(&fresh->counts, &fresh->allocator);
   fresh->negative_ns = options.negative_ns;
   *store = fresh;
   return CMAP_OK;
@@ -112,6 +113,7 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
   cmap_destroy(store->map);
   cmap__headers_end(store);
   cmap__failures_end(&store->failures);
+  cmap__counts_end(&store->counts);
   cmap__free(&allocator, store, sizeof *store, CMAP__CACHE_LINE);
   return CMAP_OK;
 }

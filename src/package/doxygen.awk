@@ -32,7 +32,8 @@ function text(line,    frame, rest, indent) {
       shown = 1
       return frame "\n" frame "    " rest
     }
-    if (indent >= 1)
+    if (indent >= 4 || (indent >= 1 && rest ~ /   |\|/) ||
+        split(rest, words, " ") <= 3)
       return frame "    " rest
     shown = 0
     return frame "\n" frame plain(rest)
@@ -44,11 +45,13 @@ function text(line,    frame, rest, indent) {
   return frame plain(rest)
 }
 
+# Without signs that mean something to Doxygen. (A backslash in a replacement is
+# not the same to every awk, but for this one.)
 function plain(rest) {
-  gsub(/</, "\\\\<", rest)
-  gsub(/>/, "\\\\>", rest)
-  gsub(/#/, "\\\\#", rest)
-  gsub(/@/, "\\\\@", rest)
+  gsub(/#/, "\\&#35;", rest)
+  gsub(/@/, "\\&#64;", rest)
+  gsub(/</, "\\&lt;", rest)
+  gsub(/>/, "\\&gt;", rest)
   return rest
 }
 

@@ -47,7 +47,7 @@ function enter(new) {
     return
   leave()
   if (new == "pre")
-    emit(".in 2n\n.nf")
+    emit(".PP\n.in 2n\n.nf")
   else
     emit(".RS 2n")
   mode = new
@@ -70,7 +70,8 @@ function text_line(line,    indent, rest, at) {
   if ((mode == "tag" || mode == "list") && indent > depth && !blank) {
     emit(quoted(rest))
   } else if (indent >= 2 && mode != "pre" &&
-      rest ~ /^(CMAP_[A-Z_]+(,|  |$)|> 0|[A-Z]\.[0-9] )/) {
+      (rest ~ /^(CMAP_[A-Z_]+  |> 0|[A-Z]\.[0-9] )/ ||
+       (rest ~ /^CMAP_[A-Z_]+(,|$)/ && (mode == "tag" || before ~ /[.:]$/)))) {
     enter("tag")
     depth = indent
     at = match(rest, /  +/)
@@ -84,8 +85,8 @@ function text_line(line,    indent, rest, at) {
     enter("list")
     depth = indent
     emit(".IP \\- 2n\n" quoted(substr(rest, 3)))
-  } else if (indent >= 4 || (indent >= 2 && rest ~ /   /) ||
-      (indent >= 2 && mode == "pre")) {
+  } else if (indent >= 4 || (indent >= 2 && (rest ~ /   / ||
+      (mode == "pre" && (rest ~ /\|/ || split(rest, words, " ") <= 3))))) {
     enter("pre")
     emit(quoted(line))
   } else {
@@ -103,6 +104,7 @@ function text_line(line,    indent, rest, at) {
   }
   blank = 0
   first = 0
+  before = rest
 }
 
 # A comment that was gathered in comment[1..comment_lines].
@@ -123,7 +125,8 @@ function text_of_comment(    i) {
 function bare(text) {
   gsub(/(CMAP_MUST_CHECK|CMAP_API)[ \n]+/, "", text)
   gsub(/[ \n]+CMAP_SYMBOL\([a-z_0-9]*\)/, "", text)
-  sub(/^static inline /, "", text)
+  if (sub(/^static inline /, "", text))
+    gsub(/\n              /, "\n", text)
   sub(/\n\{.*/, ";", text)
   return text
 }

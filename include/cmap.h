@@ -1423,9 +1423,7 @@ cmap_drain(struct cmap *map, cmap_value_fn *take, void *ctx,
  * (cmap_is_empty locks nothing). None while take runs.
  * Cost: O(1) amortised, as a removal, also when a part is emptied: pops of a
  * part go round it, each from where the last one was. (Of more than 16 parts
- * some have that place in common, and begin anew.) A shard without entries
- * costs some cache lines, once a round: whoever keeps few entries in a map that
- * had many calls cmap_shrink_to_fit.
+ * some have that place in common, and begin anew.)
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_pop(struct cmap *map, size_t part, size_t parts, cmap_value_fn *take,
@@ -1602,7 +1600,8 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
  * of the keys, and keep the same promise: an entry that is there from begin to
  * end is met exactly once, one that comes or goes meanwhile at most once,
  * whatever else happens to the map. (An entry that is removed and comes again
- * is a new one, but it has its old place: it is not met twice either.)
+ * is a new one, but it has its old place: it is not met twice either.) Shards
+ * that one walk has found empty the next ones pass over, until an entry comes.
  *
  * Parts. To walk with several threads, give each one part of the map: part
  * i of n has the entries whose hash lies in the i-th n-th of all hashes.

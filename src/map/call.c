@@ -214,8 +214,10 @@ enum cmap_status cmap__map_walk_range(struct cmap *map, enum cmap__mode mode,
     return CMAP_EINVAL;
   visit.to = range->last;
   do {
-    enum cmap_status status =
-        cmap__table_lock(&map->table, hash, mode, &patience, &visit.locked);
+    enum cmap_status status = cmap__table_lock_next(
+        &map->table, &hash, range->last, mode, &patience, &visit.locked);
+    if (status == CMAP_NOT_FOUND)
+      return CMAP_OK;
     if (status != CMAP_OK)
       return status;
     visit.from = hash;

@@ -26,34 +26,55 @@ static const char *directory_broken(const struct cmap__directory *directory,
   return NULL;
 }
 
-/* Returned by the walk when it has found something. */
-static enum cmap_status check_shard(struct cmap *map, struct cmap__visit *visit,
-                                    void *ctx)
+/* Do walks pass over a shard, which is held, that may have entries? */
+static bool is_passed_over(const struct cmap__directory *directory,
+                           const struct cmap__shard *shard)
 {
-  const struct cmap__shard *shard = visit->locked.shard;
-  const char **broken = ctx;
+  return cmap__directory_passes(directory, shard->prefix) &&
+         (shard->kept_limit == 0 || shard->limit > 0 ||
+          cmap__shard_count(shard) > 0);
+}
 
-  *broken = directory_broken(&map->table.directory, shard);
+/* What is wrong with a shard that is held, if anything. */
+static const char *shard_broken(const struct cmap *map,
+                                const struct cmap__locked *locked)
+{
+  const struct cmap__shard *shard = locked->shard;
+  const char *broken = directory_broken(&map->table.directory, shard);
+
+  if (broken == NULL && is_passed_over(&map->table.directory, shard))
+    broken = "directory: an occupied shard is noted as empty";
   /* Under a write hold of this thread's own, groups may be busy. */
-  if (*broken == NULL && !visit->locked.borrowed)
-    *broken = cmap__live_shard_broken(shard);
-  if (*broken == NULL)
-    *broken = cmap__shard_broken(&map->table.layout, shard);
-  return *broken == NULL ? CMAP_OK : CMAP_EBROKEN;
+  if (broken == NULL && !locked->borrowed)
+    broken = cmap__live_shard_broken(shard);
+  return broken == NULL ? cmap__shard_broken(&map->table.layout, shard)
+                        : broken;
 }
 
 enum cmap_status cmap_check(struct cmap *map, const char **broken,
                             const struct cmap_how *how)
 {
-  const char *found = NULL;
-  enum cmap_status status =
-      cmap__map_walk(map, CMAP__READ, how, check_shard, &found);
+  struct cmap__patience patience;
+  struct cmap__locked locked;
+  const uint64_t *unused;
+  const char *found;
+  uint64_t hash = 0;
 
-  if (status == CMAP_OK) {
+  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  /* Every shard, also those that are empty. */
+  do {
+    enum cmap_status status =
+        cmap__table_lock(&map->table, hash, CMAP__READ, &patience, &locked);
+    if (status != CMAP_OK)
+      return status;
+    found = shard_broken(map, &locked);
+    hash = cmap__shard_next_hash(locked.shard);
+    cmap__table_unlock(&locked);
+  } while (found == NULL && hash != 0);
+  if (found == NULL)
     found = cmap__pool_broken(&map->table.pool);
-    status = found == NULL ? CMAP_OK : CMAP_EBROKEN;
-  }
-  if (status == CMAP_EBROKEN && broken != NULL)
+  if (found != NULL && broken != NULL)
     *broken = found;
-  return status;
+  return found == NULL ? CMAP_OK : CMAP_EBROKEN;
 }

@@ -80,7 +80,8 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
   return CMAP_OK;
 }
 
-/* Locks the shard of it->next and begins with it. */
+/* Locks the next shard that has entries, from it->next on, and begins with it.
+ * CMAP_NOT_FOUND: there is none. */
 static enum cmap_status enter_shard(struct iter *it,
                                     const struct cmap__patience *patience)
 {
@@ -93,8 +94,9 @@ static enum cmap_status enter_shard(struct iter *it,
     held->locked.mode = CMAP__READ;
     held->locked.borrowed = true;
   } else {
-    enum cmap_status status =
-        cmap__table_lock(table, it->next, it->mode, patience, &held->locked);
+    enum cmap_status status = cmap__table_lock_next(
+        table, &it->next, it->range.last, it->mode, patience, &held->locked);
+    it->done = status == CMAP_NOT_FOUND;
     if (status != CMAP_OK)
       return status;
     /* As with guards: what an iterator shows must not change. */

@@ -252,10 +252,10 @@ static inline bool cmap__value_is_missing(const struct cmap *map,
 }
 
 /*
- * Calls visit_shard for every shard, in hash order, each locked in `mode`: a
- * status ends the walk and is returned. visit_shard unlocks with
- * cmap__locked_release when it is done with the shard, so that it can release
- * what it removed after that; what it has not unlocked, the walk does.
+ * Calls visit_shard for every shard that has entries, in hash order, each
+ * locked in `mode`: a status ends the walk and is returned. visit_shard unlocks
+ * with cmap__locked_release when it is done with the shard, so that it can
+ * release what it removed after that; what it has not unlocked, the walk does.
  */
 struct cmap__visit {
   struct cmap__locked locked;

@@ -10,12 +10,11 @@
  *
  * Where the hand is, is a hint: a wrong hash or group costs time, no more.
  *
- * The first round waits for nobody: it passes over shards that look empty or
- * are in use. The second one takes every lock, and so finds an entry that is
- * there from begin to end.
+ * The first round waits for nobody: it passes over shards that are in use. The
+ * second one takes every lock, and so finds an entry that is there from begin
+ * to end.
  */
 #include "map/map.h"
-#include "map/shards.h"
 
 /* A hint: the upper half of a hash, the number of a slot, and of a group. */
 #define HINT_HASH  UINT64_C(0xffffffff00000000)
@@ -92,13 +91,10 @@ static size_t go_on(const struct pop *pop, const struct cmap__shard *shard,
 static bool find_any(const struct pop *pop, const struct cmap__shard *shard,
                      struct cmap__place *place)
 {
-  size_t groups = cmap__block_mask(shard->block) + 1;
+  struct cmap__cursor cursor =
+      cmap__cursor_between(shard, pop->range.first, pop->range.last);
 
-  for (size_t group = 0; group < groups; group++)
-    for (unsigned slot = 0; slot < CMAP__GROUP_SLOTS; slot++)
-      if (look_at(pop, shard, group, slot, place))
-        return true;
-  return false;
+  return cmap__cursor_next(&pop->map->table.layout, &cursor, place);
 }
 
 /* The next pop is to look at this group of the shard; if there is no such one,
@@ -139,39 +135,28 @@ static bool take_out(struct pop *pop, const struct cmap__locked *locked)
   return true;
 }
 
-/* Does a shard, which nobody holds, seem to have no entries? */
-static bool shard_looks_empty(const struct cmap__shard *shard)
-{
-  struct cmap__shard_numbers numbers = cmap__shard_numbers(shard);
-
-  return numbers.inserted == numbers.removed;
-}
-
-/* The shards of the hashes from `from` to `to`, as the directory names them
- * now: the first round. */
+/* The shards of the hashes from `from` to `to`: the first round. */
 static bool look_around(struct pop *pop, uint64_t from, uint64_t to)
 {
   struct cmap__table *table = &pop->map->table;
-  struct cmap__directory_array *array =
-      cmap__directory_current(&table->directory);
-  uint64_t below = ~cmap__depth_mask(cmap__directory_depth(array));
-  const struct cmap__shard *before = NULL;
   struct cmap__locked locked;
+  uint64_t hash = from;
 
-  /* Ends: each round goes on to the next entry of the directory. */
-  for (uint64_t hash = from;; hash = (hash | below) + 1) {
-    const struct cmap__shard *shard =
-        cmap__load_acquire(&cmap__directory_at(array, hash)->shard); /* [D2] */
-    if (shard != before && !shard_looks_empty(shard) &&
-        cmap__table_lock_at_once(table, hash, CMAP__WRITE, &locked)) {
+  /* Ends: each round goes on to the next shard, or entry of the directory. */
+  do {
+    if (cmap__table_lock_at_once(table, hash, CMAP__WRITE, &locked)) {
+      hash = cmap__shard_next_hash(locked.shard);
       if (take_out(pop, &locked))
         return true;
+      if (cmap__shard_count(locked.shard) == 0)
+        cmap__table_note_empty(table, locked.shard);
       cmap__table_unlock(&locked);
+    } else {
+      hash = cmap__directory_next_hash(&table->directory, hash);
     }
-    before = shard;
-    if ((hash | below) >= to)
-      return false;
-  }
+  } while (hash != 0 && cmap__directory_seek(&table->directory, &hash) &&
+           hash <= to);
+  return false;
 }
 
 /* The second round. */

@@ -77,6 +77,7 @@ static enum cmap_status reserve_shard(struct cmap__table *table,
   int largest = layout->block_limit;
   int g = 0;
 
+  cmap__table_note_occupied(table, *shard);
   while (depth < CMAP__DEPTH_MAX &&
          !has_room(layout, (*shard)->prefix, depth, largest, entries)) {
     status = cmap__shard_split(table, shard, hash, ++depth);

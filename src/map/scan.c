@@ -318,8 +318,12 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
   while (more && scan->from < scan->end &&
          scan->has.entries < scan->buffer->capacity) {
     struct cmap__locked locked;
-    enum cmap_status status = cmap__table_lock(&map->table, scan->from,
-                                               CMAP__READ, patience, &locked);
+    enum cmap_status status = cmap__table_lock_next(
+        &map->table, &scan->from, scan->end - 1, CMAP__READ, patience, &locked);
+    if (status == CMAP_NOT_FOUND) {
+      scan->from = scan->end;
+      break;
+    }
     if (status != CMAP_OK) /* what there is comes first */
       return scan->has.entries > 0 ? CMAP_OK : status;
     status = add_shard(scan, &map->table, locked.shard, &more);

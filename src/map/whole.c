@@ -294,11 +294,14 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
     return CMAP_EINVAL;
   /* Ends: a destructor that inserts adds nothing to `left`. */
   do {
-    uint64_t next;
-    enum cmap_status status =
-        cmap__table_lock(&map->table, hash, CMAP__WRITE, &patience, &locked);
+    uint64_t next = hash;
+    enum cmap_status status = cmap__table_lock_next(
+        &map->table, &next, UINT64_MAX, CMAP__WRITE, &patience, &locked);
     if (status != CMAP_OK)
-      return status;
+      return status == CMAP_NOT_FOUND ? drain->status : status;
+    if (next != hash) /* others have emptied what was left */
+      left = 0;
+    hash = next;
     next = cmap__shard_next_hash(locked.shard);
     if (left == 0)
       left = cmap__shard_count(locked.shard);

@@ -19,6 +19,8 @@ static size_t array_bytes(unsigned depth)
   size_t bytes = sizeof(struct cmap__directory_array) +
                  (sizeof(struct cmap__directory_entry) << depth) +
                  sizeof(size_t) * (depth + 1);
+  if (depth >= CMAP__OCCUPIED_DEPTH)
+    bytes += sizeof(size_t) * cmap__occupied_words((size_t)1 << depth);
   return cmap__round_up(bytes, CMAP__CACHE_LINE);
 }
 
@@ -57,6 +59,9 @@ array_for(struct cmap__directory *directory, const struct cmap__layout *layout,
     if (array == NULL)
       return NULL;
     add_array(directory, array, depth);
+    if (depth >= CMAP__OCCUPIED_DEPTH) /* the last words have bits to spare */
+      memset(cmap__directory_occupied(array), 0,
+             sizeof(size_t) * cmap__occupied_words((size_t)1 << depth));
   }
   return array;
 }
@@ -66,6 +71,18 @@ static void set_entry(struct cmap__directory_entry *entry,
 {
   cmap__store_release(&entry->block, shard->block); /* [D2] */
   cmap__store_release(&entry->shard, shard);        /* [D2] */
+}
+
+/* Notes whether the shard of n entries from `at` on may be occupied; mutex
+ * held. */
+static void set_occupied(struct cmap__directory_array *array, size_t at,
+                         size_t n, bool occupied)
+{
+  unsigned depth = cmap__directory_depth(array);
+
+  if (depth >= CMAP__OCCUPIED_DEPTH)
+    cmap__occupied_set(cmap__directory_occupied(array), (size_t)1 << depth, at,
+                       n, occupied);
 }
 
 /*
@@ -178,6 +195,7 @@ static void fill_some(struct cmap__directory *directory)
     cmap__store_release(&to->entries[i].shard, /* [D2] */
                         cmap__load_relaxed(&entry->shard));
   }
+  set_occupied(to, directory->filled, end - directory->filled, true);
   directory->filled = end;
   if (end == n) {
     directory->next = NULL;
@@ -283,6 +301,7 @@ static void name_shard(struct cmap__directory_array *array, size_t end,
   size_t n = (size_t)1 << shallow;
 
   cmap__assert(cmap__shard_depth(shard) <= cmap__directory_depth(array));
+  set_occupied(array, at, n, true);
   for (; n > 0 && at < end; n--, at++)
     set_entry(entry++, shard);
 }
@@ -303,6 +322,38 @@ void cmap__directory_publish(struct cmap__directory *directory,
   }
   end_change(directory);
   pthread_mutex_unlock(&directory->mutex);
+}
+
+void cmap__directory_note(struct cmap__directory *directory,
+                          const struct cmap__shard *shard, bool occupied)
+{
+  struct cmap__directory_array *array;
+  unsigned depth;
+
+  pthread_mutex_lock(&directory->mutex);
+  array = current_of(directory, &depth);
+  set_occupied(
+      array,
+      (size_t)(cmap__directory_at(array, shard->prefix) - array->entries),
+      (size_t)1 << (depth - cmap__shard_depth(shard)), occupied);
+  pthread_mutex_unlock(&directory->mutex);
+}
+
+bool cmap__directory_seek(const struct cmap__directory *directory,
+                          uint64_t *hash)
+{
+  struct cmap__directory_array *array = cmap__directory_current(directory);
+  unsigned depth = cmap__directory_depth(array);
+  size_t entries = (size_t)1 << depth;
+  size_t at, next;
+
+  if (depth < CMAP__OCCUPIED_DEPTH)
+    return true;
+  at = (size_t)(cmap__directory_at(array, *hash) - array->entries);
+  next = cmap__occupied_next(cmap__directory_occupied(array), entries, at);
+  if (next != at)
+    *hash = (uint64_t)next << (64 - depth);
+  return next < entries;
 }
 
 bool cmap__directory_may_reach(const struct cmap__directory *directory,

@@ -28,6 +28,7 @@
 
 #include <pthread.h>
 
+#include "table/occupied.h"
 #include "table/shard.h"
 
 /* 2^40 entries are 16 TiB; see the bits of a hash in table/hash.h. Where
@@ -47,7 +48,8 @@ _Static_assert(sizeof(struct cmap__directory_entry) == 1u << CMAP__ENTRY_LOG2,
 
 /*
  * An array of 2^D entries, with what a reader must know of it. Behind them are
- * D + 1 numbers (cmap__directory_shards_at).
+ * D + 1 numbers (cmap__directory_shards_at), and the rows of bits that say
+ * which of them may be occupied (cmap__directory_occupied).
  */
 struct cmap__directory_array {
   uint32_t shift; /* const: a hash to bytes of entries; see at() */
@@ -100,6 +102,17 @@ cmap__directory_shards_at(struct cmap__directory_array *array)
                     ((size_t)1 << cmap__directory_depth(array)));
 }
 
+/* The rows of table/occupied.h, of an array of this depth at least: in a map of
+ * a few shards, to note what is empty takes as long as to look at it. */
+#define CMAP__OCCUPIED_DEPTH 4
+
+static inline _Atomic size_t *
+cmap__directory_occupied(struct cmap__directory_array *array)
+{
+  return (_Atomic size_t *)(cmap__directory_shards_at(array) +
+                            cmap__directory_depth(array) + 1);
+}
+
 /* The array of a depth; NULL: there is none yet. Mutex held. */
 struct cmap__directory_array *
 cmap__directory_array_of(const struct cmap__directory *directory,
@@ -118,6 +131,15 @@ static inline struct cmap__directory_array *
 cmap__directory_current(const struct cmap__directory *directory)
 {
   return cmap__load_acquire(&directory->current); /* [D1] */
+}
+
+/* The first hash of the entry behind that of the hash; 0 behind the last. */
+static inline uint64_t
+cmap__directory_next_hash(const struct cmap__directory *directory,
+                          uint64_t hash)
+{
+  struct cmap__directory_array *array = cmap__directory_current(directory);
+  return (hash | ~cmap__depth_mask(cmap__directory_depth(array))) + 1;
 }
 
 /* The block that the directory names now for a hash. */
@@ -173,6 +195,37 @@ void cmap__directory_withdraw(struct cmap__directory *directory, unsigned depth,
  */
 void cmap__directory_publish(struct cmap__directory *directory,
                              struct cmap__shard *const *shards, size_t count);
+
+/* Is the directory deep enough for such notes? */
+static inline bool
+cmap__directory_notes(const struct cmap__directory *directory)
+{
+  return cmap__directory_depth(cmap__directory_current(directory)) >=
+         CMAP__OCCUPIED_DEPTH;
+}
+
+/*
+ * Notes whether a live shard, which the caller holds exclusively, may be
+ * occupied. It may be when it is published, and when an array becomes current.
+ */
+void cmap__directory_note(struct cmap__directory *directory,
+                          const struct cmap__shard *shard, bool occupied);
+
+/*
+ * Moves *hash on to the first hash, from it on, whose shard may be occupied;
+ * false: there is none. Shards that are passed over were empty at some moment
+ * of the call. No lock.
+ */
+bool cmap__directory_seek(const struct cmap__directory *directory,
+                          uint64_t *hash);
+
+/* Would it pass over the shard of this hash, the first one of that? */
+static inline bool
+cmap__directory_passes(const struct cmap__directory *directory, uint64_t prefix)
+{
+  uint64_t hash = prefix;
+  return !cmap__directory_seek(directory, &hash) || hash != prefix;
+}
 
 /* May the directory be this deep, for as many shards as there are? */
 bool cmap__directory_may_reach(const struct cmap__directory *directory,

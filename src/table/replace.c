@@ -55,6 +55,7 @@ static void retire(struct cmap__table *table, struct cmap__shard *shard)
 {
   shard->mask = CMAP__DEAD_MASK;
   shard->prefix = CMAP__DEAD_PREFIX;
+  shard->high = 0; /* where the limit was kept */
   cmap__shardlock_write_unlock(&shard->lock);
   cmap__pool_give(&table->pool, &table->layout, shard);
 }
@@ -418,6 +419,10 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
   int g = (int)cmap__block_log2(block);
   unsigned depth;
 
+  if ((*shard)->kept_limit != 0) {
+    cmap__table_note_occupied(table, *shard);
+    return CMAP_OK;
+  }
   if (cmap__block_is_empty(block))
     return cmap__shard_resize(table, shard, 0);
   if (removals_of(*shard) > cmap__shard_count(*shard) / CHURN_PART &&

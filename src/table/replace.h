@@ -36,8 +36,8 @@ enum cmap_status cmap__make_room(struct cmap__table *table,
 
 /*
  * One step of that: makes the shard's block larger, its range smaller, or, if
- * chance may have filled it, its limit higher. Shards that are split off are
- * unlocked. CMAP_ENOMEM
+ * chance may have filled it, its limit higher; or lets walks look at it. Shards
+ * that are split off are unlocked. CMAP_ENOMEM
  */
 enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
                                      struct cmap__shard **shard, uint64_t hash);

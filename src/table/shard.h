@@ -24,7 +24,9 @@
  *   3. A key is in the first group of its probe that had a free slot when it
  *      came; all groups before it have its overflow bit.
  *   4. A header that is not live covers no hash.
- *   5. Under a header's lock, a group of its block that is stable says that the
+ *   5. A shard that walks pass over (table/occupied.h) has no entries, and its
+ *      limit is 0.
+ *   6. Under a header's lock, a group of its block that is stable says that the
  *      header is live: an old block's groups are closed before its lock is
  *      released, a new one's become stable under its lock.
  */
@@ -52,8 +54,12 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
     struct cmap__shard *next_free; /* of a free one: under the pool's mutex */
   };
   uintptr_t home; /* const: what memory it has, see below; 0: none */
-  uint32_t high;  /* under the pool's mutex, or owner thread: see
-                     CMAP__GIVEN_BACK; 0: nothing of that */
+  union {
+    uint32_t high; /* of a free one: under the pool's mutex, or owner thread:
+                      see CMAP__GIVEN_BACK; 0: nothing of that */
+    uint32_t kept_limit; /* of a live one, under lock: 1 more than its limit
+                            was, while walks pass over it; else 0 */
+  };
   uint32_t floor; /* under lock: with fewer entries a removal shrinks it */
 };
 

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "base/check.h"
 #include "table/replace.h"
 
 /*
@@ -327,5 +328,71 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
       return CMAP_OK;
     }
     cmap__table_unlock(locked);
+  }
+}
+
+void cmap__table_note_empty(struct cmap__table *table,
+                            struct cmap__shard *shard)
+{
+  cmap__assert(cmap__shard_count(shard) == 0);
+  if (!cmap__directory_notes(&table->directory) ||
+      cmap__directory_passes(&table->directory, shard->prefix))
+    return;
+  /* Else it was noted in another array. */
+  if (shard->kept_limit == 0) {
+    shard->kept_limit = shard->limit + 1;
+    shard->limit = 0;
+  }
+  cmap__directory_note(&table->directory, shard, false);
+}
+
+void cmap__table_note_occupied(struct cmap__table *table,
+                               struct cmap__shard *shard)
+{
+  if (shard->kept_limit == 0)
+    return;
+  shard->limit = shard->kept_limit - 1;
+  shard->kept_limit = 0;
+  cmap__directory_note(&table->directory, shard, true);
+}
+
+/* Unlocks a shard that a walk has found empty, and notes that. Who holds it to
+ * read has to let go of it first, and does not wait. */
+static void leave_empty(struct cmap__table *table, struct cmap__locked *locked,
+                        uint64_t hash)
+{
+  if (locked->mode == CMAP__READ) {
+    cmap__table_unlock(locked);
+    if (cmap__directory_passes(&table->directory, hash) ||
+        !cmap__table_lock_at_once(table, hash, CMAP__WRITE, locked))
+      return;
+  }
+  if (cmap__shard_count(locked->shard) == 0)
+    cmap__table_note_empty(table, locked->shard);
+  cmap__table_unlock(locked);
+}
+
+enum cmap_status cmap__table_lock_next(struct cmap__table *table,
+                                       uint64_t *hash, uint64_t last,
+                                       enum cmap__mode mode,
+                                       const struct cmap__patience *patience,
+                                       struct cmap__locked *locked)
+{
+  /* Ends: each round moves *hash on. The first shard is looked at in any case:
+   * that is quicker in a map without emptied ones. */
+  for (;;) {
+    enum cmap_status status =
+        cmap__table_lock(table, *hash, mode, patience, locked);
+    uint64_t next;
+
+    if (status != CMAP_OK || locked->borrowed ||
+        cmap__shard_count(locked->shard) > 0)
+      return status;
+    next = cmap__shard_next_hash(locked->shard);
+    leave_empty(table, locked, *hash);
+    if (next == 0 || !cmap__directory_seek(&table->directory, &next) ||
+        next > last)
+      return CMAP_NOT_FOUND;
+    *hash = next;
   }
 }

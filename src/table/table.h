@@ -181,6 +181,27 @@ CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
 }
 
 /*
+ * Lets walks pass over a live shard without entries, until the next insert; and
+ * lets them look at it again. The caller holds it exclusively.
+ */
+void cmap__table_note_empty(struct cmap__table *table,
+                            struct cmap__shard *shard);
+void cmap__table_note_occupied(struct cmap__table *table,
+                               struct cmap__shard *shard);
+
+/*
+ * Locks the first shard, from *hash to `last`, that has entries, and moves
+ * *hash on to it. Those without, which it comes to, are noted: amortised, it
+ * looks at a constant number. One that is borrowed may have none. What
+ * cmap__table_lock returns; CMAP_NOT_FOUND: all are empty, and nothing is held.
+ */
+enum cmap_status cmap__table_lock_next(struct cmap__table *table,
+                                       uint64_t *hash, uint64_t last,
+                                       enum cmap__mode mode,
+                                       const struct cmap__patience *patience,
+                                       struct cmap__locked *locked);
+
+/*
  * The first hash behind the shard's range; 0 behind the last shard. The caller
  * holds the shard.
  */

@@ -86,12 +86,11 @@
  * Locks. The map is divided into shards by the hash of the key; each has one
  *   reader/writer lock. Which keys share a shard is not visible and changes:
  *   "another key" may always live in the shard that is locked. Each call names
- *   the lock it takes: "none", "read" or "write". Plain reads take none
- *   when the key is an integer, of fixed size or not longer than
- *   inline_key_size, and the value has no value_clone and is not larger than
- *   inline_value_size; they then write no shared memory, and are called
- *   lock-free below. They fall back to the read lock when writers keep
- *   changing the same 11 entries during the read.
+ *   the lock it takes: "none", "read" or "write". Plain reads take none, and
+ *   write no shared memory; they are called lock-free below. Custom keys,
+ *   values with value_clone, and keys and values beyond 8 KiB are read under
+ *   the read lock; so are others when writers keep changing the same 11 entries
+ *   during the read.
  *
  * Callbacks. A callback that is called under a lock may read any map. It may
  *   write to other maps; to write to its own map is CMAP_EDEADLK if the key
@@ -446,9 +445,8 @@ struct cmap_options {
   size_t inline_key_size;   /* STRING, BYTES: longest key that lies in the
                                slot, up to 63, rounded up to 23, 31, 39 ...;
                                default 23 */
-  size_t inline_value_size; /* larger values lie behind a pointer and are read
-                               under the lock; up to 1024, less than 8 is 8;
-                               default 256 */
+  size_t inline_value_size; /* larger values lie behind a pointer; up to
+                               1024, less than 8 is 8; default 256 */
   size_t capacity;     /* entries to make room for at once (cmap_reserve) */
   size_t shard_groups; /* upper size of a shard in groups of 11 entries: power
                           of two up to 4096; default 64 */
@@ -1838,9 +1836,7 @@ struct cmap_stats {
 
 /*
  * Takes the statistics, without waiting for anybody: exact if no thread writes,
- * else near it. Looks at up to 64 shards in detail; from these it estimates the
- * memory of long keys and values (with the default allocator's own part; of
- * one of yours what it was asked for), and the longest probe. Counting writes
+ * else near it. The longest probe is that of up to 64 shards. Counting writes
  * no shared memory in a read that meets no writer.
  *   CMAP_EINVAL  a NULL, or stats->size is wrong (section 1)
  * Cost: a cache line per shard, and some 0.2 ms.

@@ -74,6 +74,11 @@ static inline void cmap__fence_release(void)
   atomic_thread_fence(memory_order_release);
 }
 
+static inline void cmap__fence_acquire(void)
+{
+  atomic_thread_fence(memory_order_acquire);
+}
+
 static inline void cmap__fence_seq_cst(void)
 {
   atomic_thread_fence(memory_order_seq_cst);

@@ -121,10 +121,10 @@ bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
 CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
                                                  enum cmap__shape shape,
                                                  const struct cmap__call *call,
-                                                 uint64_t *words)
+                                                 void *value)
 {
   for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
-    switch (cmap__read_round(&map->table, shape, &call->probe, words)) {
+    switch (cmap__read_round(&map->table, shape, &call->probe, value)) {
     case CMAP__READ_HIT:
       return CMAP_OK;
     case CMAP__READ_MISS:
@@ -139,22 +139,22 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
 }
 
 enum cmap_status cmap__call_read(struct cmap *map,
-                                 const struct cmap__call *call, uint64_t *words)
+                                 const struct cmap__call *call, void *value)
 {
   const struct cmap__layout *layout = &map->table.layout;
 
-  if (!layout->lock_free || call->probe.boxed)
+  if (!layout->lock_free || call->probe.large)
     return CMAP_BUSY;
   switch (layout->shape) {
   case CMAP__SHAPE_WORD:
   case CMAP__SHAPE_INTEGER:
-    return read_rounds(map, CMAP__SHAPE_INTEGER, call, words);
+    return read_rounds(map, CMAP__SHAPE_INTEGER, call, value);
   case CMAP__SHAPE_PAIR:
-    return read_rounds(map, CMAP__SHAPE_PAIR, call, words);
+    return read_rounds(map, CMAP__SHAPE_PAIR, call, value);
   case CMAP__SHAPE_SHORT:
-    return read_rounds(map, CMAP__SHAPE_SHORT, call, words);
+    return read_rounds(map, CMAP__SHAPE_SHORT, call, value);
   default:
-    return read_rounds(map, CMAP__SHAPE_WORDS, call, words);
+    return read_rounds(map, CMAP__SHAPE_WORDS, call, value);
   }
 }
 

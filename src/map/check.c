@@ -74,6 +74,8 @@ enum cmap_status cmap_check(struct cmap *map, const char **broken,
   } while (found == NULL && hash != 0);
   if (found == NULL)
     found = cmap__pool_broken(&map->table.pool);
+  if (found == NULL)
+    found = cmap__boxes_broken(&map->table.boxes);
   if (found != NULL && broken != NULL)
     *broken = found;
   return found == NULL ? CMAP_OK : CMAP_EBROKEN;

@@ -280,7 +280,7 @@ static enum cmap_status clone_shard(struct cmap *map, struct cmap__visit *visit,
     return status;
   if (twin == NULL)
     return merge_shard(map, visit, &clone->merge);
-  status = clone_groups(&map->table.layout, clone, visit, twin);
+  status = clone_groups(&table->layout, clone, visit, twin);
   cmap__assert_valid(cmap__shard_broken(&table->layout, twin) == NULL);
   /* Without memory it stays as it is. */
   if (status == CMAP_OK &&
@@ -314,7 +314,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
   status = cmap__map_walk(map, CMAP__READ, how, clone_shard, &clone);
   if (status != CMAP_OK) {
     if (clone.half != NULL)
-      cmap__key_words_destroy(layout, clone.half);
+      cmap__key_words_destroy(&clone.merge.into->table.layout, clone.half);
     cmap_destroy(clone.merge.into);
     return status;
   }

@@ -173,7 +173,7 @@ enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
   if (make == NULL)
     return CMAP_EINVAL;
   if (!held->occupied) {
-    value = held->box != NULL ? held->box : words;
+    value = held->box.data != NULL ? held->box.data : words;
     memset(value, 0, cmap__held_layout(held)->options.value_size);
     status = make(entry->key, value, ctx);
     if (status != CMAP_OK)

@@ -64,7 +64,7 @@ enum cmap_status cmap__held_make_box(struct cmap__held *held)
     return CMAP_OK;
   status = cmap__value_image_init(cmap__held_layout(held), &image);
   if (status == CMAP_OK)
-    held->box = image.data;
+    held->box = cmap__box_of_words(image.words);
   return status;
 }
 
@@ -81,7 +81,7 @@ bool cmap__held_is_key(const struct cmap__held *held,
     copy = held->key;
     words = cmap__payload_of(copy.words);
   }
-  return cmap__key_equal(layout, layout->shape, true, words, probe);
+  return cmap__key_equal(layout, layout->shape, NULL, 0, words, probe);
 }
 
 void cmap__held_settle(struct cmap__held *held)
@@ -101,8 +101,8 @@ void cmap__held_put(struct cmap__held *held, const void *value)
   void *to = words;
 
   if (layout->value_boxed) {
-    to = held->box;
-    words[0] = (uintptr_t)held->box;
+    to = held->box.data;
+    cmap__box_to_words(&held->box, words);
   } else if (layout->value_words > 0) {
     words[layout->value_words - 1] = 0; /* what the value does not fill */
   }
@@ -111,7 +111,7 @@ void cmap__held_put(struct cmap__held *held, const void *value)
   cmap__held_settle(held);
   cmap__shard_put(layout, held->locked.shard, &held->place, true, &held->key,
                   words);
-  held->box = NULL;
+  held->box.data = NULL;
   held->has_key = false;
   held->occupied = true;
 }
@@ -221,8 +221,10 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
   cmap__shard_take(layout, held->locked.shard, &held->place, true, image.words);
   for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     held->key.words[i] = image.words[i];
-  if (layout->value_boxed)
-    value = held->box = (void *)(uintptr_t)image.words[layout->value_word];
+  if (layout->value_boxed) {
+    held->box = cmap__box_of_words(value);
+    value = held->box.data;
+  }
   if (to != NULL && layout->options.value_size > 0)
     memcpy(to, value, layout->options.value_size);
   held->has_key = true;
@@ -346,10 +348,10 @@ void cmap__held_bury(struct cmap__held *held)
   }
   if (held->has_key)
     cmap__key_words_destroy(layout, held->key.words);
-  if (held->box != NULL)
-    cmap__free(&o->allocator, held->box, o->value_size, o->value_align);
+  if (held->box.data != NULL)
+    cmap__value_box_give(layout, &held->box);
   held->has_key = false;
-  held->box = NULL;
+  held->box.data = NULL;
 }
 
 void cmap__held_release(struct cmap__held *held)
@@ -359,7 +361,7 @@ void cmap__held_release(struct cmap__held *held)
   cmap__held_unlock(held);
   /* A destructor may release a copy of the guard: it is stale now. */
   cmap__record_renew(&held->record);
-  if (cmap__unlikely(held->has_key || held->box != NULL ||
+  if (cmap__unlikely(held->has_key || held->box.data != NULL ||
                      held->corpses != NULL))
     cmap__held_bury(held);
   cmap__held_give(held);

@@ -45,7 +45,7 @@ struct cmap__held {
   struct cmap__multi *multi;  /* NULL: held by itself */
   struct cmap__group *opened; /* made busy by this hold, or NULL */
   struct cmap__corpse *corpses;
-  void *box; /* for the value of a vacant key; NULL: none */
+  struct cmap__box box; /* for the value of a vacant key; NULL: none */
   uint64_t hash;
   enum cmap_status error; /* of and_modify, not told yet */
   bool occupied;
@@ -120,7 +120,7 @@ static inline void cmap__held_clear(struct cmap__held *held)
   held->multi = NULL;
   held->opened = NULL;
   held->corpses = NULL;
-  held->box = NULL;
+  held->box.data = NULL;
   held->error = CMAP_OK;
   held->has_key = held->sweep = held->follows = false;
 }

@@ -53,7 +53,8 @@ enum cmap_status cmap_create(const struct cmap_options *options,
     cmap__store_relaxed(&fresh->pops[i], 0); /* the same */
   fresh->copies_values =
       given.value_destroy == NULL || given.value_clone != NULL;
-  fresh->reads = fresh->copies_values && fresh->table.layout.lock_free
+  fresh->reads = fresh->copies_values && fresh->table.layout.lock_free &&
+                         !fresh->table.layout.value_boxed
                      ? fresh->table.layout.shape
                      : CMAP__SHAPE_CUSTOM;
   cmap__open_short_ways(fresh, true);
@@ -127,7 +128,9 @@ void cmap_destroy(struct cmap *map)
     return;
   allocator = map->table.layout.options.allocator;
   bury_guards(map);
-  if (map->table.layout.owns_anything)
+  /* The other boxes go with all their memory. Relaxed: as above. */
+  if (map->table.layout.has_destructors ||
+      cmap__load_relaxed(&map->table.boxes.large_bytes) > 0)
     destroy_entries(map);
   cmap__frozen_end(map);
   cmap__table_destroy(&map->table);

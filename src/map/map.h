@@ -135,12 +135,11 @@ static inline void cmap__call_unlock(const struct cmap__call *call)
 
 /*
  * Reads the key without a lock where the map and the key allow it: CMAP_OK with
- * the value words in `words`, or CMAP_NOT_FOUND. CMAP_BUSY: it takes the lock
- * to know.
+ * the value copied out (NULL: not), or CMAP_NOT_FOUND. CMAP_BUSY: it takes the
+ * lock to know. Without CMAP_OK anything may be in `value`.
  */
 enum cmap_status cmap__call_read(struct cmap *map,
-                                 const struct cmap__call *call,
-                                 uint64_t *words);
+                                 const struct cmap__call *call, void *value);
 
 /*
  * A hit of a call that would insert, read if possible. CMAP_OK with the value

@@ -24,7 +24,6 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
                                                struct cmap_key key, void *value,
                                                const struct cmap_how *how)
 {
-  uint64_t words[CMAP__VALUE_WORDS_MAX];
   struct cmap__call call;
   enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
@@ -32,12 +31,8 @@ static CMAP__NOINLINE enum cmap_status get_any(struct cmap *map,
     return status;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;
-  status = cmap__call_read(map, &call, words);
-  if (status == CMAP_BUSY)
-    return get_locked(map, &call, value);
-  if (status == CMAP_OK && value != NULL)
-    memcpy(value, words, map->table.layout.options.value_size);
-  return status;
+  status = cmap__call_read(map, &call, value);
+  return status == CMAP_BUSY ? get_locked(map, &call, value) : status;
 }
 
 /*
@@ -148,21 +143,27 @@ static bool hit_is_locked_read(const struct cmap *map,
 {
   return cmap__table_is_frozen(&map->table) ||
          (cmap__hold_any() && map->table.layout.lock_free &&
-          !call->probe.boxed &&
+          !call->probe.large &&
           cmap__hold_find(&map->table, call->probe.hash) != NULL);
 }
 
 enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
                                      void *value)
 {
+  const struct cmap__layout *layout = &map->table.layout;
+  /* Nothing but a hit's value comes to `value`, which may be what is to be
+   * inserted: of a value in a box, a read under the lock. */
+  bool copies = value != NULL && !layout->value_boxed;
   uint64_t words[CMAP__VALUE_WORDS_MAX];
-  enum cmap_status status = cmap__call_read(map, call, words);
+  enum cmap_status status = CMAP_BUSY;
 
+  if (value == NULL || copies)
+    status = cmap__call_read(map, call, copies ? words : NULL);
   if (status == CMAP_BUSY)
     return hit_is_locked_read(map, call) ? get_locked(map, call, value)
                                          : CMAP_NOT_FOUND;
-  if (status == CMAP_OK && value != NULL)
-    memcpy(value, words, map->table.layout.options.value_size);
+  if (status == CMAP_OK && copies)
+    memcpy(value, words, layout->options.value_size);
   return status;
 }
 

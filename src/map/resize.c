@@ -163,9 +163,10 @@ static void release_all(struct cmap__table *table)
 {
   size_t bytes, unused, step, done = 0;
 
-  cmap__pool_bytes(&table->pool, &bytes, &unused);
+  cmap__boxes_trim(&table->boxes);
+  cmap__table_bytes(table, &bytes, &unused);
   do {
-    step = cmap__pool_release(&table->pool, &table->layout);
+    step = cmap__table_release(table);
     done += step;
   } while (step > 0 && done < unused);
 }

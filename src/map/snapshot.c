@@ -8,6 +8,7 @@
 
 struct cmap_snapshot {
   struct cmap__layout layout; /* of the map, which may be gone */
+  struct cmap__boxes boxes;   /* of the copies */
   struct cmap__copies copies;
 };
 
@@ -18,28 +19,29 @@ struct cmap_snapshot {
  * others are to wait for the copying only. */
 static enum cmap_status make_room_for_copies(const struct cmap *map,
                                              enum cmap_snapshot_parts parts,
-                                             struct cmap__copies *copies)
+                                             struct cmap_snapshot *snapshot)
 {
-  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__copies *copies = &snapshot->copies;
 
   for (int round = 1;; round++) {
     size_t entries = cmap_len(map);
-    enum cmap_status status =
-        cmap__copies_init(layout, copies, entries + entries / 64 + 16, parts);
+    enum cmap_status status = cmap__copies_init(
+        &snapshot->layout, copies, entries + entries / 64 + 16, parts);
     if (status != CMAP_OK)
       return status;
     cmap__pages_touch(copies->words, copies->bytes);
     if (round == ROUNDS || cmap_len(map) <= copies->capacity)
       return CMAP_OK;
-    cmap__copies_free(layout, copies, 0);
+    cmap__copies_free(&snapshot->layout, copies, 0);
   }
 }
 
 /* Copies all entries of a map that is locked as a whole. */
 static enum cmap_status copy_all(const struct cmap *map, size_t entries,
-                                 struct cmap__copies *copies)
+                                 struct cmap_snapshot *snapshot)
 {
-  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__layout *layout = &snapshot->layout;
+  struct cmap__copies *copies = &snapshot->copies;
   enum cmap_status status = CMAP_OK;
   uint64_t hash = 0;
 
@@ -64,18 +66,15 @@ static enum cmap_status fill_snapshot(struct cmap *map,
                                       enum cmap_snapshot_parts parts,
                                       const struct cmap__patience *patience)
 {
-  struct cmap__copies *copies = &snapshot->copies;
-  enum cmap_status status = make_room_for_copies(map, parts, copies);
+  enum cmap_status status = make_room_for_copies(map, parts, snapshot);
   size_t entries;
 
   if (status == CMAP_OK)
     status = cmap__all_lock(map, patience, &entries);
   if (status == CMAP_OK) {
-    status = copy_all(map, entries, copies);
+    status = copy_all(map, entries, snapshot);
     cmap__all_unlock();
   }
-  if (status != CMAP_OK)
-    cmap__copies_free(&map->table.layout, copies, 0);
   return status;
 }
 
@@ -103,9 +102,12 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
   if (fresh == NULL)
     return CMAP_ENOMEM;
   fresh->layout = map->table.layout;
+  allocator = &fresh->layout.options.allocator;
+  cmap__boxes_init(&fresh->boxes, allocator, false);
+  fresh->layout.boxes = &fresh->boxes;
   status = fill_snapshot(map, fresh, parts, &patience);
   if (status != CMAP_OK) {
-    cmap__free(allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
+    cmap_snapshot_destroy(fresh);
     return status;
   }
   *snapshot = fresh;
@@ -151,6 +153,11 @@ void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
   if (snapshot == NULL)
     return;
   allocator = snapshot->layout.options.allocator;
+  /* The other boxes go with all their memory. Relaxed: nobody else sees it. */
+  snapshot->layout.owns_anything =
+      snapshot->layout.has_destructors ||
+      cmap__load_relaxed(&snapshot->boxes.large_bytes) > 0;
   cmap__copies_free(&snapshot->layout, &snapshot->copies, 0);
+  cmap__boxes_destroy(&snapshot->boxes);
   cmap__free(&allocator, snapshot, sizeof *snapshot, CMAP__CACHE_LINE);
 }

@@ -14,20 +14,8 @@
 /* What they tell. */
 struct sample {
   uint64_t entries;
-  uint64_t box_bytes; /* of their keys and values that do not lie inline */
   size_t longest_probe;
 };
-
-static size_t box_bytes(const struct cmap__layout *layout,
-                        const _Atomic uint64_t *slot)
-{
-  const struct cmap_options *o = &layout->options;
-  size_t bytes = cmap__key_box_bytes(layout, slot);
-
-  if (layout->value_boxed)
-    bytes += cmap__alloc_takes(&o->allocator, o->value_size, o->value_align);
-  return bytes;
-}
 
 static void sample_shard(const struct cmap__layout *layout,
                          const struct cmap__shard *shard, struct sample *sample)
@@ -41,7 +29,6 @@ static void sample_shard(const struct cmap__layout *layout,
     if (probe > sample->longest_probe)
       sample->longest_probe = probe;
     sample->entries++;
-    sample->box_bytes += box_bytes(layout, place.slot);
   }
 }
 
@@ -91,7 +78,7 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
 {
   struct cmap_stats now = {.size = sizeof now};
   struct cmap__shard_walk walk;
-  struct sample sample = {0, 0, 0};
+  struct sample sample = {0, 0};
   size_t pool, idle;
 
   if (map == NULL || stats == NULL)
@@ -104,14 +91,11 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
     now.shards++;
   }
   take_sample(map, now.shards, &sample);
-  cmap__pool_bytes(&map->table.pool, &pool, &idle);
+  cmap__table_bytes(&map->table, &pool, &idle);
   now.bytes = sizeof *map + pool + cmap__directory_bytes(&map->table.directory);
   /* Relaxed: is it there? */
   if (cmap__load_relaxed(&map->frozen) != NULL)
     now.bytes += sizeof(struct cmap__frozen);
-  if (sample.entries > 0)
-    now.bytes += (uint64_t)((double)sample.box_bytes / (double)sample.entries *
-                            (double)now.entries);
   now.free_bytes = idle;
   now.longest_probe = sample.longest_probe;
   read_counts(&map->table.counts, &now);

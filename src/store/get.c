@@ -63,9 +63,8 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
   struct cmap *map = r->store->map;
   const struct cmap__probe *probe = &r->call.probe;
   enum cmap_status status = CMAP_BUSY;
-  uint64_t unused;
 
-  if (!map->table.layout.lock_free || probe->boxed)
+  if (!map->table.layout.lock_free || probe->large)
     return CMAP_BUSY;
   switch (map->table.layout.shape) {
   case CMAP__SHAPE_WORD:
@@ -83,7 +82,7 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
   }
   /* Not in its home group: is it in none? */
   if (status == CMAP_BUSY &&
-      cmap__call_read(map, &r->call, &unused) == CMAP_NOT_FOUND)
+      cmap__call_read(map, &r->call, NULL) == CMAP_NOT_FOUND)
     return CMAP_NOT_FOUND;
   return status;
 }

@@ -31,18 +31,10 @@ static struct cmap__ticket *ticket_of(const struct cmap_ticket *ticket)
   return ticket == NULL ? NULL : (struct cmap__ticket *)ticket->internal[0];
 }
 
-/* Of the key, outside of the ticket. */
-static size_t key_bytes(struct cmap__ticket *ticket)
-{
-  return cmap__key_box_bytes(&ticket->store->map->table.layout,
-                             cmap__payload_of(ticket->key.words));
-}
-
 static void ticket_free(struct cmap__ticket *ticket)
 {
   struct cmap_store *store = ticket->store;
 
-  cmap__store_count_given(store, key_bytes(ticket));
   cmap__key_words_destroy(&store->map->table.layout, ticket->key.words);
   cmap__store_free(store, ticket, sizeof *ticket, CMAP__CACHE_LINE);
   cmap__sub_release(&store->tickets, 1);
@@ -68,7 +60,6 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
   ticket->store = store;
   ticket->policy = r->policy;
   ticket->hash = r->call.probe.hash;
-  cmap__store_count_taken(store, key_bytes(ticket));
   cmap__add_relaxed(&store->tickets, 1);
   *out = ticket;
   return CMAP_OK;

@@ -109,13 +109,25 @@ cmap__payload_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t words)
     to[i] = cmap__load_acquire(from + i); /* [Q2] */
 }
 
-/* The same to `size` bytes of any memory; the last word may be cut off. */
+/* Two words that are loaded or stored at once, at any address. */
+typedef uint64_t cmap__pair
+    __attribute__((vector_size(16), aligned(1), may_alias));
+
+/*
+ * The same to `size` bytes of any memory; the last word may be cut off. Whether
+ * a pair is loaded whole is no matter: what was torn is thrown away, too. The
+ * fence makes acquire loads of them.
+ */
 CMAP__UNINSTRUMENTED static void
 cmap__payload_copy_bytes(void *to, const _Atomic uint64_t *from, size_t size)
 {
   unsigned char *bytes = to;
   uint64_t word;
 
+  for (; size >= sizeof(cmap__pair);
+       size -= sizeof(cmap__pair), bytes += sizeof(cmap__pair), from += 2)
+    *(cmap__pair *)bytes = *(const volatile cmap__pair *)(uintptr_t)from;
+  cmap__fence_acquire(); /* [Q2] */
   for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
     word = cmap__load_acquire(from++); /* [Q2] */
     memcpy(bytes, &word, sizeof word);
@@ -124,6 +136,34 @@ cmap__payload_copy_bytes(void *to, const _Atomic uint64_t *from, size_t size)
     word = cmap__load_acquire(from); /* [Q2] */
     memcpy(bytes, &word, size);
   }
+}
+
+/*
+ * Are these payload words, `size` bytes and zeros up to a word, the bytes at
+ * `with`? At least 8 bytes. As the two above, which others may be writing.
+ */
+CMAP__UNINSTRUMENTED static bool
+cmap__payload_equals_bytes(const _Atomic uint64_t *from, const void *with,
+                           size_t size)
+{
+  const unsigned char *bytes = with;
+  const unsigned unused = 8 * (unsigned)(-size % 8); /* bits */
+  cmap__pair differ = {0, 0};
+  uint64_t word;
+
+  memcpy(&word, bytes + size - 8, sizeof word);
+  word = CMAP__LITTLE_ENDIAN ? word >> unused : word << unused;
+  differ[0] = word ^ cmap__load_acquire(from + (size - 1) / 8); /* [Q2] */
+  for (; size > sizeof(cmap__pair);
+       size -= sizeof(cmap__pair), bytes += sizeof(cmap__pair), from += 2)
+    differ |= *(const cmap__pair *)bytes ^
+              *(const volatile cmap__pair *)(uintptr_t)from;
+  cmap__fence_acquire(); /* [Q2] */
+  if (size > sizeof word) {
+    memcpy(&word, bytes, sizeof word);
+    differ[0] |= word ^ cmap__load_acquire(from); /* [Q2] */
+  }
+  return (differ[0] | differ[1]) == 0;
 }
 
 /*

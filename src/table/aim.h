@@ -129,7 +129,7 @@ cmap__aim_hit(struct cmap__table *table, enum cmap__shape shape,
       memcpy(&again, probe->key.data, sizeof again);  /* one register less */
       equal = cmap__load_relaxed(aim->slot) == again; /* lock held */
     } else {
-      equal = cmap__key_equal(layout, shape, true, aim->slot, probe);
+      equal = cmap__key_equal(layout, shape, NULL, 0, aim->slot, probe);
     }
     /* A live block that has the key is the key's home. */
     if (cmap__likely(equal)) {

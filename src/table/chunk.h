@@ -38,6 +38,9 @@ struct cmap__chunk {
 /* The page has been given back; else its bytes in use. */
 #define CMAP__PAGE_GIVEN UINT32_MAX
 
+/* A step of giving pages back ends with this much. */
+#define CMAP__RELEASE_STEP ((size_t)64 * 1024)
+
 /* Where chunks come from, and how much of that there is. */
 struct cmap__source {
   const struct cmap_allocator *allocator; /* const */

@@ -3,8 +3,6 @@
  */
 #include "table/key.h"
 
-#include "base/alloc.h"
-
 static uint64_t hash_by_user(const struct cmap__layout *layout,
                              struct cmap_key key)
 {
@@ -51,6 +49,7 @@ static enum cmap_status other_probe_init(const struct cmap__layout *layout,
     if (layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL)
       return CMAP_EINVAL;
     probe->boxed = true;
+    probe->large = cmap__box_is_large(key.size + 1);
     break;
   default:
     return CMAP_EINVAL;
@@ -87,7 +86,7 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
   if (key.data == NULL)
     return CMAP_EINVAL;
   probe->key = key;
-  probe->boxed = false;
+  probe->boxed = probe->large = false;
   return other_probe_init(layout, hashed, probe);
 }
 
@@ -96,29 +95,19 @@ static bool is_string_like(const struct cmap__layout *layout)
   return layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES;
 }
 
-/* The two words of a boxed key. */
-static struct cmap_key boxed_key(const uint64_t *words)
-{
-  struct cmap_key key;
-
-  key.data = (const void *)(uintptr_t)words[0];
-  key.size = (size_t)words[1];
-  return key;
-}
-
 struct cmap_key cmap__slot_string(const struct cmap__layout *layout,
                                   const _Atomic uint64_t *slot)
 {
   const _Atomic uint64_t *words = slot + layout->key_word;
-  uint64_t ends[2], last;
   struct cmap_key key;
+  uint64_t last;
 
   /* Relaxed: we hold the lock. */
   last = cmap__load_relaxed(words + layout->key_words - 1);
   if (cmap__last_byte(last) == CMAP__KEY_BOXED) {
-    ends[0] = cmap__load_relaxed(words);
-    ends[1] = cmap__load_relaxed(words + 1);
-    return boxed_key(ends);
+    key.data = (const void *)(uintptr_t)cmap__load_relaxed(words);
+    key.size = cmap__boxed_size(last);
+    return key;
   }
   key.size = layout->inline_key - cmap__last_byte(last);
   key.data = cmap__payload_plain(words);
@@ -151,20 +140,40 @@ bool cmap__key_equal_slow(const struct cmap__layout *layout,
          memcmp(stored.data, probe->key.data, stored.size) == 0;
 }
 
+bool cmap__key_equal_late(const struct cmap__layout *layout,
+                          const _Atomic uint64_t *slot,
+                          const struct cmap__probe *probe,
+                          const _Atomic uint64_t *hi, uint64_t seen)
+{
+  const _Atomic uint64_t *words = slot + layout->key_word;
+  uint64_t data = cmap__payload_load(words);
+  uint64_t last = cmap__payload_load(words + layout->key_words - 1);
+
+  /* Relaxed: behind acquire loads. */
+  return last == cmap__boxed_last_word(CMAP__KEY_BOXED, probe->key.size) &&
+         !probe->large && cmap__seq_is_stable(seen) &&
+         cmap__load_relaxed(hi) == seen &&
+         cmap__payload_equals_bytes((const _Atomic uint64_t *)(uintptr_t)data,
+                                    probe->key.data, probe->key.size);
+}
+
 static enum cmap_status box_key(const struct cmap__layout *layout,
                                 struct cmap_key key, uint64_t *words)
 {
-  char *box = cmap__alloc(&layout->options.allocator, key.size + 1, 1);
+  struct cmap__box box;
+  _Atomic uint64_t *to;
 
-  if (box == NULL)
+  if (!cmap__box_take(layout->boxes, key.size + 1, 1, &box))
     return CMAP_ENOMEM;
-  memcpy(box, key.data, key.size);
-  box[key.size] = '\0';
+  to = (_Atomic uint64_t *)box.data;
+  cmap__payload_store_bytes(to, key.data, key.size);
+  if (key.size % 8 == 0) /* else there are zeros behind it */
+    cmap__payload_store(to + key.size / 8, 0);
   for (unsigned i = 0; i < layout->key_words; i++)
     words[i] = 0;
-  words[0] = (uintptr_t)box;
-  words[1] = key.size;
-  words[layout->key_words - 1] |= cmap__last_byte_word(CMAP__KEY_BOXED);
+  cmap__box_to_words(&box, words);
+  words[layout->key_words - 1] =
+      cmap__boxed_last_word(CMAP__KEY_BOXED, key.size);
   return CMAP_OK;
 }
 
@@ -196,19 +205,11 @@ void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
 
   words += layout->key_word;
   if (is_string_like(layout)) {
-    struct cmap_key key = boxed_key(words);
+    struct cmap__box box = cmap__box_of_words(words);
     if (cmap__last_byte(words[layout->key_words - 1]) == CMAP__KEY_BOXED)
-      cmap__free(&o->allocator, (void *)(uintptr_t)words[0], key.size + 1, 1);
+      cmap__box_give(layout->boxes, &box,
+                     cmap__boxed_size(words[layout->key_words - 1]) + 1, 1);
   } else if (o->key_destroy != NULL) {
     o->key_destroy(words, o->key_ctx);
   }
-}
-
-size_t cmap__key_box_bytes(const struct cmap__layout *layout,
-                           const _Atomic uint64_t *slot)
-{
-  if (!is_string_like(layout) || !cmap__key_is_boxed(layout, slot))
-    return 0;
-  return cmap__alloc_takes(&layout->options.allocator,
-                           cmap__slot_key(layout, slot).size + 1, 1);
 }

@@ -7,8 +7,9 @@
  * compiled by itself from this one source; others pass layout->shape.
  *
  * Invariants
- *   1. Without the lock, only words of the slot are compared: no pointer is
- *      followed and no user code runs (`locked` is false).
+ *   1. Without the lock no user code runs. A box is looked at after a second
+ *      look at the group's count, which says that the pointer and the size
+ *      belong to one entry (docs/memory-model.md).
  *   2. Two inline keys of one map are equal if and only if their key words are:
  *      unused bytes are zero and the length is part of the words.
  */
@@ -26,6 +27,7 @@ struct cmap__probe {
   uint64_t hash;
   struct cmap_key key; /* the caller's */
   bool boxed;          /* STRING, BYTES: longer than inline_key_size */
+  bool large;          /* its box is: it is compared under the lock */
   /* The key words, of all keys that lie inline but CUSTOM's. */
   uint64_t words[CMAP__KEY_WORDS_MAX];
 };
@@ -160,7 +162,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
   if (cmap__unlikely(key.data == NULL))
     return false;
   probe->key = key;
-  probe->boxed = false;
+  probe->boxed = probe->large = false;
   switch (shape) {
   case CMAP__SHAPE_WORD:
     if (cmap__unlikely(key.size != sizeof(uint64_t)))
@@ -215,21 +217,27 @@ static inline bool cmap__key_is_boxed(const struct cmap__layout *layout,
   return cmap__last_byte(cmap__payload_load(slot + last)) == CMAP__KEY_BOXED;
 }
 
-/* What the allocator takes for the key's box; 0: it has none. The caller holds
- * the lock, or the slot is a copy. */
-size_t cmap__key_box_bytes(const struct cmap__layout *layout,
-                           const _Atomic uint64_t *slot);
-
-/* Compares out of line: long strings and custom keys, under the lock. */
+/* Compares out of line: keys in boxes and custom keys, under the lock. */
 bool cmap__key_equal_slow(const struct cmap__layout *layout,
                           const _Atomic uint64_t *slot,
                           const struct cmap__probe *probe);
 
-/* Is the slot's key the one that is looked for? */
-CMAP__ALWAYS_INLINE bool cmap__key_equal(const struct cmap__layout *layout,
-                                         enum cmap__shape shape, bool locked,
-                                         const _Atomic uint64_t *slot,
-                                         const struct cmap__probe *probe)
+/* Without the lock: keys in boxes. `seen` is the group's word at the first
+ * look. False also if it has changed. */
+bool cmap__key_equal_late(const struct cmap__layout *layout,
+                          const _Atomic uint64_t *slot,
+                          const struct cmap__probe *probe,
+                          const _Atomic uint64_t *hi, uint64_t seen);
+
+/*
+ * Is the slot's key the one that is looked for? `hi`: the word of the slot's
+ * group, if the lock is not held (else NULL), and `seen` what it was at the
+ * first look. False also if it has changed, which the last look will show.
+ */
+CMAP__ALWAYS_INLINE bool
+cmap__key_equal(const struct cmap__layout *layout, enum cmap__shape shape,
+                const _Atomic uint64_t *hi, uint64_t seen,
+                const _Atomic uint64_t *slot, const struct cmap__probe *probe)
 {
   const struct cmap__form form = cmap__form_of(layout, shape);
   const _Atomic uint64_t *key = slot + form.key_word;
@@ -240,7 +248,10 @@ CMAP__ALWAYS_INLINE bool cmap__key_equal(const struct cmap__layout *layout,
     if (cmap__payload_load(slot) != probe->hash)
       return false;
     if (cmap__unlikely(shape == CMAP__SHAPE_CUSTOM || probe->boxed))
-      return locked && cmap__key_equal_slow(layout, slot, probe);
+      return hi == NULL
+                 ? cmap__key_equal_slow(layout, slot, probe)
+                 : shape != CMAP__SHAPE_CUSTOM &&
+                       cmap__key_equal_late(layout, slot, probe, hi, seen);
   }
   /* All at once: one branch, not one for each word. */
   differ = cmap__payload_load(key) ^ probe->words[0];

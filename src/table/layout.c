@@ -241,7 +241,7 @@ static void lay_out_value(struct cmap__layout *layout)
   if (layout->value_boxed || words == 0)
     align = 1;
   if (layout->value_boxed)
-    words = 1;
+    words = CMAP__BOX_WORDS;
   layout->value_words = (uint16_t)words;
   /* Before a key that is aligned to more than a word there may be room. */
   end = (size_t)layout->key_word + layout->key_words;
@@ -300,11 +300,12 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   layout->runs_user_code = o->key_kind == CMAP_CUSTOM || o->key_hash != NULL ||
                            o->value_clone != NULL;
   layout->owns_values = o->value_destroy != NULL;
-  layout->owns_anything = layout->owns_values || layout->value_boxed ||
-                          kind_is_string_like(o->key_kind) ||
-                          o->key_destroy != NULL;
-  layout->lock_free = o->key_kind != CMAP_CUSTOM && !layout->value_boxed &&
-                      o->value_clone == NULL;
+  layout->has_destructors = layout->owns_values || o->key_destroy != NULL;
+  layout->owns_anything = layout->has_destructors || layout->value_boxed ||
+                          kind_is_string_like(o->key_kind);
+  layout->lock_free =
+      o->key_kind != CMAP_CUSTOM && o->value_clone == NULL &&
+      !(layout->value_boxed && cmap__box_is_large(o->value_size));
   layout->shape = (uint8_t)shape_of(layout);
   return CMAP_OK;
 }

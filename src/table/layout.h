@@ -10,10 +10,11 @@
  *            STRING, BYTES: inline_key_size + 1 bytes. The last of them is the
  *            unused length of a key that lies inline (so that it ends the
  *            longest one with 0); CMAP__KEY_BOXED says that the first two words
- *            are a pointer to the key, with a 0 byte behind it, and its size
+ *            are a box with the key and a 0 byte behind it (table/box.h), and
+ *            that the rest of the last word is its size
  *   padding  up to value_align, or to key_align before the key of CMAP_CUSTOM;
  *            there the value goes, if it fits
- *   value    value_size bytes, zero-filled; or a pointer to them when they are
+ *   value    value_size bytes, zero-filled; or a box with them when they are
  *            more than inline_value_size
  *
  * All fields are const after create.
@@ -27,6 +28,7 @@
 
 #include "cmap.h"
 #include "base/compiler.h"
+#include "table/box.h"
 #include "table/hash.h"
 #include "table/words.h"
 
@@ -73,27 +75,47 @@ enum cmap__hasher {
 };
 
 struct cmap__layout {
-  uint8_t kind;        /* enum cmap_key_kind */
-  uint8_t shape;       /* enum cmap__shape */
-  uint8_t hasher;      /* enum cmap__hasher */
-  bool stores_hash;    /* word 0 is the hash */
-  bool lock_free;      /* reads of keys that lie inline take no lock */
-  bool value_boxed;    /* the slot holds a pointer to the value */
-  bool runs_user_code; /* key_hash, key_equal, key_copy or value_clone under
-                          the lock */
-  bool owns_values;    /* value_destroy is set */
-  bool owns_anything;  /* removing may need a destructor or free memory */
-  uint8_t block_limit; /* log2 of the groups of a shard's upper size */
-  uint8_t neighbours;  /* slots on either side that may begin in one's line */
-  uint16_t key_word;   /* index of the first key word */
+  uint8_t kind;         /* enum cmap_key_kind */
+  uint8_t shape;        /* enum cmap__shape */
+  uint8_t hasher;       /* enum cmap__hasher */
+  bool stores_hash;     /* word 0 is the hash */
+  bool lock_free;       /* reads take no lock, but of large keys */
+  bool value_boxed;     /* the slot holds the value's box */
+  bool runs_user_code;  /* key_hash, key_equal, key_copy or value_clone under
+                           the lock */
+  bool owns_values;     /* value_destroy is set */
+  bool has_destructors; /* of keys or values */
+  bool owns_anything;   /* removing may need a destructor or give a box back */
+  uint8_t block_limit;  /* log2 of the groups of a shard's upper size */
+  uint8_t neighbours;   /* slots on either side that may begin in one's line */
+  uint16_t key_word;    /* index of the first key word */
   uint16_t key_words;
   uint16_t value_word;  /* index of the first value word */
-  uint16_t value_words; /* in the slot: 1 if boxed */
+  uint16_t value_words; /* in the slot */
   uint16_t slot_words;
-  size_t inline_key; /* bytes, of STRING and BYTES */
+  size_t inline_key;         /* bytes, of STRING and BYTES */
+  struct cmap__boxes *boxes; /* of the table, or what else has its slots */
   struct cmap__hash_key hash_key;
   struct cmap_options options; /* in force: defaults filled in */
 };
+
+/* Words of a box in a slot. */
+#define CMAP__BOX_WORDS 2
+
+static inline void cmap__box_to_words(const struct cmap__box *box,
+                                      uint64_t *words)
+{
+  words[0] = (uintptr_t)box->data;
+  words[1] = (uintptr_t)box->slab;
+}
+
+static inline struct cmap__box cmap__box_of_words(const uint64_t *words)
+{
+  struct cmap__box box = {(void *)(uintptr_t)words[0],
+                          (struct cmap__slab *)(uintptr_t)words[1]};
+
+  return box;
+}
 
 /* The word of the key after word i, which is one. */
 static inline unsigned cmap__key_next(const struct cmap__layout *layout,

@@ -4,9 +4,6 @@
 #include "base/check.h"
 #include "table/pool.h"
 
-/* A step ends with this much. */
-#define STEP_BYTES ((size_t)64 * 1024)
-
 /*
  * Groups that lag behind the block's highest by more than this keep their
  * counts, and their pages. It bounds how much one release can add to a count
@@ -71,11 +68,11 @@ size_t cmap__pool_release(struct cmap__pool *pool,
   pthread_mutex_lock(&pool->mutex);
   if (pool->source.own_pages && pool->lists != NULL) {
     for (unsigned list = CMAP__POOL_SIZES - 1; list > 0; list--)
-      while (bytes < STEP_BYTES && pool->lists->free[list] != NULL)
+      while (bytes < CMAP__RELEASE_STEP && pool->lists->free[list] != NULL)
         bytes += give_back_block(pool, layout, list);
-    if (bytes < STEP_BYTES)
+    if (bytes < CMAP__RELEASE_STEP)
       bytes += cmap__region_release(&pool->source, &pool->blocks,
-                                    STEP_BYTES - bytes);
+                                    CMAP__RELEASE_STEP - bytes);
   }
   pthread_mutex_unlock(&pool->mutex);
   return bytes;

@@ -2,9 +2,9 @@
  * The lock-free read.
  *
  * A reader finds the group by the directory, looks at its count, searches,
- * copies, and looks at the count again. It writes no shared memory, follows no
- * pointer out of a slot, and runs no user code. docs/memory-model.md argues why
- * it is right; in short:
+ * copies, and looks at the count again; before it follows a slot's pointer to a
+ * box, too. It writes no shared memory and runs no user code.
+ * docs/memory-model.md argues why it is right; in short:
  *
  *   Hit.  The group was stable and the same at both looks, so key and value
  *         belong together and were there at one moment. A stable block that
@@ -64,46 +64,6 @@ cmap__read_begin(const struct cmap__table *table, enum cmap__shape shape,
   return read;
 }
 
-/*
- * Looks into one group. A hit is copied to `value`. A miss is one as far as
- * this group goes, with rule (a) kept; *hi is the word that was seen.
- */
-CMAP__ALWAYS_INLINE enum cmap__read_result
-cmap__read_group(const struct cmap__read *read, enum cmap__shape shape,
-                 uint64_t *value, uint64_t *hi)
-{
-  const struct cmap__layout *layout = &read->table->layout;
-  const struct cmap__form form = cmap__form_of(layout, shape);
-  const struct cmap__probe *probe = read->probe;
-  struct cmap__group *group = cmap__block_group(read->block, read->at);
-  uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
-  uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
-  unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
-
-  *hi = word;
-  if (cmap__unlikely(!cmap__seq_is_stable(word)))
-    return CMAP__READ_AGAIN;
-  for (; match != 0; match &= match - 1) {
-    unsigned index = (unsigned)__builtin_ctz(match);
-    const _Atomic uint64_t *slot =
-        cmap__block_slots(read->block) +
-        (read->at * CMAP__GROUP_SLOTS + index) * form.slot_words;
-    if (cmap__unlikely(!cmap__key_equal(layout, shape, false, slot, probe)))
-      continue;
-    cmap__payload_copy_out(value, slot + form.value_word, form.value_words);
-    /* Relaxed: the loads above are acquire loads and come first. */
-    return cmap__likely(cmap__load_relaxed(&group->hi) == word)
-               ? CMAP__READ_HIT
-               : CMAP__READ_AGAIN;
-  }
-  /* (a): acquire, so that the look at the count comes after it. */
-  if (cmap__unlikely(cmap__directory_block(&read->table->directory,
-                                           probe->hash) != read->block) ||
-      cmap__unlikely(cmap__load_relaxed(&group->hi) != word))
-    return CMAP__READ_AGAIN;
-  return CMAP__READ_MISS;
-}
-
 /* The value that is a word, in the caller's memory. */
 CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
                                              enum cmap__shape shape, void *to,
@@ -121,12 +81,87 @@ CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
 }
 
 /*
+ * Copies the value of a slot to `value` (NULL: nowhere), straight to it if it
+ * is larger than a word: what is there without success is anything then. True:
+ * the group's word is still the one that was `seen`, so that key and value were
+ * there at one moment. `boxed`: values may be in boxes.
+ */
+CMAP__ALWAYS_INLINE bool cmap__read_value(const struct cmap__layout *layout,
+                                          enum cmap__shape shape, bool boxed,
+                                          const _Atomic uint64_t *slot,
+                                          const _Atomic uint64_t *hi,
+                                          uint64_t seen, void *value)
+{
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  const _Atomic uint64_t *words = slot + form.value_word;
+  uint64_t word = 0;
+
+  boxed = boxed && layout->value_boxed && value != NULL;
+  if (cmap__unlikely(boxed)) {
+    word = cmap__payload_load(words);
+    /* Relaxed, here and below: behind acquire loads. */
+    if (!cmap__seq_is_stable(seen) || cmap__load_relaxed(hi) != seen)
+      return false;
+    words = (const _Atomic uint64_t *)(uintptr_t)word;
+  }
+  if (form.value_words == 1)
+    cmap__payload_copy_out(&word, words, 1);
+  else if (value != NULL)
+    cmap__payload_copy_bytes(value, words, layout->options.value_size);
+  if (cmap__unlikely(cmap__load_relaxed(hi) != seen))
+    return false;
+  if (form.value_words == 1 && value != NULL)
+    cmap__word_copy_out(layout, shape, value, word);
+  return true;
+}
+
+/*
+ * Looks into one group. A hit's value goes to `value` (cmap__read_value). A
+ * miss is one as far as this group goes, with rule (a) kept; *hi is the word
+ * that was seen.
+ */
+CMAP__ALWAYS_INLINE enum cmap__read_result
+cmap__read_group(const struct cmap__read *read, enum cmap__shape shape,
+                 void *value, uint64_t *hi)
+{
+  const struct cmap__layout *layout = &read->table->layout;
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  const struct cmap__probe *probe = read->probe;
+  struct cmap__group *group = cmap__block_group(read->block, read->at);
+  uint64_t word = cmap__load_acquire(&group->hi); /* [Q1] */
+  uint64_t lo = cmap__load_acquire(&group->lo);   /* [Q2] */
+  unsigned match = cmap__group_match(lo, word, cmap__hash_tag(probe->hash));
+
+  *hi = word;
+  if (cmap__unlikely(!cmap__seq_is_stable(word)))
+    return CMAP__READ_AGAIN;
+  for (; match != 0; match &= match - 1) {
+    unsigned index = (unsigned)__builtin_ctz(match);
+    const _Atomic uint64_t *slot =
+        cmap__block_slots(read->block) +
+        (read->at * CMAP__GROUP_SLOTS + index) * form.slot_words;
+    if (cmap__unlikely(
+            !cmap__key_equal(layout, shape, &group->hi, word, slot, probe)))
+      continue;
+    return cmap__likely(cmap__read_value(layout, shape, true, slot, &group->hi,
+                                         word, value))
+               ? CMAP__READ_HIT
+               : CMAP__READ_AGAIN;
+  }
+  /* (a): acquire, so that the look at the count comes after it. */
+  if (cmap__unlikely(cmap__directory_block(&read->table->directory,
+                                           probe->hash) != read->block) ||
+      cmap__unlikely(cmap__load_relaxed(&group->hi) != word))
+    return CMAP__READ_AGAIN;
+  return CMAP__READ_MISS;
+}
+
+/*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's; or finds that there is none, and that the key is in no
  * other group. AGAIN: anything else. `ahead`: the slot is asked for early if
  * the table is large; false if the caller has done so, and knows better which.
- * The value goes to `value` (NULL: nowhere), straight to it if it is larger
- * than a word: what is there without a HIT is anything then.
+ * The value goes to `value` (cmap__read_value); none is in a box.
  *
  * For the short ways. Of a table that is not in a cache, a processor reads for
  * as many calls at once as it has room for instructions: the fewer, the faster
@@ -147,7 +182,7 @@ cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
   const _Atomic uint64_t *slot =
       cmap__block_home_slots(block, probe->hash, form.slot_words);
   unsigned match;
-  uint64_t hi, word = 0;
+  uint64_t hi;
 
   if (ahead && array->is_large)
     cmap__prefetch_preferred(slot, form.slot_words, probe->hash);
@@ -165,19 +200,12 @@ cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
     return CMAP__READ_MISS;
   }
   slot += (unsigned)__builtin_ctz(match) * form.slot_words;
-  if (cmap__unlikely(!cmap__key_equal(layout, shape, false, slot, probe)))
+  if (cmap__unlikely(
+          !cmap__key_equal(layout, shape, &group->hi, hi, slot, probe)) ||
+      cmap__unlikely(!cmap__seq_is_stable(hi)) ||
+      cmap__unlikely(
+          !cmap__read_value(layout, shape, false, slot, &group->hi, hi, value)))
     return CMAP__READ_AGAIN;
-  if (form.value_words == 1)
-    cmap__payload_copy_out(&word, slot + form.value_word, 1);
-  else if (value != NULL)
-    cmap__payload_copy_bytes(value, slot + form.value_word,
-                             layout->options.value_size);
-  /* Relaxed: the loads above are acquire loads and come first. */
-  if (cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
-      cmap__unlikely(!cmap__seq_is_stable(hi)))
-    return CMAP__READ_AGAIN;
-  if (form.value_words == 1 && value != NULL)
-    cmap__word_copy_out(layout, shape, value, word);
   return CMAP__READ_HIT;
 }
 
@@ -233,8 +261,8 @@ cmap__read_ahead_hit(const struct cmap__table *table, enum cmap__shape shape,
   const struct cmap__form form = cmap__form_of(&table->layout, shape);
 
   if (cmap__unlikely(ahead->slot == NULL) ||
-      cmap__unlikely(
-          !cmap__key_equal(&table->layout, shape, false, ahead->slot, probe)))
+      cmap__unlikely(!cmap__key_equal(&table->layout, shape, &ahead->group->hi,
+                                      ahead->hi, ahead->slot, probe)))
     return false;
   cmap__payload_copy_out(value, ahead->slot + form.value_word,
                          form.value_words);
@@ -242,10 +270,10 @@ cmap__read_ahead_hit(const struct cmap__table *table, enum cmap__shape shape,
   return cmap__likely(cmap__load_relaxed(&ahead->group->hi) == ahead->hi);
 }
 
-/* Reads in as many groups as the probe has. `value`: value_words words. */
+/* Reads in as many groups as the probe has. `value`: as cmap__read_value. */
 CMAP__ALWAYS_INLINE enum cmap__read_result
 cmap__read_round(const struct cmap__table *table, enum cmap__shape shape,
-                 const struct cmap__probe *probe, uint64_t *value)
+                 const struct cmap__probe *probe, void *value)
 {
   struct cmap__read read = cmap__read_begin(table, shape, probe);
   struct cmap__group *home = cmap__block_group(read.block, read.at);
@@ -303,7 +331,8 @@ cmap__peek(const struct cmap__table *table, enum cmap__shape shape,
     _Atomic uint64_t *slot =
         cmap__block_slots(read.block) +
         (read.at * CMAP__GROUP_SLOTS + index) * form.slot_words;
-    if (cmap__likely(cmap__key_equal(layout, shape, false, slot, probe))) {
+    if (cmap__likely(
+            cmap__key_equal(layout, shape, &group->hi, peek.hi, slot, probe))) {
       peek.place.slot = slot;
       peek.place.index = index;
       peek.found = true;
@@ -313,7 +342,7 @@ cmap__peek(const struct cmap__table *table, enum cmap__shape shape,
   /* Keys that only the lock lets us compare are not decided by a miss. */
   peek.decided =
       cmap__seq_is_stable(peek.hi) &&
-      (peek.found || (shape != CMAP__SHAPE_CUSTOM && !probe->boxed &&
+      (peek.found || (shape != CMAP__SHAPE_CUSTOM && !probe->large &&
                       !cmap__group_overflowed(peek.hi, probe->hash)));
   return peek;
 }

@@ -55,7 +55,7 @@ CMAP__ALWAYS_INLINE bool is_wanted(const struct cmap__layout *layout,
 {
   if (shape == BY_VALUE_WORD)
     return cmap__payload_load(slot + layout->value_word) == probe->words[0];
-  return cmap__key_equal(layout, (enum cmap__shape)shape, true, slot, probe);
+  return cmap__key_equal(layout, (enum cmap__shape)shape, NULL, 0, slot, probe);
 }
 
 CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned shape,

@@ -95,6 +95,7 @@ CMAP__NOINLINE void cmap__shrink_and_unlock(struct cmap__table *table,
   cmap__shard_shrink(table, &locked.shard);
   cmap__table_unlock(&locked);
   cmap__directory_shrink(&table->directory, &table->layout, 2);
-  if (cmap__pool_idle(&table->pool) >= IDLE_BYTES)
-    (void)cmap__pool_release(&table->pool, &table->layout);
+  if (cmap__pool_idle(&table->pool) + cmap__boxes_idle(&table->boxes) >=
+      IDLE_BYTES)
+    (void)cmap__table_release(table);
 }

@@ -44,6 +44,9 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   table->contention_shards = CONTENTION_SHARDS * processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   memset(&table->counts, 0, sizeof table->counts);
+  cmap__boxes_init(&table->boxes, &table->layout.options.allocator,
+                   (table->layout.options.flags & CMAP_HUGE_PAGES) != 0);
+  table->layout.boxes = &table->boxes;
   status = cmap__pool_init(&table->pool, &table->layout);
   if (status != CMAP_OK)
     return status;
@@ -66,7 +69,25 @@ void cmap__count_retry(struct cmap__table_counts *counts)
 void cmap__table_destroy(struct cmap__table *table)
 {
   cmap__directory_destroy(&table->directory, &table->layout);
+  cmap__boxes_destroy(&table->boxes);
   cmap__pool_destroy(&table->pool);
+}
+
+void cmap__table_bytes(struct cmap__table *table, size_t *bytes, size_t *unused)
+{
+  size_t box_bytes, unused_boxes;
+
+  cmap__pool_bytes(&table->pool, bytes, unused);
+  cmap__boxes_bytes(&table->boxes, &box_bytes, &unused_boxes);
+  *bytes += box_bytes;
+  *unused += unused_boxes;
+}
+
+size_t cmap__table_release(struct cmap__table *table)
+{
+  size_t bytes = cmap__pool_release(&table->pool, &table->layout);
+
+  return bytes > 0 ? bytes : cmap__boxes_release(&table->boxes);
 }
 
 /* Of a header's lock: nobody waits for it any more, or has it but the caller.
@@ -105,12 +126,14 @@ void cmap__table_stop(struct cmap__table *table)
 {
   pthread_mutex_lock(&table->directory.mutex);
   pthread_mutex_lock(&table->pool.mutex);
+  cmap__boxes_stop(&table->boxes);
 }
 
 void cmap__table_go_on(struct cmap__table *table, bool alone)
 {
   if (alone)
     forget_threads(table);
+  cmap__boxes_go_on(&table->boxes, alone);
   pthread_mutex_unlock(&table->pool.mutex);
   pthread_mutex_unlock(&table->directory.mutex);
 }

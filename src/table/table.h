@@ -20,6 +20,7 @@ struct cmap__table {
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
   struct cmap__pool pool;
+  struct cmap__boxes boxes;
   size_t early_shards; /* const: with fewer, shards split when still small */
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
@@ -32,6 +33,11 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 
 /* Frees all storage; the entries' destructors have run. */
 void cmap__table_destroy(struct cmap__table *table);
+
+/* As cmap__pool_bytes and cmap__pool_release, of the pool and the boxes. */
+void cmap__table_bytes(struct cmap__table *table, size_t *bytes,
+                       size_t *unused);
+size_t cmap__table_release(struct cmap__table *table);
 
 /*
  * Around fork, in a thread that has locked all shards to write: in between,

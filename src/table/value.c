@@ -3,34 +3,37 @@
  */
 #include "table/value.h"
 
-#include "base/alloc.h"
-
-static void *box_alloc(const struct cmap__layout *layout)
+void cmap__value_box_give(const struct cmap__layout *layout,
+                          const struct cmap__box *box)
 {
-  return cmap__alloc(&layout->options.allocator, layout->options.value_size,
-                     layout->options.value_align);
+  cmap__box_give(layout->boxes, box, layout->options.value_size,
+                 layout->options.value_align);
 }
 
-static void box_free(const struct cmap__layout *layout, void *box)
+static void give_box(const struct cmap__layout *layout, const uint64_t *words)
 {
-  cmap__free(&layout->options.allocator, box, layout->options.value_size,
-             layout->options.value_align);
+  struct cmap__box box = cmap__box_of_words(words);
+
+  cmap__value_box_give(layout, &box);
 }
 
 /* Room for a value; the words that it will not fill are zero. */
 static enum cmap_status image_room(const struct cmap__layout *layout,
                                    struct cmap__value_image *image)
 {
+  struct cmap__box box;
+
   if (!layout->value_boxed) {
     image->data = image->words;
     if (layout->value_words > 0)
       image->words[layout->value_words - 1] = 0;
     return CMAP_OK;
   }
-  image->data = box_alloc(layout);
-  if (image->data == NULL)
+  if (!cmap__box_take(layout->boxes, layout->options.value_size,
+                      layout->options.value_align, &box))
     return CMAP_ENOMEM;
-  image->words[0] = (uintptr_t)image->data;
+  image->data = box.data;
+  cmap__box_to_words(&box, image->words);
   return CMAP_OK;
 }
 
@@ -73,7 +76,7 @@ void cmap__value_image_drop(const struct cmap__layout *layout,
                             struct cmap__value_image *image)
 {
   if (layout->value_boxed)
-    box_free(layout, image->data);
+    give_box(layout, image->words);
 }
 
 void cmap__value_words_release(const struct cmap__layout *layout,
@@ -87,7 +90,7 @@ void cmap__value_words_release(const struct cmap__layout *layout,
   else if (out == NULL && o->value_destroy != NULL)
     o->value_destroy(value, o->value_ctx);
   if (layout->value_boxed)
-    box_free(layout, value);
+    give_box(layout, words);
 }
 
 void cmap__slot_words_release(const struct cmap__layout *layout,
@@ -100,7 +103,7 @@ void cmap__slot_words_release(const struct cmap__layout *layout,
 void cmap__slot_words_forget(const struct cmap__layout *layout, uint64_t *words)
 {
   if (layout->value_boxed)
-    box_free(layout, (void *)(uintptr_t)words[layout->value_word]);
+    give_box(layout, words + layout->value_word);
   cmap__key_words_destroy(layout, words);
 }
 

@@ -12,7 +12,7 @@
 
 struct cmap__value_image {
   CMAP__ALIGNED(CMAP__ALIGN_MAX) uint64_t words[CMAP__VALUE_WORDS_MAX];
-  void *data; /* the value: words, or the box */
+  void *data; /* the value: words, or in the box */
 };
 
 /* A slot outside the table: what a removed entry is copied to. */
@@ -45,6 +45,10 @@ enum cmap_status cmap__value_image_move(const struct cmap__layout *layout,
 enum cmap_status cmap__value_image_copy(const struct cmap__layout *layout,
                                         const void *value,
                                         struct cmap__value_image *image);
+
+/* Gives a value's box back, which has none. */
+void cmap__value_box_give(const struct cmap__layout *layout,
+                          const struct cmap__box *box);
 
 /* Frees the box of an image whose value is not the image's. */
 void cmap__value_image_drop(const struct cmap__layout *layout,

@@ -44,6 +44,18 @@ static inline uint64_t cmap__last_byte_word(unsigned byte)
   return CMAP__LITTLE_ENDIAN ? (uint64_t)byte << 56 : byte;
 }
 
+/* The last word of a key in a box: `mark` in its last byte, and the size. */
+static inline uint64_t cmap__boxed_last_word(unsigned mark, size_t size)
+{
+  return cmap__last_byte_word(mark) |
+         (CMAP__LITTLE_ENDIAN ? (uint64_t)size : (uint64_t)size << 8);
+}
+
+static inline size_t cmap__boxed_size(uint64_t last)
+{
+  return (size_t)(CMAP__LITTLE_ENDIAN ? last & (UINT64_MAX >> 8) : last >> 8);
+}
+
 static inline unsigned cmap__last_byte(uint64_t word)
 {
   return (unsigned)(CMAP__LITTLE_ENDIAN ? word >> 56 : word & 0xff);

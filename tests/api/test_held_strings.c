@@ -1,12 +1,16 @@
 /*
  * Strings under holds of the caller's own, and in frozen maps: short ones have
- * paths of their own, longer ones lie in boxes and are read under the lock.
+ * paths of their own, longer ones lie in boxes, and in large boxes they are
+ * read under the lock.
  */
 #include "checks.h"
 #include "maps.h"
 
+#include <string.h>
+
 static const char shorter[] = "23 bytes, the longest.."; /* inline */
 static const char longer[] = "24 bytes, the shortest.."; /* in a box */
+static char huge[9000 + 1];                              /* in a large one */
 
 static struct cmap *open_map(void)
 {
@@ -16,12 +20,14 @@ static struct cmap *open_map(void)
 
   assert_int_equal(sizeof shorter - 1, 23);
   assert_int_equal(sizeof longer - 1, 24);
+  memset(huge, 'h', sizeof huge - 1);
   cmap_options_init(&options, CMAP_STRING, sizeof value);
   assert_ok(cmap_create(&options, &map));
   assert_ok(
       cmap_insert(map, cmap_key_string(shorter), &value, NULL, NULL, NULL));
   assert_ok(
       cmap_insert(map, cmap_key_string(longer), &value, NULL, NULL, NULL));
+  assert_ok(cmap_insert(map, cmap_key_string(huge), &value, NULL, NULL, NULL));
   return map;
 }
 
@@ -58,7 +64,13 @@ static void check_held(struct cmap *map)
                 CMAP_NOT_FOUND);
   assert_ok(get_or_insert(map, shorter, &event));
   assert_int_equal(event, CMAP_FOUND);
-  assert_status(get_or_insert(map, longer, &event), CMAP_EDEADLK);
+  event = CMAP_INSERTED;
+  assert_ok(get_or_insert(map, longer, &event));
+  assert_int_equal(event, CMAP_FOUND);
+  value = 0;
+  assert_ok(cmap_get(map, cmap_key_string(huge), &value, NULL));
+  assert_int_equal(value, 1);
+  assert_status(get_or_insert(map, huge, &event), CMAP_EDEADLK);
   assert_status(get_or_insert(map, "absent", &event), CMAP_EDEADLK);
   assert_status(cmap_fetch_add(map, short_key, 1, NULL, NULL), CMAP_EDEADLK);
   assert_status(cmap_fetch_add(map, long_key, 1, NULL, NULL), CMAP_EDEADLK);
@@ -116,6 +128,8 @@ static void frozen(void **state)
   assert_int_equal(event, CMAP_FOUND);
   assert_ok(get_or_insert(map, longer, &event));
   assert_int_equal(event, CMAP_FOUND);
+  assert_ok(get_or_insert(map, huge, &event));
+  assert_int_equal(event, CMAP_FOUND);
   assert_status(get_or_insert(map, "absent", &event), CMAP_FROZEN);
   assert_status(cmap_fetch_add(map, short_key, 1, NULL, NULL), CMAP_FROZEN);
   assert_status(cmap_fetch_add(map, long_key, 1, NULL, NULL), CMAP_FROZEN);
@@ -144,7 +158,7 @@ static void bytes_of_zero(void **state)
     text[size / 2] = kept;
     assert_status(cmap_get(map, key, &value, NULL), CMAP_NOT_FOUND);
   }
-  assert_int_equal(cmap_len(map), 2);
+  assert_int_equal(cmap_len(map), 3);
   cmap_destroy(map);
 }
 

@@ -153,7 +153,8 @@ static const struct map_spec specs[] = {
     {.keys = KEYS_U32, .value_size = 12},
     {.keys = KEYS_FIXED_16, .value_size = 256},
     {.keys = KEYS_BYTES, .value_size = 64},
-    {.keys = KEYS_U64, .value_size = 1000},
+    {.keys = KEYS_U64, .value_size = 1000}, /* in boxes */
+    {.keys = KEYS_BYTES, .value_size = 300, .shard_groups = 1},
     {.keys = KEYS_U64, .value_size = 64, .care = VALUES_OWNED},
     {.keys = KEYS_CUSTOM_OWNED, .value_size = 64, .hash = HASH_CONSTANT},
 };

@@ -10,6 +10,8 @@ void one_shard_begin(struct one_shard *f, unsigned kind, enum spread spread,
   options = tables_options(&f->setting, 64);
   assert_ok(cmap__layout_init(&f->layout, &options));
   assert_ok(cmap__pool_init(&f->pool, &f->layout));
+  cmap__boxes_init(&f->boxes, &f->layout.options.allocator, false);
+  f->layout.boxes = &f->boxes;
   f->shard = cmap__pool_take(&f->pool, &f->layout, g);
   assert_non_null(f->shard);
   f->shard->mask = f->shard->prefix = 0;
@@ -20,6 +22,8 @@ void one_shard_begin(struct one_shard *f, unsigned kind, enum spread spread,
 void one_shard_end(struct one_shard *f)
 {
   tables_unlock(f->shard);
+  assert_int_equal(cmap__boxes_used(&f->boxes), 0);
+  cmap__boxes_destroy(&f->boxes);
   cmap__pool_destroy(&f->pool);
   assert_true(counting_alloc_is_empty(&f->alloc));
   checks_assert();

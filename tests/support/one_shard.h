@@ -15,6 +15,7 @@ struct one_shard {
   struct tables_setting setting;
   struct cmap__layout layout;
   struct cmap__pool pool;
+  struct cmap__boxes boxes;
   struct cmap__shard *shard;
 };
 

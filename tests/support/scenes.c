@@ -13,6 +13,11 @@
 #define LOW_BITS   UINT64_C(0xc0000005) /* last group, overflow bit 0, tag 5 */
 #define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
 
+/* The bytes of a key, which begin with its number: all of them in a box. */
+struct key_bytes {
+  uint64_t words[5];
+};
+
 static uint64_t own_hash(struct cmap_key key, void *ctx)
 {
   uint64_t hash;
@@ -36,11 +41,20 @@ static uint64_t filler(const struct scene *scene, unsigned i)
   return scene->kind == SCENE_SPLIT && i % 2 == 1 ? number | TOP_BIT : number;
 }
 
-static void probe_of(const struct scene *scene, const uint64_t *number,
-                     struct cmap__probe *probe)
+/* `bytes` are the probe's as long as it is used. */
+static void probe_of(const struct scene *scene, uint64_t number,
+                     struct key_bytes *bytes, struct cmap__probe *probe)
 {
-  CHECK_OK(cmap__probe_init(&scene->table.layout, cmap_key_u64(number), NULL,
-                            probe));
+  bool boxed =
+      (scene->boxes & SCENE_BOXED_KEYS) != 0 &&
+      (number == number_of(scene, K0) || number == number_of(scene, K1));
+
+  memset(bytes, 0, sizeof *bytes);
+  bytes->words[0] = number;
+  CHECK_OK(cmap__probe_init(
+      &scene->table.layout,
+      cmap_key_bytes(bytes->words, boxed ? sizeof *bytes : sizeof number), NULL,
+      probe));
 }
 
 static struct cmap__shard *lock(struct scene *scene, uint64_t hash)
@@ -71,17 +85,20 @@ static void put_number(struct scene *scene, uint64_t number, uint64_t n)
   const struct cmap__layout *layout = &scene->table.layout;
   struct cmap__shard *shard = lock(scene, number);
   uint64_t words[SCENE_VALUE_WORDS];
+  struct cmap__value_image value;
   struct cmap__key_image image;
   struct cmap__probe probe;
   struct cmap__place place;
+  struct key_bytes bytes;
 
-  probe_of(scene, &number, &probe);
+  probe_of(scene, number, &bytes, &probe);
   fill(words, n);
+  CHECK_OK(cmap__value_image_move(layout, words, &value));
   CHECK(!cmap__shard_find(layout, shard, &probe, &place));
   CHECK_OK(cmap__make_room(&scene->table, &shard, number));
   CHECK_OK(cmap__key_image_init(layout, &probe, &image));
   if (cmap__shard_vacancy(layout, shard, number, &place))
-    cmap__shard_put(layout, shard, &place, false, &image, words);
+    cmap__shard_put(layout, shard, &place, false, &image, value.words);
   else
     CHECK_NEVER("no room");
   unlock(shard);
@@ -107,8 +124,9 @@ static struct cmap__shard *find(struct scene *scene, enum scene_key key,
   uint64_t number = number_of(scene, key);
   struct cmap__shard *shard = lock(scene, number);
   struct cmap__probe probe;
+  struct key_bytes bytes;
 
-  probe_of(scene, &number, &probe);
+  probe_of(scene, number, &bytes, &probe);
   CHECK(cmap__shard_find(&scene->table.layout, shard, &probe, place));
   return shard;
 }
@@ -116,14 +134,15 @@ static struct cmap__shard *find(struct scene *scene, enum scene_key key,
 static void take(struct scene *scene, enum scene_key key)
 {
   struct scene_state *state = &scene->states[key];
-  uint64_t words[CMAP__SLOT_WORDS_MAX];
+  struct cmap__slot_image image;
   struct cmap__place place;
   struct cmap__shard *shard;
 
   atomic_fetch_add(&state->changes, 1);
   shard = find(scene, key, &place);
-  cmap__shard_take(&scene->table.layout, shard, &place, false, words);
+  cmap__shard_take(&scene->table.layout, shard, &place, false, image.words);
   unlock(shard);
+  cmap__slot_words_release(&scene->table.layout, image.words, NULL);
   atomic_store(&state->present, false);
   atomic_fetch_add(&state->changes, 1);
 }
@@ -132,18 +151,36 @@ static void take(struct scene *scene, enum scene_key key)
 static void rewrite(struct scene *scene, enum scene_key key)
 {
   struct scene_state *state = &scene->states[key];
-  uint64_t fresh[SCENE_VALUE_WORDS], old[SCENE_VALUE_WORDS];
+  const struct cmap__layout *layout = &scene->table.layout;
+  struct cmap__value_image fresh, old;
+  uint64_t words[SCENE_VALUE_WORDS];
   uint64_t n = state->begun + 1;
   struct cmap__place place;
   struct cmap__shard *shard;
 
   atomic_store(&state->begun, n);
-  fill(fresh, n);
+  fill(words, n);
+  CHECK_OK(cmap__value_image_move(layout, words, &fresh));
   shard = find(scene, key, &place);
-  cmap__slot_exchange(&scene->table.layout, &place, false, fresh, old);
-  CHECK(old[0] == n - 1);
+  cmap__slot_exchange(layout, &place, false, fresh.words, old.words);
   unlock(shard);
+  cmap__value_words_release(layout, old.words, words);
+  CHECK(words[0] == n - 1);
   atomic_store(&state->done, n);
+}
+
+/* Of a block that may be free by now: late readers find zeros in its slots. */
+static void forget(struct scene *scene, uintptr_t block)
+{
+  const struct cmap__directory *directory = &scene->table.directory;
+  size_t words = cmap__block_slot_count(block) * scene->table.layout.slot_words;
+
+  if (scene->boxes == SCENE_NO_BOXES ||
+      block == cmap__directory_block(directory, 0) ||
+      block == cmap__directory_block(directory, TOP_BIT))
+    return;
+  for (size_t i = 0; i < words; i++)
+    cmap__payload_store(cmap__block_slots(block) + i, 0);
 }
 
 /* The half of hash 0 gets its block first: of two blocks that the pool has got
@@ -151,19 +188,24 @@ static void rewrite(struct scene *scene, enum scene_key key)
 static void split(struct scene *scene)
 {
   struct cmap__shard *shard = lock(scene, 0);
+  uintptr_t block = shard->block;
 
   CHECK(cmap__shard_depth(shard) == 0);
   CHECK_OK(cmap__shard_split(&scene->table, &shard, 0, 1));
   unlock(shard);
+  forget(scene, block);
 }
 
 static void merge(struct scene *scene)
 {
   struct cmap__shard *low = lock(scene, 0);
   struct cmap__shard *high = lock(scene, TOP_BIT);
+  uintptr_t low_block = low->block, high_block = high->block;
 
   CHECK_OK(cmap__shard_merge(&scene->table, &low, high));
   unlock(low);
+  forget(scene, low_block);
+  forget(scene, high_block);
 }
 
 /* What was passed on lies in the first group, and has a place before the
@@ -171,11 +213,13 @@ static void merge(struct scene *scene)
 static void rebuild(struct scene *scene)
 {
   struct cmap__shard *shard = lock(scene, 0);
-  bool grows = cmap__block_log2(shard->block) == 1;
+  uintptr_t block = shard->block;
+  bool grows = cmap__block_log2(block) == 1;
   struct cmap__place place;
 
   CHECK_OK(cmap__shard_resize(&scene->table, &shard, grows ? 2 : 1));
   unlock(shard);
+  forget(scene, block);
   unlock(find(scene, K0, &place));
   scene->displaced += !grows && place.probes > 0;
 }
@@ -244,14 +288,19 @@ void scene_step(struct scene *scene)
     rebuild_step(scene);
 }
 
-void scene_begin(struct scene *scene, enum scene_kind kind)
+void scene_begin(struct scene *scene, enum scene_kind kind,
+                 enum scene_boxes boxes)
 {
   unsigned fillers = kind == SCENE_SPLIT ? 2 : CMAP__GROUP_SLOTS;
   struct cmap_options options;
 
   memset(scene, 0, sizeof *scene);
   scene->kind = kind;
-  cmap_options_init(&options, CMAP_U64, 8 * SCENE_VALUE_WORDS);
+  scene->boxes = boxes;
+  cmap_options_init(&options, boxes & SCENE_BOXED_KEYS ? CMAP_BYTES : CMAP_U64,
+                    8 * SCENE_VALUE_WORDS);
+  if (boxes & SCENE_BOXED_VALUES)
+    options.inline_value_size = 8;
   options.key_hash = own_hash;
   options.flags = CMAP_HASH_IS_GOOD;
   options.shard_groups = kind == SCENE_SPLIT ? 1 : 4;
@@ -278,9 +327,10 @@ void scene_check(struct scene *scene, enum scene_key key, scene_read *read)
   bool present = atomic_load(&state->present);
   uint64_t done = atomic_load(&state->done);
   struct cmap__probe probe;
+  struct key_bytes bytes;
   bool hit;
 
-  probe_of(scene, &number, &probe);
+  probe_of(scene, number, &bytes, &probe);
   hit = read(&scene->table, &probe, words);
   if (hit) {
     CHECK(words[0] >= done);

@@ -12,6 +12,9 @@
  *
  * All words of a value are equal, and count the writes of its key.
  *
+ * Keys and values may lie in boxes. Then slots of free blocks read as zero, as
+ * if their pages had been given back.
+ *
  * Concurrency: one thread writes, any threads read. Failures are recorded by
  * CHECK. For tests that are linked with the library's objects only.
  */
@@ -25,10 +28,17 @@
 
 enum scene_kind { SCENE_SPLIT, SCENE_REBUILD };
 
+/* What lies in boxes: of keys K0 and K1. */
+enum scene_boxes {
+  SCENE_NO_BOXES,
+  SCENE_BOXED_KEYS = 1,
+  SCENE_BOXED_VALUES = 2,
+  SCENE_ALL_BOXED = 3
+};
 enum scene_key { K0, K1, SCENE_KEYS };
 
-/* Values are 64 bytes. */
-#define SCENE_VALUE_WORDS 8
+/* Odd, so that the last word is loaded by itself, after the pairs before it. */
+#define SCENE_VALUE_WORDS 9
 
 /* What readers must know about a key. The writer stores, all seq_cst. */
 struct scene_state {
@@ -41,6 +51,7 @@ struct scene_state {
 struct scene {
   struct cmap__table table;
   enum scene_kind kind;
+  enum scene_boxes boxes;
   struct scene_state states[SCENE_KEYS];
   uint64_t steps;     /* owner: the writer; done so far */
   unsigned displaced; /* owner: the writer; to two groups, that passed K0 on */
@@ -50,7 +61,8 @@ struct scene {
 #define SCENE_SPLIT_PERIOD   14
 #define SCENE_REBUILD_PERIOD 6
 
-void scene_begin(struct scene *scene, enum scene_kind kind);
+void scene_begin(struct scene *scene, enum scene_kind kind,
+                 enum scene_boxes boxes);
 void scene_end(struct scene *scene);
 
 /* The writer's next step: one operation, or one replacement of shards. */

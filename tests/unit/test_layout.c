@@ -389,8 +389,10 @@ static void reads_are_lock_free_where_promised(void **state)
     o.value_clone = any_clone;
     assert_false(layout_of(&o).lock_free);
     o = options_of((enum cmap_key_kind)kind);
-    o.value_size = 257;
+    o.value_size = CMAP__BOX_MOST + 1;
     assert_false(layout_of(&o).lock_free);
+    o.value_size = 257;
+    assert_int_equal(layout_of(&o).lock_free, kind != CMAP_CUSTOM);
     assert_true(layout_of(&o).owns_anything);
     assert_false(layout_of(&o).owns_values);
   }

@@ -112,7 +112,8 @@ static void check_shape(const struct cmap__layout *layout, size_t key_bytes)
                    custom ? o->key_align / 8 : layout->stores_hash);
   assert_int_equal(layout->key_words, (key_bytes + 7) / 8);
   assert_int_equal(layout->value_boxed, boxed);
-  assert_int_equal(layout->value_words, boxed ? 1 : (o->value_size + 7) / 8);
+  assert_int_equal(layout->value_words,
+                   boxed ? CMAP__BOX_WORDS : (o->value_size + 7) / 8);
   assert_true(layout->value_word >= key_end ||
               (layout->value_word >= 1 && value_end <= layout->key_word));
   assert_true(layout->slot_words >= key_end);

@@ -59,14 +59,14 @@ static void act(unsigned index, void *ctx)
   atomic_store(&play->over, true);
 }
 
-static void perform(enum scene_kind kind)
+static void perform(enum scene_kind kind, enum scene_boxes boxes, size_t steps)
 {
   static struct play play;
 
-  play.steps = test_scale(STEPS);
+  play.steps = test_scale(steps);
   atomic_store(&play.readers, READERS);
   atomic_store(&play.over, false);
-  scene_begin(&play.scene, kind);
+  scene_begin(&play.scene, kind, boxes);
   threads_run(1 + READERS, act, &play);
   scene_end(&play.scene);
 }
@@ -74,13 +74,22 @@ static void perform(enum scene_kind kind)
 static void keys_are_found_through_split_and_merge(void **state)
 {
   (void)state;
-  perform(SCENE_SPLIT);
+  perform(SCENE_SPLIT, SCENE_NO_BOXES, STEPS);
 }
 
 static void keys_are_found_through_rebuilds(void **state)
 {
   (void)state;
-  perform(SCENE_REBUILD);
+  perform(SCENE_REBUILD, SCENE_NO_BOXES, STEPS);
+}
+
+static void boxes_are_followed_while_they_are_the_slots(void **state)
+{
+  (void)state;
+  for (int boxes = SCENE_BOXED_KEYS; boxes <= SCENE_ALL_BOXED; boxes++) {
+    perform(SCENE_SPLIT, (enum scene_boxes)boxes, STEPS / 8);
+    perform(SCENE_REBUILD, (enum scene_boxes)boxes, STEPS / 8);
+  }
 }
 
 int main(void)
@@ -88,6 +97,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(keys_are_found_through_split_and_merge),
       cmocka_unit_test(keys_are_found_through_rebuilds),
+      cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
   };
 
   return cmocka_run_group_tests_name("read_models", tests, NULL, NULL);

@@ -25,6 +25,7 @@ static void interrupt(void);
 
 #include "table/aim.h"
 #include "table/read.h"
+#include "table/value.h"
 
 #include "scenes.h"
 #include "settings.h"
@@ -148,8 +149,8 @@ static bool peek_by_schedule(const struct cmap__table *table,
     }
   }
   if (found)
-    cmap__payload_copy_out(value, place.slot + table->layout.value_word,
-                           table->layout.value_words);
+    memcpy(value, cmap__slot_value(&table->layout, place.slot),
+           8 * SCENE_VALUE_WORDS);
   cmap__table_unlock(&locked);
   return found;
 }
@@ -186,7 +187,7 @@ static bool aim_by_schedule(const struct cmap__table *table,
       const _Atomic uint64_t *slot =
           cmap__block_slots(aim.block) +
           (first + (unsigned)__builtin_ctz(match)) * layout->slot_words;
-      if (cmap__key_equal(layout, layout->shape, true, slot, probe)) {
+      if (cmap__key_equal(layout, layout->shape, NULL, 0, slot, probe)) {
         CHECK(cmap__shard_covers(aim.shard, probe->hash));
         CHECK(cmap__directory_shard(&table->directory, probe->hash) ==
               aim.shard);
@@ -233,14 +234,18 @@ static bool absent_by_schedule(const struct cmap__table *table,
 static void try_schedule(unsigned period, unsigned phase)
 {
   static scene_read *const reads[] = {
-      read_by_schedule,  read_home_by_schedule, read_ahead_by_schedule,
-      peek_by_schedule,  aim_by_schedule,       gap_by_schedule,
-      absent_by_schedule};
+      read_by_schedule,      peek_by_schedule,   aim_by_schedule,
+      gap_by_schedule,       absent_by_schedule, read_home_by_schedule,
+      read_ahead_by_schedule};
+  size_t n = sizeof reads / sizeof *reads;
 
   if (now.stride > 1 && now.schedules++ % now.stride != 0)
     return;
+  /* The last two read values from slots only. */
+  if (now.scene.table.layout.value_boxed)
+    n -= 2;
   for (unsigned key = K0; key < SCENE_KEYS; key++) {
-    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+    for (size_t i = 0; i < n; i++) {
       while (now.scene.steps % period != phase)
         scene_step(&now.scene);
       scene_check(&now.scene, (enum scene_key)key, reads[i]);
@@ -274,11 +279,12 @@ static void try_from(const struct range *range, unsigned first, unsigned period,
   now.n--;
 }
 
-static void try_all(enum scene_kind kind, unsigned period)
+static void try_all(enum scene_kind kind, enum scene_boxes boxes,
+                    unsigned period)
 {
   now.schedules = test_seed();
   /* A round that is not disturbed has 8 loads, with a second group 14, with
-     the value 8 more. */
+     its value some more. */
   static const struct range ranges[] = {{1, 24, 16}, {2, 20, 8}, {3, 14, 2}};
 
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
@@ -286,7 +292,9 @@ static void try_all(enum scene_kind kind, unsigned period)
 
     /* ThreadSanitizer is slow, and learns little from one thread. */
     now.stride = (CMAP__TSAN ? 500 : 100) / test_scale(100);
-    scene_begin(&now.scene, kind);
+    if (boxes != SCENE_NO_BOXES) /* six scenes more, of slower steps */
+      now.stride = 16 * now.stride + 1;
+    scene_begin(&now.scene, kind, boxes);
     for (unsigned phase = 0; phase < period; phase++) {
       now.n = 0;
       try_from(range, 1, period, phase);
@@ -299,13 +307,22 @@ static void try_all(enum scene_kind kind, unsigned period)
 static void keys_are_found_through_split_and_merge(void **state)
 {
   (void)state;
-  try_all(SCENE_SPLIT, SCENE_SPLIT_PERIOD);
+  try_all(SCENE_SPLIT, SCENE_NO_BOXES, SCENE_SPLIT_PERIOD);
 }
 
 static void keys_are_found_through_rebuilds(void **state)
 {
   (void)state;
-  try_all(SCENE_REBUILD, SCENE_REBUILD_PERIOD);
+  try_all(SCENE_REBUILD, SCENE_NO_BOXES, SCENE_REBUILD_PERIOD);
+}
+
+static void boxes_are_followed_while_they_are_the_slots(void **state)
+{
+  (void)state;
+  for (int boxes = SCENE_BOXED_KEYS; boxes <= SCENE_ALL_BOXED; boxes++) {
+    try_all(SCENE_SPLIT, (enum scene_boxes)boxes, SCENE_SPLIT_PERIOD);
+    try_all(SCENE_REBUILD, (enum scene_boxes)boxes, SCENE_REBUILD_PERIOD);
+  }
 }
 
 /* What the tests above rest on: few blocks, which change their parts. */
@@ -320,7 +337,7 @@ static void scenes_move_the_keys(void **state)
   unsigned changed = 0;
 
   (void)state;
-  scene_begin(scene, SCENE_SPLIT);
+  scene_begin(scene, SCENE_SPLIT, SCENE_NO_BOXES);
   for (unsigned step = 0; step < 10 * SCENE_SPLIT_PERIOD; step++) {
     const struct cmap__directory *directory = &scene->table.directory;
     uintptr_t homes[SCENE_KEYS] = {
@@ -343,7 +360,7 @@ static void scenes_move_the_keys(void **state)
   assert_int_equal(met[2].block, 0);
   scene_end(scene);
 
-  scene_begin(scene, SCENE_REBUILD);
+  scene_begin(scene, SCENE_REBUILD, SCENE_NO_BOXES);
   for (unsigned step = 0; step < 60 * SCENE_REBUILD_PERIOD; step++)
     scene_step(scene);
   assert_in_range(scene->displaced, 5, 45);
@@ -357,6 +374,7 @@ int main(void)
       cmocka_unit_test(scenes_move_the_keys),
       cmocka_unit_test(keys_are_found_through_split_and_merge),
       cmocka_unit_test(keys_are_found_through_rebuilds),
+      cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
   };
 
   return cmocka_run_group_tests_name("read_schedules", tests, NULL, NULL);

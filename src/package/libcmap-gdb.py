@@ -104,7 +104,7 @@ class Map:
             room = int(self.layout["inline_key"])
             unused = memory(place + room, 1)[0]
             if unused == 0xFF:
-                return memory(word(place), word(place + 8))
+                return memory(word(place), word(place + room - 7) & ((1 << 56) - 1))
             return memory(place, room - unused)
         return memory(place, int(self.options["key_size"]))
 

@@ -42,7 +42,7 @@ static size_t class_bytes(unsigned class)
 }
 
 /* Of large boxes, too: they are written as words. A free box has two. */
-static size_t words_of(size_t size, size_t *align)
+static size_t box_words(size_t size, size_t *align)
 {
   if (*align < sizeof(uint64_t))
     *align = sizeof(uint64_t);
@@ -284,7 +284,7 @@ bool cmap__box_take(struct cmap__boxes *boxes, size_t size, size_t align,
   unsigned class;
   bool taken;
 
-  size = words_of(size, &align);
+  size = box_words(size, &align);
   if (cmap__unlikely(cmap__box_is_large(size)))
     return take_large(boxes, size, align, box);
   class = cmap__box_class(size);
@@ -400,7 +400,7 @@ void cmap__box_give(struct cmap__boxes *boxes, const struct cmap__box *box,
   struct cmap__box_list *list;
   unsigned class;
 
-  size = words_of(size, &align);
+  size = box_words(size, &align);
   if (cmap__unlikely(slab == NULL)) {
     cmap__sub_relaxed(&boxes->large_bytes,
                       cmap__alloc_takes(boxes->allocator, size, align));

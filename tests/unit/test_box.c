@@ -63,7 +63,7 @@ static size_t bytes_of(struct fixture *f)
 
 static void classes_waste_little(void **state)
 {
-  struct box_held held;
+  struct cmap__box box;
   struct fixture f;
 
   (void)state;
@@ -72,9 +72,9 @@ static void classes_waste_little(void **state)
     for (size_t align = 1; align <= 64; align *= 2) {
       size_t bytes;
       size_t least = (size + align - 1) & ~(align - 1);
-      must_take(&f, size, align, size, &held);
-      bytes = held.box.slab->box;
-      box_held_give(&f.boxes, &held);
+      assert_true(cmap__box_take(&f.boxes, size, align, &box));
+      bytes = box.slab->box;
+      cmap__box_give(&f.boxes, &box, size, align);
       assert_true(bytes >= size && bytes % 8 == 0 && bytes % align == 0);
       if (least <= 256)
         assert_true(bytes < least + 16);

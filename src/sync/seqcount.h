@@ -124,6 +124,19 @@ cmap__payload_copy_bytes(void *to, const _Atomic uint64_t *from, size_t size)
   unsigned char *bytes = to;
   uint64_t word;
 
+  /* A line at a time: one pair takes less than the loop around it. */
+  for (; size >= 4 * sizeof(cmap__pair); size -= 4 * sizeof(cmap__pair),
+                                         bytes += 4 * sizeof(cmap__pair),
+                                         from += 8) {
+    const volatile cmap__pair *pairs =
+        (const volatile cmap__pair *)(uintptr_t)from;
+    cmap__pair a = pairs[0], b = pairs[1], c = pairs[2], d = pairs[3];
+    cmap__pair *out = (cmap__pair *)bytes;
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
+  }
   for (; size >= sizeof(cmap__pair);
        size -= sizeof(cmap__pair), bytes += sizeof(cmap__pair), from += 2)
     *(cmap__pair *)bytes = *(const volatile cmap__pair *)(uintptr_t)from;

@@ -109,6 +109,7 @@ enum role { ROLE_PEER, ROLE_CMAP, ROLE_LIMIT };
 /* A map under test. */
 struct impl {
   const char *name;
+  const char *title;          /* the name in words, for people */
   const char *what;           /* one line for --list, with the version */
   const char *hash;           /* the hash function that it uses */
   const char *missing;        /* why it is not built; NULL: it is */

@@ -139,6 +139,11 @@ bool bench_measure(struct row *row, size_t ops, uint64_t seed)
   return ok;
 }
 
+bool bench_is_peer(const struct impl *impl)
+{
+  return impl->role == ROLE_PEER && !impl->reads_only && impl->round == NULL;
+}
+
 double bench_best_peer(const struct row *row, const char *except)
 {
   double best = 0;
@@ -146,8 +151,7 @@ double bench_best_peer(const struct row *row, const char *except)
   for (size_t i = 0; i < row->count; i++) {
     const struct result *result = &row->results[i];
     const struct impl *impl = result->impl;
-    if (impl->role != ROLE_PEER || impl->reads_only || impl->round != NULL ||
-        result->fault != FAULT_NONE ||
+    if (!bench_is_peer(impl) || result->fault != FAULT_NONE ||
         (except != NULL && strcmp(impl->name, except) == 0))
       continue;
     if (result->median > best)

@@ -27,6 +27,9 @@ static void usage(FILE *to)
         "  --csv FILE       write the results to FILE\n"
         "  --append         do not empty FILE first\n"
         "  --list           name all workloads and maps\n"
+        "  --maps           the maps for a program: name, whose it is (cmap,\n"
+        "                   peer, or - for those that are in no sum), name in\n"
+        "                   words, remarks; tabs in between\n"
         "  --help           this text\n\n"
         "A LIST has commas. The exit status is 1 if a map failed or did not "
         "agree with\nthe others. CMAP_BENCH_TREE is the folder whose words are "
@@ -48,6 +51,20 @@ static void list(void)
       printf("MISSING: %s\n", (*i)->missing);
     else
       printf("%s; hash: %s\n", (*i)->what, (*i)->hash ? (*i)->hash : "its own");
+  }
+}
+
+/* What bench/report.sh reads, so that it takes nobody for a peer who is not. */
+static void list_maps(void)
+{
+  for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
+    const struct impl *impl = *i;
+    const char *whose = bench_is_peer(impl)       ? "peer"
+                        : impl->role == ROLE_CMAP ? "cmap"
+                                                  : "-";
+    printf("%s\t%s\t%s\t%s%s\n", impl->name, whose, impl->title,
+           impl->missing != NULL ? "not in this build: " : impl->what,
+           impl->missing != NULL ? impl->missing : "");
   }
 }
 
@@ -181,6 +198,9 @@ static void set_option(int option, struct plan *plan)
   case 'l':
     list();
     exit(0);
+  case 'p':
+    list_maps();
+    exit(0);
   case 'h':
     usage(stdout);
     exit(0);
@@ -206,6 +226,7 @@ void bench_options(int argc, char **argv, struct plan *plan)
       {"csv", required_argument, NULL, 'c'},
       {"append", no_argument, NULL, 'a'},
       {"list", no_argument, NULL, 'l'},
+      {"maps", no_argument, NULL, 'p'},
       {"help", no_argument, NULL, 'h'},
       {NULL, 0, NULL, 0},
   };

@@ -171,8 +171,12 @@ size_t bench_compare(const struct sample *samples, size_t n,
  * set; keys may come out changed. False if a map is at fault. */
 bool bench_measure(struct row *row, size_t ops, uint64_t seed);
 
-/* The best median of the peers that are whole maps in this process; 0 if none
- * is there. `except`: a name to leave out, or NULL. */
+/* Does libcmap stand beside it in the sums: is it a peer, a whole map, and in
+ * this process? */
+bool bench_is_peer(const struct impl *impl);
+
+/* The best median of such peers; 0 if none is there. `except`: a name to leave
+ * out, or NULL. */
 double bench_best_peer(const struct row *row, const char *except);
 
 /* Percentiles of single inserts; bytes per entry of maps of up to max_keys.

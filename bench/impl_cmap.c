@@ -12,9 +12,11 @@
 #if BENCH_WITH_EMBEDDED
 #  define IMPL(name) bench_impl_##name##_shared
 #  define SUFFIX     "_shared"
+#  define LIBRARY    "libcmap, shared library"
 #else
 #  define IMPL(name) bench_impl_##name
 #  define SUFFIX     ""
+#  define LIBRARY    "libcmap"
 #endif
 #if BENCH_EMBEDDED
 #  define LINKED "libcmap_lto.a, linked with -flto"
@@ -329,6 +331,7 @@ static const struct impl_string string_fast = {
 
 const struct impl IMPL(cmap) = {
     .name = "cmap" SUFFIX,
+    .title = LIBRARY,
     .what = "libcmap, public header, " LINKED,
     .hash = "keyed mixer; strings SipHash-1-3",
     .u64 = &u64,
@@ -338,6 +341,7 @@ const struct impl IMPL(cmap) = {
 
 const struct impl IMPL(cmap_fast) = {
     .name = "cmap_fast" SUFFIX,
+    .title = LIBRARY ", fast string hash",
     .what = "the same with CMAP_HASH_FAST, for strings",
     .hash = "libcmap's fast hash of strings",
     .string = &string_fast,

@@ -200,6 +200,7 @@ static const struct impl_u64 u64 = {
 
 const struct impl bench_impl_raw = {
     .name = "raw",
+    .title = "the bare table, one thread",
     .what = "libcmap's table without safety, inlined: the limit of get, miss",
     .hash = "libcmap's",
     .u64 = &u64,

@@ -102,6 +102,7 @@ static const struct impl_u64 u64 = {
 
 const struct impl bench_impl_cmap_store = {
     .name = "cmap_store",
+    .title = "libcmap's store",
     .what = "libcmap's get-or-create store",
     .hash = "keyed mixer",
     .u64 = &u64,

@@ -1,76 +1,54 @@
 # An SVG chart of a CSV file of cmap_bench, after report_common.awk: for each
-# workload the maps as bars, libcmap first, then the fastest of the others. It
-# shows the rows of so many `keys` and `threads`; by default of the most keys,
-# and of two threads.
+# workload libcmap and its peers as bars, libcmap first, then the fastest of the
+# others. It shows the rows of so many `keys` and `threads`; by default of the
+# most keys, and of two threads.
 
 BEGIN {
-  split("cmap=libcmap|boost=Boost concurrent_flat_map|" \
-    "dashmap=DashMap (SipHash)|dashmap_64=DashMap (SipHash), 64 shards|" \
-    "dashmap_fast=DashMap, fast hash|" \
-    "dashmap_fast_64=DashMap, fast hash, 64 shards|tbb=oneTBB|" \
-    "libcuckoo=libcuckoo|urcu=liburcu|glib=GLib under a lock|" \
-    "stripes=64 std::unordered_maps, locked|java=OpenJDK", name_list, "|")
-  for (i in name_list) {
-    at = index(name_list[i], "=")
-    long_name[substr(name_list[i], 1, at - 1)] = substr(name_list[i], at + 1)
-  }
-  split("get=get, all present|miss=get, all absent|" \
-    "read_heavy=98 % reads, 2 % writes|" \
-    "mixed=half reads, half writes|grow=insert, from empty|" \
-    "remove=remove all|count_zipf=count (Zipf 0.99)", title_list, "|")
-  for (i in title_list) {
-    at = index(title_list[i], "=")
-    title[substr(title_list[i], 1, at - 1)] = substr(title_list[i], at + 1)
-  }
   text_width = 205
   bar_width = 160
   row_height = 17
 }
 
 function svg_text(x, y, class, text) {
-  gsub(/&/, "\\&amp;", text)
-  gsub(/</, "\\&lt;", text)
-  printf "<text x=\"%d\" y=\"%d\" class=\"%s\">%s</text>\n", x, y, class, text
+  printf "<text x=\"%d\" y=\"%d\" class=\"%s\">%s</text>\n", x, y, class, \
+    escape(text)
 }
 
-# Puts the maps of a workload into order[1..n], libcmap first.
-function by_speed(w,    i, j, n) {
-  n = 0
-  for (i = 1; i <= impl_count; i++) {
-    if (!((w, keys, threads, impls[i]) in median) || \
-        !(impls[i] in long_name))
-      continue
-    for (j = ++n; j > 1 && impls[i] != "cmap" && order[j - 1] != "cmap" && \
-        median[w, keys, threads, order[j - 1]] < \
-          median[w, keys, threads, impls[i]]; j--)
-      order[j] = order[j - 1]
-    order[j] = impls[i]
-  }
+# Puts libcmap and its peers into shown_maps[1..n], libcmap first.
+function choose(w,    i, n, count, order) {
+  count = by_speed(w, keys, threads, order)
+  n = (w, keys, threads, "cmap") in median
+  if (n)
+    shown_maps[1] = "cmap"
+  for (i = 1; i <= count; i++)
+    if (whose[order[i]] == "peer")
+      shown_maps[++n] = order[i]
   return n
 }
 
 function panel(x, y, w,    i, n, v, most) {
-  n = by_speed(w)
+  n = choose(w)
   most = 0
   for (i = 1; i <= n; i++)
-    if (median[w, keys, threads, order[i]] > most)
-      most = median[w, keys, threads, order[i]]
-  svg_text(x + text_width, y, "title", w in title ? title[w] : w)
+    if (median[w, keys, threads, shown_maps[i]] > most)
+      most = median[w, keys, threads, shown_maps[i]]
+  svg_text(x + 8, y, "title", w in about ? about[w] : w)
   for (i = 1; i <= n; i++) {
-    v = median[w, keys, threads, order[i]]
+    v = median[w, keys, threads, shown_maps[i]]
     y += row_height
-    svg_text(x + text_width - 6, y, order[i] == "cmap" ? "name us" : "name",
-      long_name[order[i]])
+    svg_text(x + text_width - 6, y, \
+      shown_maps[i] == "cmap" ? "name us" : "name", title[shown_maps[i]])
     printf "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"12\" " \
       "class=\"%s\"/>\n", x + text_width, y - 10, v / most * bar_width, \
-      order[i] == "cmap" ? "us" : "peer"
+      shown_maps[i] == "cmap" ? "us" : "peer"
     svg_text(x + text_width + v / most * bar_width + 4, y, "number",
       sprintf(v < 10 ? "%.1f" : "%.0f", v))
   }
-  return n
 }
 
 END {
+  if (failed)
+    exit 1
   if (keys == "")
     keys = sizes[workloads[1], size_count[workloads[1]]]
   if (threads == "")
@@ -78,7 +56,7 @@ END {
   rows = 0
   panels = 0
   for (w = 1; w <= workload_count; w++)
-    if ((n = by_speed(workloads[w])) > 0) {
+    if ((n = choose(workloads[w])) > 0) {
       shown[++panels] = workloads[w]
       rows = n > rows ? n : rows
     }

@@ -1,29 +1,39 @@
 # What the awk programs of bench/report.sh share: reading a CSV file of
-# cmap_bench, the maps' colours, the best peer.
+# cmap_bench, who its maps are, the best peer.
+#
+#   maps   file with the output of cmap_bench --maps
+#   list   file with the output of cmap_bench --list
 #
 # After the input: workloads[1..workload_count], impls[1..impl_count],
-# median[workload,keys,threads,impl] and least, greatest, bytes likewise,
+# median[workload,keys,threads,impl] and least, greatest likewise,
 # sizes[w,1..size_count[w]], threads_of[w,1..thread_count[w]]; of the memory
 # rows memory[impl,keys]; of pause pause[impl,keys] as "p50 p999 p99999 max".
 # Plain POSIX awk.
 
 BEGIN {
   FS = ","
-  split("cmap #d62728 cmap_fast #ff7f0e boost #1f77b4 dashmap #2ca02c " \
-    "dashmap_64 #98df8a dashmap_fast #00662a dashmap_fast_64 #5fb870 " \
-    "tbb #9467bd libcuckoo #8c564b urcu #e377c2 ck_ht #c5b0d5 " \
-    "glib #7f7f7f stripes #b8b818 java #17becf raw #000000", colour_list, " ")
-  for (i = 1; (i + 1) in colour_list; i += 2)
-    colours[colour_list[i]] = colour_list[i + 1]
-  # Not peers: libcmap itself; the limit; one that only reads; one in a
-  # virtual machine of its own.
-  split("cmap cmap_fast raw ck_ht java", apart_list, " ")
-  for (i in apart_list)
-    apart[apart_list[i]] = 1
+  while ((getline line < maps) > 0) {
+    split(line, field, "\t")
+    listed[++listed_count] = field[1]
+    whose[field[1]] = field[2] # cmap, peer, or -
+    title[field[1]] = field[3]
+    remark[field[1]] = field[4]
+  }
+  while ((getline line < list) > 0) {
+    sub(/^ +/, "", line)
+    at = index(line, " ")
+    if (at > 0) {
+      about[substr(line, 1, at - 1)] = substr(line, at + 1)
+      sub(/^ +/, "", about[substr(line, 1, at - 1)])
+    }
+  }
 }
 
-function colour_of(impl) {
-  return impl in colours ? colours[impl] : "#aaaaaa"
+function escape(text) {
+  gsub(/&/, "\\&amp;", text)
+  gsub(/</, "\\&lt;", text)
+  gsub(/>/, "\\&gt;", text)
+  return text
 }
 
 # A number of keys as people say it.
@@ -39,6 +49,10 @@ function threads_text(threads) {
   return threads == 1 ? "1 thread" : threads " threads"
 }
 
+function number_text(x) {
+  return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x)
+}
+
 # Puts value into list[name,1..count[name]], in order of size, once.
 function insert_sorted(list, count, name, value,    i) {
   for (i = 1; i <= count[name]; i++)
@@ -49,11 +63,17 @@ function insert_sorted(list, count, name, value,    i) {
   list[name, i] = value
 }
 
+# A map that the program does not have would be taken for what it is not.
 function add_impl(impl) {
-  if (!(impl in impl_seen)) {
-    impl_seen[impl] = 1
-    impls[++impl_count] = impl
+  if (impl in impl_seen)
+    return
+  if (!(impl in whose)) {
+    printf "report: this cmap_bench has no map '%s'\n", impl | "cat >&2"
+    failed = 1
+    exit 1
   }
+  impl_seen[impl] = 1
+  impls[++impl_count] = impl
 }
 
 # The best peer's median of a row, and its name in best_name; 0 if none.
@@ -62,13 +82,27 @@ function best_peer(w, k, t, except,    i, best) {
   best = 0
   best_name = ""
   for (i = 1; i <= impl_count; i++)
-    if (!(impls[i] in apart) && impls[i] != except &&
+    if (whose[impls[i]] == "peer" && impls[i] != except &&
         (w, k, t, impls[i]) in median &&
         median[w, k, t, impls[i]] > best) {
       best = median[w, k, t, impls[i]]
       best_name = impls[i]
     }
   return best
+}
+
+# Puts the maps of a row into order[1..n], fastest first; returns n.
+function by_speed(w, k, t, order,    i, j, n, x) {
+  n = 0
+  for (i = 1; i <= impl_count; i++) {
+    if (!((w, k, t, impls[i]) in median))
+      continue
+    x = median[w, k, t, impls[i]]
+    for (j = ++n; j > 1 && median[w, k, t, order[j - 1]] < x; j--)
+      order[j] = order[j - 1]
+    order[j] = impls[i]
+  }
+  return n
 }
 
 $1 == "workload" { next }
@@ -96,7 +130,6 @@ NF == 9 {
   median[$1, $2, $3, $4] = $6 + 0
   least[$1, $2, $3, $4] = $7 + 0
   greatest[$1, $2, $3, $4] = $8 + 0
-  bytes[$1, $2, $3, $4] = $9
   row_seen[$1, $2, $3] = 1
   insert_sorted(sizes, size_count, $1, $2)
   insert_sorted(threads_of, thread_count, $1, $3)

@@ -1,46 +1,8 @@
-# The report's HTML page of a CSV file of cmap_bench, after report_common.awk.
+# The report's HTML page of a CSV file of cmap_bench, after report_common.awk
+# and report_plot.awk. It is one file without scripts, made for a telephone
+# first.
 #
-#   list     file with the output of cmap_bench --list
 #   machine  file with lines "name<TAB>value"
-#   plots    file with lines "name<TAB>base64 of the SVG"
-
-function escape(text) {
-  gsub(/&/, "\\&amp;", text)
-  gsub(/</, "\\&lt;", text)
-  gsub(/>/, "\\&gt;", text)
-  return text
-}
-
-function read_files(    line, at, part) {
-  while ((getline line < list) > 0) {
-    if (line ~ /^[a-z]/) {
-      part = line
-      continue
-    }
-    sub(/^ +/, "", line)
-    at = index(line, " ")
-    if (at > 0) {
-      about[substr(line, 1, at - 1)] = substr(line, at + 1)
-      sub(/^ +/, "", about[substr(line, 1, at - 1)])
-      if (part == "maps:")
-        listed[++listed_count] = substr(line, 1, at - 1)
-    }
-  }
-  while ((getline line < plots) > 0) {
-    at = index(line, "\t")
-    svg[substr(line, 1, at - 1)] = substr(line, at + 1)
-  }
-}
-
-function figure(name, text) {
-  if (name in svg)
-    printf "<img alt=\"%s\" src=\"data:image/svg+xml;base64,%s\">\n", text, \
-      svg[name]
-}
-
-function number_text(x) {
-  return sprintf(x >= 100 ? "%.0f" : x >= 10 ? "%.1f" : "%.2f", x)
-}
 
 # From red over white to green, by the logarithm; full at a factor of 4.
 function ratio_colour(ratio,    f) {
@@ -52,267 +14,278 @@ function ratio_colour(ratio,    f) {
 }
 
 function head() {
-  print "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-  print "<meta name=\"viewport\" content=\"width=device-width\">"
+  print "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
+  print "<meta name=viewport content=\"width=device-width\">"
   print "<title>libcmap beside other maps</title><style>"
-  print "body{font:15px/1.45 system-ui,sans-serif;color:#222;margin:2em auto;" \
-    "max-width:1240px;padding:0 1em}"
-  print "h1{font-size:1.7em;margin-bottom:.2em}h2{margin:2em 0 .2em;" \
-    "border-top:1px solid #ddd;padding-top:.8em}h2 code{font-size:1em}"
-  print "p{max-width:52em}table{border-collapse:collapse;" \
-    "font-variant-numeric:tabular-nums}"
-  print "td,th{padding:.15em .6em;text-align:right;white-space:nowrap}" \
-    "th{font-weight:600}td:first-child,th:first-child{text-align:left}"
-  print ".cards{display:flex;gap:1em;flex-wrap:wrap}.card{border:1px solid " \
-    "#ddd;border-radius:.5em;padding:.6em 1em}.card b{display:block;" \
-    "font-size:1.8em}"
-  print ".scroll{overflow-x:auto}.heat td+td{border:1px solid #fff}" \
-    ".note,.hash{color:#666}.hash{white-space:normal;text-align:left}"
-  print "img{max-width:100%}summary{cursor:pointer;color:#06c;margin:.4em 0}"
-  print ".groups{display:flex;flex-wrap:wrap;gap:1em 2.5em}.groups h3{" \
-    "font-size:1em;margin:.6em 0 .2em}"
-  print ".bar{display:inline-block;height:.75em;border-radius:2px}" \
-    "td.bars{width:160px;text-align:left}tr.ours{font-weight:700}"
+  print ":root{color-scheme:light dark;--text:#222;--note:#5d6670;" \
+    "--page:#fff;--line:#ddd;--us:#c0392b;--first:#1f6fb2;--second:#b7791f;" \
+    "--rest:#b4bcc4;--link:#0b5cad}"
+  print "@media(prefers-color-scheme:dark){:root{--text:#e3e6e9;" \
+    "--note:#a3adb7;--page:#15181b;--line:#363c42;--us:#ff6f61;" \
+    "--first:#6db3f2;--second:#e0b04c;--rest:#565f68;--link:#7ab8ff}}"
+  print "body{font:16px/1.45 system-ui,sans-serif;color:var(--text);" \
+    "background:var(--page);margin:0 auto;max-width:1140px;padding:12px}"
+  print "h1{font-size:1.5em;margin:.3em 0}h2{font-size:1.2em;" \
+    "margin:1.6em 0 .3em;border-top:1px solid var(--line);padding-top:.8em}" \
+    "h2 code,.note{color:var(--note);font-weight:400;font-size:.85em}" \
+    "h3{font-size:1em;margin:.8em 0 .2em}ul{padding-left:1.2em}" \
+    "p{max-width:46em;margin:.5em 0}" \
+    "a,summary{color:var(--link)}summary{cursor:pointer;padding:.4em 0}"
+  print ".cards,.side{display:flex;flex-wrap:wrap;gap:12px 24px}" \
+    ".card{border:1px solid var(--line);border-radius:8px;padding:.5em .9em;" \
+    "flex:1 1 200px}.card b{display:block;font-size:1.6em}"
+  print "table{border-collapse:collapse;font-variant-numeric:tabular-nums;" \
+    "font-size:14px}td,th{padding:.2em .5em;text-align:right}" \
+    "td:first-child,th:first-child{text-align:left;padding-left:0;" \
+    "overflow-wrap:anywhere}.side>div{width:360px;max-width:100%}" \
+    ".side table{width:100%}td.note{white-space:nowrap}.ratio{color:#222;border:1px solid var(--page)}" \
+    "tr.us{font-weight:700}.words td{text-align:left;vertical-align:top}" \
+    ".scroll{overflow-x:auto}.scroll td,.scroll th{white-space:nowrap}"
+  print "td.bars{width:70px;text-align:left}td.bars i{display:block;" \
+    "height:10px;border-radius:2px;background:var(--rest)}" \
+    "tr.us i{background:var(--us)}"
+  print "figure{margin:0;width:360px;max-width:100%}figure svg{width:100%}" \
+    "figcaption{font-weight:600}svg text{font-size:13px;fill:var(--text)}" \
+    ".end{text-anchor:end}.mid{text-anchor:middle}.grid{stroke:var(--line)}" \
+    ".line{fill:none;stroke-width:2}.line.us{stroke:var(--us);" \
+    "stroke-width:3.5}.line.first{stroke:var(--first)}.line.second{" \
+    "stroke:var(--second)}.line.rest{stroke:var(--rest);stroke-width:1}" \
+    "circle.us{fill:var(--us)}circle.first{fill:var(--first)}" \
+    "circle.second{fill:var(--second)}"
+  print "figure ul{list-style:none;margin:0 0 .8em;padding:0;font-size:14px}" \
+    "li i{display:inline-block;width:.75em;height:.75em;border-radius:50%;" \
+    "margin-right:.5em}i.us{background:var(--us)}i.first{background:" \
+    "var(--first)}i.second{background:var(--second)}i.rest{background:" \
+    "var(--rest)}"
   print "</style></head><body>"
 }
 
-function machine_part(    line, f) {
-  print "<details><summary>The machine and the maps</summary><table>"
+function machine_part(    line, f, i) {
+  print "<details><summary>The machine and the maps</summary>" \
+    "<table class=words>"
   while ((getline line < machine) > 0) {
     split(line, f, "\t")
-    printf "<tr><td>%s</td><td class=hash>%s</td></tr>\n", escape(f[1]), \
-      escape(f[2])
+    printf "<tr><td>%s</td><td>%s</td></tr>\n", escape(f[1]), escape(f[2])
   }
-  print "</table><br><table>"
   for (i = 1; i <= listed_count; i++)
-    printf "<tr><td><span class=bar style=\"width:.75em;background:%s\">" \
-      "</span> <code>%s</code></td><td class=hash>%s</td></tr>\n", \
-      colour_of(listed[i]), listed[i], escape(about[listed[i]])
+    printf "<tr><td>%s</td><td class=note><code>%s</code>: %s</td></tr>\n", \
+      escape(title[listed[i]]), listed[i], escape(remark[listed[i]])
   print "</table></details>"
 }
 
-# Sums over all rows that have libcmap and a peer.
-function standing(    w, k, t, f, row, best, ratio) {
-  for (row in row_seen) {
-    split(row, f, SUBSEP)
-    w = f[1]; k = f[2]; t = f[3]
-    best = best_peer(w, k, t)
-    if (!((w, k, t, "cmap") in median) || best <= 0)
-      continue
-    ratio = median[w, k, t, "cmap"] / best
-    sum += log(ratio)
-    rows++
-    ahead += ratio >= 1
-    if ((w, k, t, "boost") in median) {
-      boost_sum += log(median[w, k, t, "cmap"] / median[w, k, t, "boost"])
-      boost_rows++
-    }
-    best = best_peer(w, k, t, "boost")
-    if (best > 0) {
-      others_sum += log(median[w, k, t, "cmap"] / best)
-      others_rows++
-    }
-  }
+function words(w) {
+  return escape(w in about ? about[w] : w)
+}
+
+function card(id, number, text) {
+  printf "<div class=card id=%s><b>%s</b>%s</div>\n", id, number, text
+}
+
+# Sums over all rows that have libcmap and a peer, as the terminal has them;
+# and the rows in which a peer is ahead.
+function standing(    i, j, k, w, s, t, best, ratio, rows, ahead, sum,
+    boost_sum, boost_rows, others_sum, others_rows, behind) {
+  for (i = 1; i <= workload_count; i++)
+    for (j = 1; j <= size_count[workloads[i]]; j++)
+      for (k = 1; k <= thread_count[workloads[i]]; k++) {
+        w = workloads[i]; s = sizes[w, j]; t = threads_of[w, k]
+        best = best_peer(w, s, t)
+        if (!((w, s, t, "cmap") in median) || best <= 0)
+          continue
+        ratio = median[w, s, t, "cmap"] / best
+        sum += log(ratio)
+        rows++
+        ahead += ratio >= 1
+        if (ratio < 1)
+          behind = behind sprintf("<li>%s, %s keys, %s: %.2f × %s\n", \
+            words(w), keys_text(s), threads_text(t), ratio, \
+            escape(title[best_name]))
+        if ((w, s, t, "boost") in median) {
+          boost_sum += log(median[w, s, t, "cmap"] / median[w, s, t, "boost"])
+          boost_rows++
+        }
+        best = best_peer(w, s, t, "boost")
+        if (best > 0) {
+          others_sum += log(median[w, s, t, "cmap"] / best)
+          others_rows++
+        }
+      }
   if (!rows)
     return
   print "<div class=cards>"
-  printf "<div class=card><b>%.2f ×</b>the best peer of each row, " \
-    "geometric mean</div>\n", exp(sum / rows)
-  printf "<div class=card><b>%d of %d</b>rows where libcmap is first</div>\n", \
-    ahead, rows
+  card("mean", sprintf("%.2f ×", exp(sum / rows)), \
+    "as fast as the best peer of each row, geometric mean")
+  card("ahead", ahead + 0 " of " rows, "rows where libcmap is first")
   if (boost_rows && others_rows)
-    printf "<div class=card><b>%.2f ×</b>the best peer without boost, " \
-      "geometric mean</div>\n", exp(others_sum / others_rows)
+    card("others", sprintf("%.2f ×", exp(others_sum / others_rows)), \
+      "the best peer without Boost, geometric mean")
   if (boost_rows)
-    printf "<div class=card><b>%.2f ×</b>boost::concurrent_flat_map, " \
-      "geometric mean</div>\n", exp(boost_sum / boost_rows)
+    card("boost", sprintf("%.2f ×", exp(boost_sum / boost_rows)), \
+      "boost::concurrent_flat_map, geometric mean")
   print "</div>"
+  if (behind != "")
+    printf "<details%s><summary>Where a peer is ahead: %d rows</summary>" \
+      "<ul>%s</ul></details>\n", (rows - ahead > 12 ? "" : " open"), \
+      rows - ahead, behind
 }
 
-# Workloads that have sizes or numbers of threads of their own.
-function is_alone(w) {
-  return w ~ /_words$/ || w == "str_entry" || w == "str_check_insert"
-}
-
-# One cell a row of the benchmark: libcmap's median by the best peer's.
-function heat(    i, j, k, w, columns, count) {
-  for (i = 1; i <= workload_count; i++) {
-    w = workloads[i]
-    if (is_alone(w))
-      continue
-    for (k = 1; k <= size_count[w]; k++)
-      insert_sorted(columns, count, "k", sizes[w, k])
-    for (j = 1; j <= thread_count[w]; j++)
-      insert_sorted(columns, count, "t", threads_of[w, j])
-  }
-  print "<h2>libcmap by the best peer</h2><p>Above 1 libcmap is faster than " \
-    "every other map of its row. Point at a cell for the peer’s name." \
-    "</p><div class=scroll><table class=heat><tr><th></th>"
-  for (k = 1; k <= count["k"]; k++)
-    printf "<th colspan=%d style=\"text-align:center\">%s keys</th>", \
-      count["t"], keys_text(columns["k", k])
-  printf "</tr>\n<tr><th>threads</th>"
-  for (k = 1; k <= count["k"]; k++)
-    for (j = 1; j <= count["t"]; j++)
-      printf "<th>%s</th>", columns["t", j]
-  print "</tr>"
-  for (i = 1; i <= workload_count; i++) {
-    w = workloads[i]
-    if (is_alone(w))
-      continue
-    printf "<tr><td><a href=\"#%s\"><code>%s</code></a></td>", w, w
-    for (k = 1; k <= count["k"]; k++)
-      for (j = 1; j <= count["t"]; j++)
-        heat_cell(w, columns["k", k], columns["t", j])
-    print "</tr>"
-  }
-  print "</table></div>"
-  print "<p><table class=heat>"
-  for (i = 1; i <= workload_count; i++) {
-    w = workloads[i]
-    if (!is_alone(w))
-      continue
-    for (k = 1; k <= size_count[w]; k++)
-      for (j = 1; j <= thread_count[w]; j++) {
-        printf "<tr><td><a href=\"#%s\"><code>%s</code></a>, %s keys, " \
-          "%s</td>", w, w, keys_text(sizes[w, k]), \
-          threads_text(threads_of[w, j])
-        heat_cell(w, sizes[w, k], threads_of[w, j])
-        print "</tr>"
-      }
-  }
-  print "</table>"
-}
-
-function heat_cell(w, k, t,    best, ratio) {
+function ratio_cell(w, k, t,    best, ratio) {
   best = best_peer(w, k, t)
   if (best <= 0 || !((w, k, t, "cmap") in median)) {
     printf "<td class=note>–</td>"
     return
   }
   ratio = median[w, k, t, "cmap"] / best
-  printf "<td style=\"background:%s\" title=\"%s: %s, cmap: %s Mops/s\">" \
-    "%.2f</td>", ratio_colour(ratio), best_name, number_text(best), \
-    number_text(median[w, k, t, "cmap"]), ratio
+  printf "<td class=ratio style=\"background:%s\">%.2f</td>", \
+    ratio_colour(ratio), ratio
+}
+
+# libcmap's median by the best peer's: a table for each size.
+function ratios(    i, j, k, w, columns, count, size) {
+  for (i = 1; i <= workload_count; i++)
+    for (k = 1; k <= size_count[workloads[i]]; k++)
+      insert_sorted(columns, count, "k", sizes[workloads[i], k])
+  print "<h2>How many times as fast as the best peer</h2>" \
+    "<p>Above 1, libcmap is faster than every peer of the row.</p>" \
+    "<div class=side>"
+  for (k = 1; k <= count["k"]; k++) {
+    size = columns["k", k]
+    count["t"] = 0
+    for (i = 1; i <= workload_count; i++)
+      for (j = 1; j <= thread_count[workloads[i]]; j++)
+        if ((workloads[i], size, threads_of[workloads[i], j]) in row_seen)
+          insert_sorted(columns, count, "t", threads_of[workloads[i], j])
+    printf "<div><h3>%s keys</h3><table><tr><th>threads</th>", keys_text(size)
+    for (j = 1; j <= count["t"]; j++)
+      printf "<th>%s</th>", columns["t", j]
+    print "</tr>"
+    for (i = 1; i <= workload_count; i++) {
+      w = workloads[i]
+      for (j = 1; j <= count["t"]; j++)
+        if ((w, size, columns["t", j]) in row_seen)
+          break
+      if (j > count["t"])
+        continue
+      printf "<tr><td><a href=\"#%s\">%s</a></td>", w, words(w)
+      for (j = 1; j <= count["t"]; j++)
+        ratio_cell(w, size, columns["t", j])
+      print "</tr>"
+    }
+    print "</table></div>"
+  }
+  print "</div>"
 }
 
 # All maps of a row, fastest first.
-function group(w, k, t,    i, j, n, order, best, top, impl, x, width, ratio) {
-  n = 0
-  for (i = 1; i <= impl_count; i++) {
-    if (!((w, k, t, impls[i]) in median))
-      continue
-    x = median[w, k, t, impls[i]]
-    for (j = ++n; j > 1 && median[w, k, t, order[j - 1]] < x; j--)
-      order[j] = order[j - 1]
-    order[j] = impls[i]
-  }
+function group(w, k, t,    i, n, order, top, impl, x) {
+  n = by_speed(w, k, t, order)
   if (n == 0)
     return
   top = median[w, k, t, order[1]]
-  best = best_peer(w, k, t)
-  printf "<div><h3>%s keys, %s</h3><table><tr><th>map</th><th></th>" \
-    "<th>Mops/s</th><th class=note>least</th><th class=note>greatest</th>" \
-    "<th>of best peer</th></tr>\n", keys_text(k), threads_text(t)
+  printf "<div><h3>%s keys, %s</h3><table>\n", keys_text(k), threads_text(t)
   for (i = 1; i <= n; i++) {
     impl = order[i]
     x = median[w, k, t, impl]
-    width = top > 0 ? 150 * x / top : 0
-    ratio = best > 0 ? sprintf("%.2f", x / best) : "–"
-    printf "<tr%s><td><code>%s</code></td><td class=bars><span class=bar " \
-      "style=\"width:%.0fpx;background:%s\"></span></td><td>%s</td>" \
-      "<td class=note>%s</td><td class=note>%s</td><td>%s</td></tr>\n", \
-      (impl == "cmap" ? " class=ours" : ""), impl, width, colour_of(impl), \
+    printf "<tr%s><td>%s</td><td class=bars><i style=\"width:%.0f%%\"></i>" \
+      "</td><td>%s</td><td class=note>%s–%s</td></tr>\n", \
+      impl == "cmap" ? " class=us" : "", escape(title[impl]), x / top * 100, \
       number_text(x), number_text(least[w, k, t, impl]), \
-      number_text(greatest[w, k, t, impl]), ratio
+      number_text(greatest[w, k, t, impl])
   }
   print "</table></div>"
 }
 
 function workload_part(w,    k, t, plotted) {
-  plotted = ("threads_" w) in svg || ("size_" w) in svg
-  printf "<h2 id=\"%s\"><code>%s</code></h2><p>%s</p>\n", w, w, \
-    escape(about[w])
-  figure("threads_" w, w " by threads")
-  figure("size_" w, w " by size")
-  printf "<details%s><summary>numbers</summary><div class=groups>\n", \
-    (size_count[w] * thread_count[w] > 4 ? "" : " open")
+  printf "<h2 id=\"%s\">%s <code>%s</code></h2>\n" \
+    "<p class=note>Million operations a second.</p><div class=side>\n", w, \
+    words(w), w
+  plotted = plot_workload(w)
+  printf "</div><details%s><summary>all maps</summary><div class=side>\n", \
+    plotted ? "" : " open"
   for (k = 1; k <= size_count[w]; k++)
     for (t = 1; t <= thread_count[w]; t++)
       group(w, sizes[w, k], threads_of[w, t])
   print "</div></details>"
 }
 
-function pause_part(    i, p, v, k) {
+function pause_part(    i, p, v, k, j) {
   if (!pause_size_count["pause"])
     return
-  print "<h2 id=pause>Pauses</h2><p>How long single inserts take while one " \
-    "thread grows a map from empty, in nanoseconds; the call through a table " \
-    "and the clock are in it.</p>"
-  figure("pause", "percentiles of single inserts")
-  print "<table><tr><th>map</th><th>inserts</th><th>p50</th><th>p99.9</th>" \
-    "<th>p99.999</th><th>slowest</th></tr>"
+  print "<h2 id=pause>Pauses <code>pause</code></h2><p>How long single " \
+    "inserts take while one thread grows a map from empty; the call through " \
+    "a table and the clock are in it.</p><div class=side>"
+  for (p = 1; p <= pause_size_count["pause"]; p++)
+    plot_pause(pause_sizes["pause", p])
+  print "</div><details><summary>all maps, in nanoseconds</summary>"
   for (p = 1; p <= pause_size_count["pause"]; p++) {
     k = pause_sizes["pause", p]
+    printf "<h3>%s inserts</h3><table><tr><th></th><th>p50</th>" \
+      "<th>p99.9</th><th>p99.999</th><th>slowest</th></tr>\n", keys_text(k)
     for (i = 1; i <= impl_count; i++)
       if ((impls[i], k) in pause) {
         split(pause[impls[i], k], v, " ")
-        printf "<tr%s><td><code>%s</code></td><td>%s</td><td>%s</td>" \
-          "<td>%s</td><td>%s</td><td>%s</td></tr>\n", \
-          impls[i] == "cmap" ? " class=ours" : "", impls[i], keys_text(k), \
-          v[1], v[2], v[3], v[4]
+        printf "<tr%s><td>%s</td>", impls[i] == "cmap" ? " class=us" : "", \
+          escape(title[impls[i]])
+        for (j = 1; j <= 4; j++)
+          printf "<td>%s</td>", v[j]
+        print "</tr>"
       }
+    print "</table>"
   }
-  print "</table>"
+  print "</details>"
 }
 
-function memory_part(    i, j, k, n, sum) {
+function memory_part(    i, j, k, n, size, text, sum) {
   n = memory_size_count["memory"]
   if (!n)
     return
-  print "<h2 id=memory>Memory</h2><p>Bytes of an empty map, and bytes an " \
-    "entry of larger ones, 64-bit keys and values (16 bytes), grown one by " \
-    "one. It is the program’s memory in RAM, without huge pages.</p>"
-  figure("memory", "bytes an entry by size")
-  printf "<div class=scroll><table><tr><th>map</th>"
-  for (j = 1; j <= n; j++)
-    printf "<th>%s</th>", memory_sizes["memory", j] == 0 ? "empty" : \
-      memory_sizes["memory", j] < 1000000 ? \
-      keys_text(memory_sizes["memory", j]) : \
-      sprintf("%.2f M", memory_sizes["memory", j] / 1000000)
-  print "<th>mean, 1 M … 10 M</th></tr>"
+  print "<h2 id=memory>Memory <code>memory</code></h2><p>Bytes of an empty " \
+    "map, and bytes an entry of larger ones, 64-bit keys and values (16 " \
+    "bytes), grown one by one. It is the program’s memory in RAM, without " \
+    "huge pages.</p><div class=side>"
+  plot_memory()
+  print "</div><details><summary>all maps</summary><div class=scroll>" \
+    "<table><tr><th></th><th>mean from 1 M</th>"
+  for (j = 1; j <= n; j++) {
+    size = memory_sizes["memory", j]
+    printf "<th>%s</th>", size == 0 ? "empty" : \
+      size < 1000000 ? keys_text(size) : sprintf("%.2f M", size / 1000000)
+  }
+  print "</tr>"
   for (i = 1; i <= impl_count; i++) {
     if (!((impls[i], memory_sizes["memory", n]) in memory))
       continue
-    printf "<tr%s><td><code>%s</code></td>", \
-      impls[i] == "cmap" ? " class=ours" : "", impls[i]
+    text = ""
     sum = k = 0
     for (j = 1; j <= n; j++) {
-      printf "<td>%s</td>", memory_sizes["memory", j] == 0 ? \
-        sprintf("%.0f", memory[impls[i], 0]) : \
-        sprintf("%.1f", memory[impls[i], memory_sizes["memory", j]])
-      if (memory_sizes["memory", j] >= 1000000) {
-        sum += memory[impls[i], memory_sizes["memory", j]]
+      size = memory_sizes["memory", j]
+      text = text sprintf(size == 0 ? "<td>%.0f</td>" : "<td>%.1f</td>", \
+        memory[impls[i], size])
+      if (size >= 1000000) {
+        sum += memory[impls[i], size]
         k++
       }
     }
-    printf "<td>%.1f</td></tr>\n", k ? sum / k : 0
+    printf "<tr%s><td>%s</td><td>%.1f</td>%s</tr>\n", \
+      impls[i] == "cmap" ? " class=us" : "", escape(title[impls[i]]), \
+      k ? sum / k : 0, text
   }
-  print "</table></div>"
+  print "</table></div></details>"
 }
 
 END {
-  read_files()
+  if (failed)
+    exit 1
   head()
   print "<h1>libcmap beside other maps</h1>"
+  standing()
   print "<p>Every map gets the same operations, made before the clock " \
     "starts, in a loop in its own language. A round is a process with a " \
     "fresh map; rounds of the maps take turns, and medians are shown. " \
     "Results are held against each other: maps that disagree are not in " \
     "this report.</p>"
-  standing()
   machine_part()
-  heat()
+  ratios()
   for (i = 1; i <= workload_count; i++)
     workload_part(workloads[i])
   pause_part()

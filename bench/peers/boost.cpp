@@ -111,5 +111,6 @@ constexpr impl_string string = peers::string_table<StringMap>();
 } // namespace
 
 constinit const struct impl bench_impl_boost =
-    peers::peer("boost", "boost::concurrent_flat_map " PEER_VERSION,
-                PEER_HASHES_NAME, &u64, &string);
+    peers::peer("boost", "Boost concurrent_flat_map",
+                "boost::concurrent_flat_map " PEER_VERSION, PEER_HASHES_NAME,
+                &u64, &string);

@@ -143,6 +143,7 @@ static const struct impl_u64 u64 = {
 
 const struct impl bench_impl_ck_ht = {
     .name = "ck_ht",
+    .title = "ck_ht, filled by one thread",
     .what = "ck_ht of Concurrency Kit " PEER_VERSION ", one writer at a time",
     .hash = PEER_HASH_NAME,
     .u64 = &u64,

@@ -128,6 +128,7 @@ static const struct impl_string fast_string_64 = {
 
 const struct impl bench_impl_dashmap = {
     .name = "dashmap",
+    .title = "DashMap",
     .what = WHAT ", default hasher and shards",
     .hash = SIPHASH,
     .u64 = &u64,
@@ -136,6 +137,7 @@ const struct impl bench_impl_dashmap = {
 
 const struct impl bench_impl_dashmap_64 = {
     .name = "dashmap_64",
+    .title = "DashMap, 64 shards",
     .what = WHAT ", default hasher, 64 shards",
     .hash = SIPHASH,
     .u64 = &u64_64,
@@ -144,6 +146,7 @@ const struct impl bench_impl_dashmap_64 = {
 
 const struct impl bench_impl_dashmap_fast = {
     .name = "dashmap_fast",
+    .title = "DashMap, fast hash",
     .what = WHAT ", fast hasher, default shards",
     .hash = FAST_HASH,
     .u64 = &fast_u64,
@@ -152,6 +155,7 @@ const struct impl bench_impl_dashmap_fast = {
 
 const struct impl bench_impl_dashmap_fast_64 = {
     .name = "dashmap_fast_64",
+    .title = "DashMap, fast hash, 64 shards",
     .what = WHAT ", fast hasher, 64 shards",
     .hash = FAST_HASH,
     .u64 = &fast_u64_64,

@@ -332,6 +332,7 @@ static const struct impl_string string = {
 
 const struct impl bench_impl_glib = {
     .name = "glib",
+    .title = "GLib GHashTable, locked",
     .what = "GHashTable of GLib " PEER_VERSION " under a pthread_rwlock_t",
     .hash = PEER_HASH_NAME "; strings: as g_str_hash",
     .u64 = &u64,

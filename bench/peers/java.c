@@ -206,6 +206,7 @@ static const struct impl_string string = {
 
 const struct impl bench_impl_java = {
     .name = "java",
+    .title = "OpenJDK ConcurrentHashMap",
     .what = "ConcurrentHashMap of OpenJDK " PEER_VERSION ", warmed up",
     .hash = "hashCode() of Long and String",
     .u64 = &u64,

@@ -97,6 +97,6 @@ constexpr impl_string string = peers::string_table<StringMap>();
 
 } // namespace
 
-constinit const struct impl bench_impl_libcuckoo =
-    peers::peer("libcuckoo", "cuckoohash_map of libcuckoo " PEER_VERSION,
-                PEER_HASHES_NAME, &u64, &string);
+constinit const struct impl bench_impl_libcuckoo = peers::peer(
+    "libcuckoo", "libcuckoo", "cuckoohash_map of libcuckoo " PEER_VERSION,
+    PEER_HASHES_NAME, &u64, &string);

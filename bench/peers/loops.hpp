@@ -260,12 +260,14 @@ template <class Map> constexpr impl_string string_table()
 }
 
 /* What an adapter exports. */
-constexpr impl peer(const char *name, const char *what, const char *hash,
-                    const impl_u64 *u64, const impl_string *string)
+constexpr impl peer(const char *name, const char *title, const char *what,
+                    const char *hash, const impl_u64 *u64,
+                    const impl_string *string)
 {
   impl peer = {};
 
   peer.name = name;
+  peer.title = title;
   peer.what = what;
   peer.hash = hash;
   peer.u64 = u64;

@@ -133,6 +133,7 @@ constexpr impl make_impl()
 {
   impl made = {};
   made.name = "shared";
+  made.title = "64 std::unordered_maps of shared_ptr, each locked";
   made.what = "64 x std::unordered_map of shared_ptr under a std::mutex, "
               "built under it, " PEER_VERSION;
   made.hash = PEER_HASH_NAME;

@@ -241,6 +241,6 @@ constexpr impl_string string = peers::string_table<StringMap>();
 } // namespace
 
 constinit const struct impl bench_impl_stripes = peers::peer(
-    "stripes",
+    "stripes", "64 std::unordered_maps, each locked",
     "64 x std::unordered_map under a pthread_rwlock_t, " PEER_VERSION,
     PEER_HASHES_NAME, &u64, &string);

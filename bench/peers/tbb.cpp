@@ -143,5 +143,6 @@ constexpr impl_string string = peers::string_table<StringMap>();
 } // namespace
 
 constinit const struct impl bench_impl_tbb =
-    peers::peer("tbb", "concurrent_hash_map of oneTBB " TBB_VERSION_STRING,
+    peers::peer("tbb", "oneTBB concurrent_hash_map",
+                "concurrent_hash_map of oneTBB " TBB_VERSION_STRING,
                 PEER_HASHES_NAME, &u64, &string);

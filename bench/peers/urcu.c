@@ -456,6 +456,7 @@ static const struct impl_u64 u64 = {
 
 const struct impl bench_impl_urcu = {
     .name = "urcu",
+    .title = "liburcu cds_lfht",
     .what = "cds_lfht of liburcu " PEER_VERSION ", QSBR flavour",
     .hash = PEER_HASH_NAME,
     .u64 = &u64,

@@ -25,6 +25,7 @@ done
 run() {
   "$bench" --keys 100 --threads 1,2 --rounds 3 --ops 2000 --impl cmap "$@" \
     >out 2>err || fail "cmap_bench $*: $(cat err)"
+  cp out out.bench
 }
 
 run --workload get,mixed,grow,str_get,str_entry --csv rows.csv
@@ -55,17 +56,74 @@ printf '/* c */' >tree/two.h
 CMAP_BENCH_TREE=$scratch/tree run --workload str_count_words --csv rows.csv
 grep -q '^str_count_words,4,1,cmap,3,' rows.csv || fail "not 4 words"
 
-# The report has a section for each workload, in one file.
-run --workload get,memory --csv rows.csv
-bash "$source_dir/bench/report.sh" report rows.csv "$bench" >out
-for text in 'id="get"' 'id=memory' '100 keys, 2 threads' '</html>'; do
+# --------------------------------------------------------------------------
+# The report
+# --------------------------------------------------------------------------
+
+report() {
+  bash "$source_dir/bench/report.sh" report "$1" "$bench" >out
+}
+
+# Whoever is no peer, twice as fast as libcmap: the headline is about peers.
+"$bench" --maps >maps
+[ "$(wc -l <maps)" -eq "$(sed '1,/^maps:/d' list | wc -l)" ] ||
+  fail "--maps and --list name other maps"
+for name in cmap_fast cmap_store raw; do
+  grep -q "^$name	" maps || fail "--maps lacks $name"
+done
+{
+  echo "$header,bytes_per_entry"
+  for threads in 1 2; do
+    awk -F '\t' -v threads="$threads" '{
+      mops = $1 == "cmap" ? 30 : $2 == "peer" ? ++peers : 60
+      printf "get,1000,%d,%s,3,%d,%d,%d,\n", threads, $1, mops, mops, mops
+    } END { printf "get,1000,%d,cmap_fast,3,90,90,90,\n", threads }' maps
+  done
+} >made.csv
+report made.csv
+if grep -q '	peer	' maps; then
+  number=$(awk -F '\t' '$2 == "peer" { n++ } END { printf "%.2f", 30 / n }' maps)
+  grep -q "id=mean><b>$number ×<" report/report.html || fail "not $number ×"
+  grep -q 'id=ahead><b>2 of 2<' report/report.html || fail "not 2 of 2 rows"
+  [ "$(grep -c 'class="line \(us\|first\|second\)"' report/report.html)" -le 3 ] ||
+    fail "more than three lines have a colour"
+fi
+
+# For a telephone, in the dark, without a mouse.
+for text in 'prefers-color-scheme:dark' 'name=viewport' '</html>'; do
+  grep -q -- "$text" report/report.html || fail "the report lacks $text"
+done
+if grep -o 'font-size:[0-9.]*px' report/report.html | grep -v ':1[2-9]px'; then
+  fail "this is too small to read"
+fi
+if grep -e '<script' -e ' title=' -e '<img' report/report.html; then
+  fail "the report is not one page without scripts and hovering"
+fi
+
+sed 's/,cmap,/,nobody,/' made.csv >nobody.csv
+if report nobody.csv 2>err; then
+  fail "a map that the program does not have is in the report"
+fi
+grep -q "no map 'nobody'" err || fail "the unknown map is not named"
+
+# What was measured: the terminal's number is the report's.
+run --impl "$(cut -f 1 maps | grep -v java | paste -s -d ,)" \
+  --workload get,mixed,str_get,memory --csv rows.csv
+report rows.csv
+for text in 'id="get"' 'id=memory' '100 keys'; do
   grep -q -- "$text" report/report.html || fail "the report lacks $text"
 done
 tail -n 1 report/speed.svg | grep -q '^</svg>$' &&
-  [ "$(grep -c '<rect.*class="us"' report/speed.svg)" -eq 1 ] ||
-  fail "speed.svg is not the chart of one workload"
-if have gnuplot; then
-  [ -s report/threads_get.svg ] || fail "no plot"
-  [ "$(grep -c 'src="data:image/svg+xml' report/report.html)" -eq 2 ] ||
-    fail "the report has not the two plots in it"
+  [ "$(grep -c '<rect.*class="us"' report/speed.svg)" -eq 3 ] ||
+  fail "speed.svg is not the chart of three workloads"
+sed -n 's/^cmap beside the best peer of each row: geometric mean \([0-9.]*\) of \([0-9]*\) rows, behind in \([0-9]*\);$/\1 \2 \3/p' out.bench >terminal
+if [ -s terminal ]; then
+  read -r mean rows behind <terminal
+  sed -n 's/.*id=mean><b>\([0-9.]*\) ×.*/\1/p' report/report.html >number
+  awk -v mean="$mean" '{ d = $1 - mean; exit !(d < 0.011 && d > -0.011) }' \
+    number || fail "the terminal says $mean, the report $(cat number)"
+  grep -q "id=ahead><b>$((rows - behind)) of $rows<" report/report.html ||
+    fail "the terminal says behind in $behind of $rows"
+elif grep -q '	peer	' maps && ! grep -q 'not in this build' maps; then
+  fail "the terminal has no sums"
 fi

@@ -84,13 +84,15 @@ const struct workload bench_workloads[] = {
      .pct = {98, 1, 1, 0},
      .fill_pct = 75},
     {.name = "cmb_exchange",
-     .what = "conc-map-bench's Exchange: 10 % get, 40 insert, 40 remove, 10 update",
+     .what =
+         "conc-map-bench's Exchange: 10 % get, 40 insert, 40 remove, 10 update",
      .loop = LOOP_MIXED,
      .pattern = PATTERN_SEQUENCE,
      .pct = {10, 40, 40, 10},
      .fill_pct = 75},
     {.name = "cmb_rapid_grow",
-     .what = "conc-map-bench's RapidGrow: 5 % get, 80 insert, 5 remove, 10 update",
+     .what =
+         "conc-map-bench's RapidGrow: 5 % get, 80 insert, 5 remove, 10 update",
      .loop = LOOP_MIXED,
      .pattern = PATTERN_SEQUENCE,
      .pct = {5, 80, 5, 10}},

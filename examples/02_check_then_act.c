@@ -53,7 +53,7 @@ static enum cmap_status add_one(uint32_t page, uint64_t *count, void *ctx)
 /* RIGHT: the write lock is held from entry_begin to the closing brace. */
 static void visit_by_entry(uint32_t page)
 {
-  CMAP_SCOPED(visits_entry) entry = CMAP_INIT;
+  CMAP_AUTO(visits_entry, entry);
 
   must(visits_entry_begin(visits, page, &entry, NULL));
   must(visits_entry_or_insert(visits_entry_and_modify(&entry, add_one, NULL),

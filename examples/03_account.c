@@ -100,7 +100,7 @@ static enum cmap_status charge(const char *owner, struct account *a, void *ctx)
 static void change_by_entry(bank_value_fn *change)
 {
   const struct account opening = {.balance = OPENING};
-  CMAP_SCOPED(bank_entry) entry = CMAP_INIT;
+  CMAP_AUTO(bank_entry, entry);
 
   must(bank_entry_begin(bank, "ada", &entry, NULL));
   must(bank_entry_or_insert(bank_entry_and_modify(&entry, change, NULL),
@@ -118,7 +118,7 @@ static void withdraw_by_two_entries(void)
 /* RIGHT: the write lock is held from get_mut to the closing brace. */
 static void withdraw_by_get_mut(void)
 {
-  CMAP_SCOPED(bank_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(bank_write_guard, guard);
 
   must(bank_get_mut(bank, "ada", &guard, NULL));
   must(withdraw(guard.key, guard.value, NULL));

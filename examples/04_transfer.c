@@ -59,7 +59,7 @@ static enum cmap_status by_lock_many(struct bank bank, struct transfer *t,
 {
   struct cmap_want wants[2] = {bank_want(bank, &t->from, CMAP_WRITE),
                                bank_want(bank, &t->to, CMAP_WRITE)};
-  CMAP_SCOPED(cmap_multi) held = CMAP_INIT;
+  CMAP_AUTO(cmap_multi, held);
   enum cmap_status status = cmap_lock_many(wants, 2, &held, NULL);
 
   (void)met;
@@ -88,8 +88,8 @@ static enum cmap_status by_lock_many(struct bank bank, struct transfer *t,
 static enum cmap_status attempt(struct bank bank, struct transfer *t,
                                 const struct cmap_how *how)
 {
-  CMAP_SCOPED(bank_write_guard) payer = CMAP_INIT;
-  CMAP_SCOPED(bank_write_guard) payee = CMAP_INIT;
+  CMAP_AUTO(bank_write_guard, payer);
+  CMAP_AUTO(bank_write_guard, payee);
   enum cmap_status status = bank_get_mut(bank, t->from, &payer, NULL);
 
   t->missing = t->from;

@@ -46,7 +46,7 @@ static enum cmap_status sum_digits(uint32_t number, struct answer *answer,
 
 static uint32_t look_up(uint32_t number)
 {
-  CMAP_SCOPED(cache_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cache_entry, entry);
   uint32_t digit_sum;
   bool hit;
 

@@ -40,7 +40,7 @@ static void must(enum cmap_status status)
 /* Takes the request if nobody has. The write lock is held inside only. */
 static enum outcome take(struct cmap_key id, int *answer)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
   const struct request *request;
 
   must(cmap_entry_begin(requests, id, &entry, NULL));

@@ -119,7 +119,7 @@ static void destroy(void *object, void *ctx)
 
 static void get_from_store(const char *name)
 {
-  CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+  CMAP_AUTO(cmap_handle, handle);
 
   must(cmap_store_get_or_create(store, cmap_key_string(name), &handle, build,
                                 NULL, NULL));
@@ -184,7 +184,7 @@ static enum cmap_status build_second_time(struct cmap_key key, void **object,
 
 static void *call_flaky(void *arg)
 {
-  CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+  CMAP_AUTO(cmap_handle, handle);
   enum cmap_status *status = arg;
 
   *status = cmap_store_get_or_create(store, cmap_key_string("flaky"), &handle,

@@ -106,7 +106,7 @@ static void *read_all(void *arg)
   const struct job *job = arg;
 
   for (int i = 0; i < ROUNDS * job->files; i++) {
-    CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+    CMAP_AUTO(cmap_handle, handle);
     must(get(job->paths[i % job->files], &handle));
     atomic_fetch_add(&served, 1);
   }
@@ -127,7 +127,7 @@ static enum cmap_status load_from_slow_disk(struct cmap_key key, void **object,
 
 static void *read_slowly(void *path)
 {
-  CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+  CMAP_AUTO(cmap_handle, handle);
 
   must(cmap_store_get_or_create(documents, cmap_key_string(path), &handle,
                                 load_from_slow_disk, path, NULL));

@@ -109,7 +109,7 @@ static void destroy(void *object, void *ctx)
 
 static bool get_is_right(void)
 {
-  CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+  CMAP_AUTO(cmap_handle, handle);
 
   must(cmap_store_get_or_create(near, cmap_key_string("page"), &handle,
                                 read_through, NULL, NULL));

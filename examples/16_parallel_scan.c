@@ -56,7 +56,7 @@ static void *take_stock(void *ctx)
 static void *hold_sale(void *ctx)
 {
   struct work *work = ctx;
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   enum cmap_status status;
 
   must(cmap_iter_begin(shop.map, CMAP_WRITE, work->part, work->parts, &iter));

@@ -30,7 +30,7 @@ static void must(enum cmap_status status)
 
 static uint64_t price(uint64_t article)
 {
-  CMAP_SCOPED(prices_read_guard) guard = CMAP_INIT;
+  CMAP_AUTO(prices_read_guard, guard);
 
   must(prices_get_ref(prices, article, &guard, NULL));
   return *guard.value;

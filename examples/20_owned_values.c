@@ -105,7 +105,7 @@ int main(void)
 
   must(people_get(copied, 1, &mine, NULL)); /* now there are two */
   {
-    CMAP_SCOPED(people_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(people_write_guard, guard);
     must(people_get_mut(copied, 1, &guard, NULL));
     (*guard.value)->age++;
     printf("a copy: %s is %d, and %d in the map\n", mine->name, mine->age,

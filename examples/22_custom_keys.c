@@ -92,7 +92,7 @@ int main(void)
       cmap_insert(headers, key, &value, NULL, NULL, NULL) != CMAP_OK)
     return 1;
   {
-    CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, guard);
     key = cmap_key_bytes(&asked, sizeof asked);
     if (cmap_get_ref(headers, key, &guard, NULL) != CMAP_OK)
       return 1;

@@ -51,7 +51,7 @@ static void session_begin(struct sessions sessions, uint64_t id,
 static enum cmap_status session_use(struct sessions sessions, uint64_t id,
                                     uint64_t now)
 {
-  CMAP_SCOPED(sessions_write_guard) session = CMAP_INIT;
+  CMAP_AUTO(sessions_write_guard, session);
   enum cmap_status status = sessions_get_mut(sessions, id, &session, NULL);
 
   if (status != CMAP_OK)

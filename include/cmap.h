@@ -24,8 +24,10 @@
  *   checked. CMAP_OK is 0, the library's other codes are negative, and values
  *   above 0 belong to the user: a callback may return one, and it comes out of
  *   the call unchanged. Unless a call says otherwise, whatever is not CMAP_OK
- *   has changed nothing, and its outputs are untouched. The library never
- *   aborts, exits or prints.
+ *   has changed nothing, and its outputs are untouched, but for what was to
+ *   hold something, which is empty then: a new map, store or snapshot is NULL,
+ *   and a guard, entry, iterator, hold, handle or ticket is CMAP_INIT (what was
+ *   in it before is not released). The library never aborts, exits or prints.
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
@@ -821,7 +823,7 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  * A guard is a lock and a pointer: while it is out, the entry stays where it
  * is, and nobody else changes it (read guard) or sees it (write guard).
  *
- *     CMAP_SCOPED(cmap_write_guard) account = CMAP_INIT;
+ *     CMAP_AUTO(cmap_write_guard, account);
  *     status = cmap_get_mut(bank, key, &account, NULL);
  *     if (status == CMAP_OK)
  *       ((struct account *)account.value)->cents += 5;
@@ -916,9 +918,16 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   cmap_destroy frees what guards of such threads have left behind.
  * ------------------------------------------------------------------------- */
 
-/* A variable that is released where it goes out of scope:
-   CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT; */
-#define CMAP_SCOPED(type) __attribute__((cleanup(type##_release))) struct type
+/*
+ * A guard, entry, iterator, hold of several keys or handle that holds nothing
+ * yet, and is released where it goes out of scope, also if a C++ exception is
+ * what leaves it:
+ *     CMAP_AUTO(cmap_read_guard, guard);
+ * As a call that fails leaves what it was to fill CMAP_INIT, the release is
+ * right whatever happened.
+ */
+#define CMAP_AUTO(type, variable)                                              \
+  __attribute__((cleanup(type##_release))) struct type variable = CMAP_INIT
 
 /* An entry that nobody changes meanwhile. `internal` is the library's. */
 struct cmap_read_guard {
@@ -1044,7 +1053,7 @@ CMAP_API size_t cmap_write_guard_shard_index(
  * An entry is a key's place, occupied or vacant, under one hash and one write
  * lock: look, decide, and store without anybody coming between.
  *
- *     CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+ *     CMAP_AUTO(cmap_entry, entry);
  *     status = cmap_entry_begin(counts, key, &entry, NULL);
  *     if (status == CMAP_OK)
  *       status = cmap_entry_or_insert(cmap_entry_and_modify(&entry, add_one,
@@ -1188,7 +1197,7 @@ CMAP_API size_t cmap_entry_shard_index(const struct cmap_entry *entry)
  *
  *     struct cmap_want wants[2] = {
  *       {bank, from, CMAP_WRITE, CMAP_OK}, {bank, to, CMAP_WRITE, CMAP_OK}};
- *     CMAP_SCOPED(cmap_multi) held = CMAP_INIT;
+ *     CMAP_AUTO(cmap_multi, held);
  *     status = cmap_lock_many(wants, 2, &held, NULL);
  *     if (status == CMAP_NOT_FOUND)
  *       ... wants[0].status and wants[1].status say which one is missing
@@ -1606,10 +1615,9 @@ cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
  * ------------------------------------------------------------------------- */
 
 /*
- * An iterator, at an entry or not. As a guard, it belongs to its thread; it may
- * be CMAP_SCOPED(cmap_iter).
+ * An iterator, at an entry or not. As a guard, it belongs to its thread.
  *
- *     CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+ *     CMAP_AUTO(cmap_iter, iter);
  *     status = cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter);
  *     if (status == CMAP_OK)
  *       while ((status = cmap_iter_next(&iter, NULL)) == CMAP_OK)
@@ -1881,7 +1889,7 @@ cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
  *     static enum cmap_status load(struct cmap_key key, void **object,
  *                                  void *ctx);     // takes a second
  *
- *     CMAP_SCOPED(cmap_handle) file = CMAP_INIT;
+ *     CMAP_AUTO(cmap_handle, file);
  *     status = cmap_store_get_or_create(files, key, &file, load, NULL, NULL);
  *     if (status == CMAP_OK)
  *       use(file.object);
@@ -2295,7 +2303,7 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *
  * Guards and entries are struct name_read_guard, name_write_guard and
  *   name_entry, with a key and a value of these types, and are scoped by
- *   CMAP_SCOPED(name_write_guard) guard = CMAP_INIT; Wants of cmap_lock_many
+ *   CMAP_AUTO(name_write_guard, guard); Wants of cmap_lock_many
  *   come from name_want(map, &key, mode), and name_multi_value(held, i) is the
  *   value; the other calls on several keys are untyped, since their maps may be
  *   of several types, and so are cmap_entry_remove_entry and
@@ -2303,8 +2311,8 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  * only.
  *
  * Iterators, snapshots, batches. struct name_iter has the present key and value
- *   with their types, and may be CMAP_SCOPED(name_iter); struct name_snapshot
- *   is a handle as the map. Batches take an array of keys as above:
+ *   with their types, and may be CMAP_AUTO(name_iter, iter). A name_snapshot is
+ *   a handle as the map. Batches take an array of keys as above:
  *     name_get_many(map, keys, n, values, statuses, how)
  *   cmap_scan, and batches with hashes, are untyped (handle.map).
  *
@@ -2525,6 +2533,8 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   struct cmap_options types;
   struct cmap_options filled;
 
+  if (map != CMAP__NULL)
+    *map = CMAP__NULL;
   cmap_options_init(&types, kind, value_size);
   filled = types;
   if (options != CMAP__NULL) {
@@ -2884,49 +2894,55 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     name##__value *value;                                                      \
     struct cmap_write_guard guard;                                             \
   };                                                                           \
-  CMAP__TYPED void name##__read_guard_show(struct name##_read_guard *guard_)   \
+  CMAP__TYPED enum cmap_status name##__read_guard_show(                        \
+      struct name##_read_guard *guard_, enum cmap_status status_)              \
   {                                                                            \
-    guard_->key = name##__key_out(guard_->guard.key);                          \
-    guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);      \
+    const struct name##_read_guard none_ = CMAP_INIT;                          \
+    if (status_ == CMAP_OK) {                                                  \
+      guard_->key = name##__key_out(guard_->guard.key);                        \
+      guard_->value = CMAP__AS(const name##__value *, guard_->guard.value);    \
+    } else if (guard_ != NULL) {                                               \
+      *guard_ = none_;                                                         \
+    }                                                                          \
+    return status_;                                                            \
   }                                                                            \
-  CMAP__TYPED void name##__write_guard_show(struct name##_write_guard *guard_) \
+  CMAP__TYPED enum cmap_status name##__write_guard_show(                       \
+      struct name##_write_guard *guard_, enum cmap_status status_)             \
   {                                                                            \
-    guard_->key = name##__key_out(guard_->guard.key);                          \
-    guard_->value = CMAP__AS(name##__value *, guard_->guard.value);            \
+    const struct name##_write_guard none_ = CMAP_INIT;                         \
+    if (status_ == CMAP_OK) {                                                  \
+      guard_->key = name##__key_out(guard_->guard.key);                        \
+      guard_->value = CMAP__AS(name##__value *, guard_->guard.value);          \
+    } else if (guard_ != NULL) {                                               \
+      *guard_ = none_;                                                         \
+    }                                                                          \
+    return status_;                                                            \
   }                                                                            \
   CMAP__TYPED_STATUS name##_get_ref(struct name map_, name##__key key_,        \
                                     struct name##_read_guard *guard_,          \
                                     const struct cmap_how *how_)               \
   {                                                                            \
-    enum cmap_status status_ =                                                 \
-        cmap_get_ref(map_.map, name##__key_in(&key_),                          \
-                     guard_ ? &guard_->guard : NULL, how_);                    \
-    if (status_ == CMAP_OK)                                                    \
-      name##__read_guard_show(guard_);                                         \
-    return status_;                                                            \
+    return name##__read_guard_show(                                            \
+        guard_, cmap_get_ref(map_.map, name##__key_in(&key_),                  \
+                             guard_ ? &guard_->guard : NULL, how_));           \
   }                                                                            \
   CMAP__TYPED_STATUS name##_get_mut(struct name map_, name##__key key_,        \
                                     struct name##_write_guard *guard_,         \
                                     const struct cmap_how *how_)               \
   {                                                                            \
-    enum cmap_status status_ =                                                 \
-        cmap_get_mut(map_.map, name##__key_in(&key_),                          \
-                     guard_ ? &guard_->guard : NULL, how_);                    \
-    if (status_ == CMAP_OK)                                                    \
-      name##__write_guard_show(guard_);                                        \
-    return status_;                                                            \
+    return name##__write_guard_show(                                           \
+        guard_, cmap_get_mut(map_.map, name##__key_in(&key_),                  \
+                             guard_ ? &guard_->guard : NULL, how_));           \
   }                                                                            \
   CMAP__TYPED_STATUS name##_get_or_insert_ref(                                 \
       struct name map_, name##__key key_, name##__value value_,                \
       struct name##_read_guard *guard_, enum cmap_event *event_,               \
       const struct cmap_how *how_)                                             \
   {                                                                            \
-    enum cmap_status status_ =                                                 \
+    return name##__read_guard_show(                                            \
+        guard_,                                                                \
         cmap_get_or_insert_ref(map_.map, name##__key_in(&key_), &value_,       \
-                               guard_ ? &guard_->guard : NULL, event_, how_);  \
-    if (status_ == CMAP_OK)                                                    \
-      name##__read_guard_show(guard_);                                         \
-    return status_;                                                            \
+                               guard_ ? &guard_->guard : NULL, event_, how_)); \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##_read_guard_release(                      \
       struct name##_read_guard *guard_)                                        \
@@ -2971,11 +2987,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   {                                                                            \
     enum cmap_status status_ = cmap_write_guard_downgrade(                     \
         from_ ? &from_->guard : NULL, to_ ? &to_->guard : NULL);               \
-    if (status_ == CMAP_OK) {                                                  \
-      name##__read_guard_show(to_);                                            \
+    if (status_ == CMAP_OK)                                                    \
       from_->value = NULL;                                                     \
-    }                                                                          \
-    return status_;                                                            \
+    return name##__read_guard_show(to_, status_);                              \
   }                                                                            \
   CMAP__TYPED_STATUS name##_write_guard_remove(                                \
       struct name##_write_guard *guard_, name##__value *old_)                  \
@@ -3014,11 +3028,14 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                                         struct name##_entry *entry_,           \
                                         const struct cmap_how *how_)           \
   {                                                                            \
+    const struct name##_entry none_ = CMAP_INIT;                               \
     enum cmap_status status_ =                                                 \
         cmap_entry_begin(map_.map, name##__key_in(&key_),                      \
                          entry_ ? &entry_->entry : NULL, how_);                \
     if (status_ == CMAP_OK)                                                    \
       name##__entry_show(entry_);                                              \
+    else if (entry_ != NULL)                                                   \
+      *entry_ = none_;                                                         \
     return status_;                                                            \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##_entry_release(                           \
@@ -3094,11 +3111,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   {                                                                            \
     enum cmap_status status_ = cmap_entry_into_guard(                          \
         entry_ ? &entry_->entry : NULL, guard_ ? &guard_->guard : NULL);       \
-    if (status_ == CMAP_OK) {                                                  \
-      name##__write_guard_show(guard_);                                        \
+    if (status_ == CMAP_OK)                                                    \
       entry_->value = NULL;                                                    \
-    }                                                                          \
-    return status_;                                                            \
+    return name##__write_guard_show(guard_, status_);                          \
   }                                                                            \
   CMAP__TYPED size_t name##_entry_shard_index(                                 \
       const struct name##_entry *entry_)                                       \
@@ -3349,22 +3364,18 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   {                                                                            \
     enum cmap_status status_ = cmap_iter_into_read_guard(                      \
         iter_ ? &iter_->iter : NULL, guard_ ? &guard_->guard : NULL);          \
-    if (status_ == CMAP_OK) {                                                  \
-      name##__read_guard_show(guard_);                                         \
+    if (status_ == CMAP_OK)                                                    \
       iter_->value = NULL;                                                     \
-    }                                                                          \
-    return status_;                                                            \
+    return name##__read_guard_show(guard_, status_);                           \
   }                                                                            \
   CMAP__TYPED_STATUS name##_iter_into_write_guard(                             \
       struct name##_iter *iter_, struct name##_write_guard *guard_)            \
   {                                                                            \
     enum cmap_status status_ = cmap_iter_into_write_guard(                     \
         iter_ ? &iter_->iter : NULL, guard_ ? &guard_->guard : NULL);          \
-    if (status_ == CMAP_OK) {                                                  \
-      name##__write_guard_show(guard_);                                        \
+    if (status_ == CMAP_OK)                                                    \
       iter_->value = NULL;                                                     \
-    }                                                                          \
-    return status_;                                                            \
+    return name##__write_guard_show(guard_, status_);                          \
   }
 
 /* The calls on iterators of maps and sets that are alike. */
@@ -3374,14 +3385,10 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                                        struct name##_iter *iter_)              \
   {                                                                            \
     const struct name##_iter none_ = CMAP_INIT;                                \
-    struct cmap_iter begun_ = CMAP_INIT;                                       \
-    enum cmap_status status_ = cmap_iter_begin(map_.map, mode_, part_, parts_, \
-                                               iter_ ? &begun_ : NULL);        \
-    if (status_ == CMAP_OK) {                                                  \
+    if (iter_ != NULL)                                                         \
       *iter_ = none_;                                                          \
-      iter_->iter = begun_;                                                    \
-    }                                                                          \
-    return status_;                                                            \
+    return cmap_iter_begin(map_.map, mode_, part_, parts_,                     \
+                           iter_ ? &iter_->iter : NULL);                       \
   }                                                                            \
   CMAP__TYPED_STATUS name##_iter_restart(struct name##_iter *iter_)            \
   {                                                                            \

@@ -10,7 +10,7 @@ int main(void)
   uint64_t old;
 
   { /* released at the end of the block */
-    CMAP_SCOPED(cmap_write_guard) ada = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, ada);
     is(cmap_get_mut(map, KEY("ada"), &ada, NULL), CMAP_OK);
     ++*(uint64_t *)ada.value;
     /* A write to the same shard, and a small map has only one: */

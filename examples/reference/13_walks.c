@@ -11,9 +11,9 @@ static enum cmap_status find(struct cmap_key key, const void *age, void *name)
 /* Entries in place, one after the other. */
 static void in_place(struct cmap *map)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
-  CMAP_SCOPED(cmap_read_guard) reader = CMAP_INIT;
-  CMAP_SCOPED(cmap_write_guard) writer = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
+  CMAP_AUTO(cmap_read_guard, reader);
+  CMAP_AUTO(cmap_write_guard, writer);
   uint64_t old;
 
   is(cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter), CMAP_OK);

@@ -41,7 +41,7 @@ static void told(enum cmap_status status, struct cmap_handle *handle, void *ctx)
 static void tickets(struct cmap_store *store)
 {
   struct cmap_ticket ticket = CMAP_INIT, none = CMAP_INIT;
-  CMAP_SCOPED(cmap_handle) handle = CMAP_INIT;
+  CMAP_AUTO(cmap_handle, handle);
   enum cmap_begin outcome;
   enum cmap_status news = CMAP_OK;
   void *object;

@@ -27,7 +27,7 @@ int main(void)
   is(bank_get(bank, "ada", &account, NULL), CMAP_OK);
   so(account.cents == 105);
   { /* released at the end of the block */
-    CMAP_SCOPED(bank_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(bank_write_guard, guard);
     is(bank_get_mut(bank, "ada", &guard, NULL), CMAP_OK);
     guard.value->cents = 0;
   }

@@ -298,6 +298,8 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
   struct cmap_options options;
   enum cmap_status status;
 
+  if (copy != NULL)
+    *copy = NULL;
   if (map == NULL || copy == NULL)
     return CMAP_EINVAL;
   if (!map->copies_values || !cmap__copies_keys(map))

@@ -77,8 +77,10 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
   if (cmap__unlikely(entry == NULL))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
-  if (cmap__unlikely(held == NULL))
+  if (cmap__unlikely(held == NULL)) {
+    *entry = (struct cmap_entry)CMAP_INIT;
     return entry_any(map, key, entry, how);
+  }
   entry->key = stored;
   entry->value = value;
   cmap__held_name(held, entry->internal);
@@ -284,6 +286,8 @@ enum cmap_status cmap_entry_into_guard(struct cmap_entry *entry,
   struct cmap__held *held;
   enum cmap_status status = begin(entry, &held);
 
+  if (guard != NULL)
+    *guard = (struct cmap_write_guard)CMAP_INIT;
   if (status != CMAP_OK)
     return status;
   if (guard == NULL || held->multi != NULL)

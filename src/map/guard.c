@@ -135,8 +135,10 @@ enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
   if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__READ, &stored, &value);
-  if (cmap__unlikely(held == NULL))
+  if (cmap__unlikely(held == NULL)) {
+    *guard = (struct cmap_read_guard)CMAP_INIT;
     return get_ref_any(map, key, guard, how);
+  }
   guard->key = stored;
   guard->value = value;
   cmap__held_name(held, guard->internal);
@@ -176,8 +178,10 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
   if (cmap__unlikely(guard == NULL))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
-  if (cmap__unlikely(held == NULL))
+  if (cmap__unlikely(held == NULL)) {
+    *guard = (struct cmap_write_guard)CMAP_INIT;
     return get_mut_any(map, key, guard, how);
+  }
   guard->key = stored;
   guard->value = value;
   cmap__held_name(held, guard->internal);
@@ -222,6 +226,8 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
   struct cmap__call call;
   enum cmap_status status;
 
+  if (guard != NULL)
+    *guard = (struct cmap_read_guard)CMAP_INIT;
   if (guard == NULL || map == NULL || cmap__value_is_missing(map, value))
     return CMAP_EINVAL;
   if (get_ref_frozen(map, key, guard, how, &status)) {
@@ -338,6 +344,8 @@ enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,
   const struct cmap_write_guard none = CMAP_INIT;
   struct cmap__held *held = from ? cmap__held_of(from->internal) : NULL;
 
+  if (to != NULL)
+    *to = (struct cmap_read_guard)CMAP_INIT;
   if (held == NULL || to == NULL)
     return CMAP_EINVAL;
   cmap__held_close(held);

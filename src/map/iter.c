@@ -55,10 +55,11 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
                                  size_t part, size_t parts,
                                  struct cmap_iter *iter)
 {
-  const struct cmap_iter none = CMAP_INIT;
   struct cmap__range range;
   struct iter *it;
 
+  if (iter != NULL)
+    *iter = (struct cmap_iter)CMAP_INIT;
   if (map == NULL || iter == NULL ||
       (mode != CMAP_READ && mode != CMAP_WRITE) ||
       !cmap__range_part(part, parts, &range))
@@ -75,7 +76,6 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
   to_begin(it);
   hold_nothing(it);
   cmap__guard_link(&it->held.record.hold);
-  *iter = none;
   cmap__held_name(&it->held, iter->internal);
   return CMAP_OK;
 }
@@ -244,6 +244,8 @@ enum cmap_status cmap_iter_into_read_guard(struct cmap_iter *iter,
   const struct cmap_iter none = CMAP_INIT;
   struct iter *it = future_guard(iter, CMAP__READ);
 
+  if (guard != NULL)
+    *guard = (struct cmap_read_guard)CMAP_INIT;
   if (it == NULL || guard == NULL)
     return CMAP_EINVAL;
   guard->key = cmap__held_key(&it->held);
@@ -259,6 +261,8 @@ enum cmap_status cmap_iter_into_write_guard(struct cmap_iter *iter,
   const struct cmap_iter none = CMAP_INIT;
   struct iter *it = future_guard(iter, CMAP__WRITE);
 
+  if (guard != NULL)
+    *guard = (struct cmap_write_guard)CMAP_INIT;
   if (it == NULL || guard == NULL)
     return CMAP_EINVAL;
   guard->key = cmap__held_key(&it->held);

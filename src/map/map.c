@@ -33,6 +33,8 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   struct cmap *fresh;
   enum cmap_status status;
 
+  if (map != NULL)
+    *map = NULL;
   if (options == NULL || map == NULL ||
       !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof given, &given))
     return CMAP_EINVAL;

@@ -346,6 +346,8 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
   const uint64_t *unused;
   enum cmap_status status;
 
+  if (held != NULL)
+    *held = (struct cmap_multi)CMAP_INIT;
   if (held == NULL || wants == NULL || n == 0 ||
       !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;

@@ -89,6 +89,8 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
   const uint64_t *unused;
   enum cmap_status status;
 
+  if (snapshot != NULL)
+    *snapshot = NULL;
   if (map == NULL || snapshot == NULL ||
       !cmap__how_read(how, &patience, &unused) ||
       (parts != CMAP_KEYS_AND_VALUES && parts != CMAP_KEYS_ONLY &&

@@ -65,6 +65,7 @@ enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
   struct cmap__request r;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
+  cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
   if (object == NULL)

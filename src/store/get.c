@@ -146,6 +146,7 @@ static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
   struct cmap__request r;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
+  cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
   if (handle == NULL)
@@ -339,6 +340,7 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
   bool mine;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
+  cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
   if (handle == NULL || build == NULL)
@@ -390,6 +392,7 @@ enum cmap_status cmap_store_refresh(struct cmap_store *store,
   struct building b = {.request = &r, .key = key, .build = build, .ctx = ctx};
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
+  cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
   if (build == NULL)

@@ -36,8 +36,10 @@ void cmap_handle_release(struct cmap_handle *handle)
 enum cmap_status cmap_handle_copy(const struct cmap_handle *from,
                                   struct cmap_handle *to)
 {
-  if (from == NULL || to == NULL || from->internal[0] == 0)
+  if (from == NULL || to == NULL || from->internal[0] == 0) {
+    cmap__handle_clear(to);
     return CMAP_EINVAL;
+  }
   cmap__object_ref((struct cmap__object *)from->internal[0]);
   *to = *from;
   return CMAP_OK;

@@ -56,6 +56,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
   enum cmap_status status;
   struct cmap *map;
 
+  if (store != NULL)
+    *store = NULL;
   if (given == NULL || store == NULL || !read_options(given, &options) ||
       (options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
       options.flags == STORE_FLAGS || !are_without_values(&options.keys) ||

@@ -159,6 +159,12 @@ static inline void cmap__object_ref(struct cmap__object *header)
 void cmap__object_unref(struct cmap__object *header);
 
 /* Hands a reference that the caller has to the user. */
+static inline void cmap__handle_clear(struct cmap_handle *handle)
+{
+  if (handle != NULL)
+    *handle = (struct cmap_handle)CMAP_INIT;
+}
+
 static inline void cmap__handle_fill(struct cmap_handle *handle,
                                      struct cmap__object *header)
 {

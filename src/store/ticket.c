@@ -178,6 +178,9 @@ enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
   struct beginning b;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
+  cmap__handle_clear(handle);
+  if (ticket != NULL)
+    *ticket = (struct cmap_ticket)CMAP_INIT;
   if (status != CMAP_OK)
     return status;
   if (handle == NULL || ticket == NULL || outcome == NULL)
@@ -339,6 +342,7 @@ enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
   struct cmap__object *header;
   enum cmap_status status;
 
+  cmap__handle_clear(handle);
   if (object == NULL || handle == NULL)
     return CMAP_EINVAL;
   status = use_up(user_ticket, &ticket);

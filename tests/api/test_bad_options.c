@@ -55,8 +55,7 @@ static void expect(struct cmap_options options, enum cmap_status expected,
                    int line)
 {
   struct counting_alloc counting;
-  struct cmap *unset = (struct cmap *)&counting;
-  struct cmap *map = unset;
+  struct cmap *map = (struct cmap *)&counting;
   enum cmap_status status;
 
   counting_alloc_begin(&counting);
@@ -67,7 +66,7 @@ static void expect(struct cmap_options options, enum cmap_status expected,
   if (status == CMAP_OK) {
     cmap_destroy(map);
   } else {
-    CHECK(map == unset);
+    CHECK(map == NULL);
   }
   if (!counting_alloc_is_empty(&counting)) {
     check_failed(__FILE__, line, "something is left of a refused map");

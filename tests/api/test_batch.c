@@ -179,7 +179,7 @@ static void hashes_and_how(void **state)
   struct cmap_options options;
   struct cmap_how how = {.size = sizeof how, .flags = CMAP_HASHED, .hash = 77};
   struct cmap_how try_only = cmap_how_try();
-  CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, guard);
   char texts[40][40];
   struct cmap_key keys[40];
   uint64_t hashes[40];

@@ -165,7 +165,7 @@ static void run_retain(struct cmap *map, struct cmap_key key)
 
 static void run_entry(struct cmap *map, struct cmap_key key)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
 
   CHECK_OK(cmap_entry_begin(map, key, &entry, NULL));
   CHECK_OK(cmap_entry_or_insert_with(cmap_entry_and_modify(&entry, write, NULL),

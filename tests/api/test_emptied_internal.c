@@ -103,7 +103,7 @@ typedef enum cmap_status take_fn(struct cmap *map);
 
 static enum cmap_status take_by_iterator(struct cmap *map)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   enum cmap_status status;
 
   assert_ok(cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter));
@@ -271,7 +271,7 @@ static void put_compute(struct cmap *map, struct cmap_key key, uint64_t value)
 
 static void put_entry(struct cmap *map, struct cmap_key key, uint64_t value)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
 
   assert_ok(cmap_entry_begin(map, key, &entry, NULL));
   assert_ok(cmap_entry_insert(&entry, &value, NULL));

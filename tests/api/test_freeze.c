@@ -155,7 +155,7 @@ static void writers_behind_a_reader(void **state)
 /* What a thread does that holds a guard while another freezes. */
 static void freezer_waits_for_guards(void **state)
 {
-  CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, guard);
   struct cmap_write_guard second = CMAP_INIT;
   enum cmap_status status;
   struct thread thread;
@@ -247,7 +247,8 @@ static void guards_cost_nothing(void **state)
 {
   struct cmap *map = calls_map(KEYS);
   struct cmap_read_guard guards[3];
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_read_guard, none);
+  CMAP_AUTO(cmap_iter, iter);
   uint64_t value = 0;
   size_t count = 0;
 
@@ -259,7 +260,7 @@ static void guards_cost_nothing(void **state)
   assert_ptr_equal(guards[0].value, guards[2].value);
   memcpy(&value, guards[0].value, sizeof value);
   assert_true(value == calls_value(cmap_key_u64(&present)));
-  assert_status(cmap_get_ref(map, cmap_key_u64(&absent), &guards[0], NULL),
+  assert_status(cmap_get_ref(map, cmap_key_u64(&absent), &none, NULL),
                 CMAP_NOT_FOUND);
   assert_ok(cmap_iter_begin(map, CMAP_READ, 0, 1, &iter));
   while (cmap_iter_next(&iter, NULL) == CMAP_OK)

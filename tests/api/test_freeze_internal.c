@@ -108,7 +108,7 @@ static void sleepers_are_told(void **state)
  * and counts. */
 static void guards_write_nothing_shared(void **state)
 {
-  CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_read_guard, guard);
   struct cmap__shard before;
   const struct cmap__shard *shard;
   uint64_t key = 7, value, hash;

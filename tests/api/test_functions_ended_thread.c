@@ -185,7 +185,7 @@ static void compute(struct cmap *map, struct cmap_key key, uint64_t value)
 
 static void guard(struct cmap *map, struct cmap_key key, uint64_t value)
 {
-  CMAP_SCOPED(cmap_write_guard) write = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, write);
 
   (void)value;
   CHECK_OK(cmap_get_mut(map, key, &write, NULL));
@@ -194,7 +194,7 @@ static void guard(struct cmap *map, struct cmap_key key, uint64_t value)
 
 static void entry(struct cmap *map, struct cmap_key key, uint64_t value)
 {
-  CMAP_SCOPED(cmap_entry) vacant = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, vacant);
 
   CHECK_OK(cmap_entry_begin(map, key, &vacant, NULL));
   CHECK_OK(cmap_entry_or_insert(&vacant, &value));
@@ -214,7 +214,7 @@ static void each(struct cmap *map, struct cmap_key key, uint64_t value)
 
 static void iterate(struct cmap *map, struct cmap_key key, uint64_t value)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
 
   (void)key;
   CHECK_OK(cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter));

@@ -270,7 +270,7 @@ static void released_by_scope(void **state)
 
   (void)state;
   for (int i = 0; i < 3; i++) {
-    CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, guard);
     CHECK_OK(cmap_get_mut(map, key, &guard, NULL));
     if (i == 1)
       cmap_write_guard_release(&guard);
@@ -280,9 +280,9 @@ static void released_by_scope(void **state)
   check_free(map);
   numbers_put(map, KEY, 1);
   {
-    CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
-    CMAP_SCOPED(cmap_read_guard) second = CMAP_INIT;
-    CMAP_SCOPED(cmap_write_guard) never = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, read);
+    CMAP_AUTO(cmap_read_guard, second);
+    CMAP_AUTO(cmap_write_guard, never);
     CHECK_OK(cmap_get_ref(map, key, &read, NULL));
     CHECK_OK(cmap_get_ref(map, key, &second, NULL));
     CHECK_STATUS(cmap_get_mut(map, key, &never, NULL), CMAP_EDEADLK);
@@ -382,8 +382,8 @@ static void the_entry_stays_where_it_is(void **state)
   (void)state;
   for (int writes = 0; writes < 2; writes++) {
     struct fill fill = {calls_map(KEYS), 0};
-    CMAP_SCOPED(cmap_write_guard) write = CMAP_INIT;
-    CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, write);
+    CMAP_AUTO(cmap_read_guard, read);
     struct thread thread;
     uint64_t id = KEY;
     write = get_mut(fill.map, KEY);

@@ -379,8 +379,8 @@ static void wait_in_vain(unsigned index, void *ctx)
   struct scene *scene = ctx;
   struct cmap *map = scene->l.m->map;
   struct cmap_how how = cmap_how_within(UINT64_C(60000000000));
-  CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
-  CMAP_SCOPED(cmap_multi) many = CMAP_INIT;
+  CMAP_AUTO(cmap_read_guard, read);
+  CMAP_AUTO(cmap_multi, many);
   uint64_t id = KEY, value = 5;
   struct cmap_key key = cmap_key_u64(&id);
   struct cmap_want want = {map, key, CMAP_WRITE, CMAP_OK};

@@ -236,7 +236,7 @@ static void one_of_many_gets_it(void **state)
 /* Waits for the map, and has the other one. */
 static void wait_for_map(unsigned index, void *ctx)
 {
-  CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, guard);
 
   (void)index, (void)ctx;
   CHECK_OK(cmap_get_mut(scene.other, key(), &guard, NULL));

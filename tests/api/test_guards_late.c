@@ -67,7 +67,7 @@ static void end_late(unsigned index, void *ctx)
 
   (void)index;
   if (late->uses_others) {
-    CMAP_SCOPED(cmap_write_guard) other = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, other);
     uint64_t id = KEY;
     CHECK_OK(cmap_get_mut(late->map, cmap_key_u64(&id), &other, NULL));
   }
@@ -112,7 +112,7 @@ static void take_a_guard(unsigned index, void *ctx)
   (void)index, (void)ctx;
   numbers_put(map, KEY, KEY);
   {
-    CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, guard);
     uint64_t id = KEY;
     CHECK_OK(cmap_get_mut(map, cmap_key_u64(&id), &guard, NULL));
   }

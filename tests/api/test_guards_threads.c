@@ -241,10 +241,10 @@ static void next_versions(unsigned index, void *ctx)
   for (size_t i = 0; i < test_scale(3000); i++) {
     uint64_t id = (i + index) % CROWD_KEYS, version = 0, seen = 0;
     struct cmap_key key = key_make(&m->spec, id, &room);
-    CMAP_SCOPED(cmap_write_guard) write = CMAP_INIT;
-    CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, write);
+    CMAP_AUTO(cmap_read_guard, read);
     if (index % 2) {
-      CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+      CMAP_AUTO(cmap_entry, entry);
       CHECK_OK(cmap_entry_begin(m->map, key, &entry, NULL));
       CHECK_OK(cmap_entry_into_guard(&entry, &write));
     } else {
@@ -269,7 +269,7 @@ static void look_on(unsigned index, void *ctx)
 
   for (size_t i = 0; i < test_scale(3000); i++) {
     uint64_t id = (i + index) % CROWD_KEYS, before = 0, after = 0;
-    CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, read);
     CHECK_OK(cmap_get_ref(m->map, key_make(&m->spec, id, &room), &read, NULL));
     CHECK(value_is_whole(m, id, read.value, &before));
     sched_yield();
@@ -312,7 +312,7 @@ static void no_change_is_lost(void **state)
     }
     threads_run(THREADS + 1, write_or_look, &crowd);
     for (uint64_t id = 0; id < CROWD_KEYS; id++) {
-      CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
+      CMAP_AUTO(cmap_read_guard, read);
       uint64_t version = 0;
       CHECK_OK(
           cmap_get_ref(m->map, key_make(&m->spec, id, &room), &read, NULL));

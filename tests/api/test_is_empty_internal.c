@@ -100,7 +100,7 @@ static void beside_a_thread_that_has_ended(void **state)
 /* The same under a hold of one's own. */
 static void under_a_hold(void **state)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
   struct cmap *map = numbers_open();
   uint64_t key = 0, value = 7;
 

@@ -73,7 +73,7 @@ static void check_once_each(const unsigned *times)
 /* Gives every value another version, and checks that all were seen. */
 static void change_all(struct test_map *m, uint64_t from, uint64_t to)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   unsigned times[IDS] = {0};
   enum cmap_status status;
 
@@ -91,7 +91,7 @@ static void change_all(struct test_map *m, uint64_t from, uint64_t to)
 /* Removes the ids of a residue, with and without getting the value. */
 static void remove_some(struct test_map *m, uint64_t residue, uint64_t version)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   enum cmap_status status;
   size_t removed = 0;
 
@@ -251,7 +251,7 @@ static void a_hash_is_ignored(void **state)
 {
   struct cmap *map = numbers_open_small();
   struct cmap_how how = cmap_how_hashed(UINT64_C(0x123456789abcdef));
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   size_t count = 0;
 
   (void)state;
@@ -288,7 +288,7 @@ static void restart_begins_again(void **state)
   for (uint64_t id = 0; id < 200; id++)
     numbers_put(map, id, id);
   for (int mode = 0; mode < 2; mode++) {
-    CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+    CMAP_AUTO(cmap_iter, iter);
     uint64_t first, again;
     size_t all;
     assert_ok(cmap_iter_begin(map, mode ? CMAP_WRITE : CMAP_READ, 1, 3, &iter));
@@ -392,7 +392,7 @@ static void come_back(void *value, void *ctx)
    place of what was removed, and is not met again. */
 static void destructors_may_call_the_library(void **state)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   struct cmap_options options;
   enum cmap_status status;
   size_t met = 0;

@@ -230,7 +230,7 @@ static void hold_then_end(unsigned index, void *ctx)
 static void wait_in_vain(unsigned index, void *ctx)
 {
   struct scene *scene = ctx;
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   uint64_t id = KEY, value = 5;
 
   asleep_here(&scene->sleepers[index]);

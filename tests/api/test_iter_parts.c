@@ -52,7 +52,7 @@ static enum cmap_status count_id(struct cmap_key key, const void *value,
 static size_t times_in_part(struct cmap *map, uint64_t id, size_t part,
                             size_t parts)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   uint64_t keys[50], cursor, end;
   struct cmap_scan_buffer buffer = {
       .size = sizeof buffer, .capacity = 50, .keys = keys};
@@ -169,7 +169,7 @@ static void parts_are_the_whole(void **state)
   for (size_t parts = 1; parts <= 65; parts += parts < 8 ? 1 : 19) {
     unsigned char times[1000] = {0};
     for (size_t part = 0; part < parts; part++) {
-      CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+      CMAP_AUTO(cmap_iter, iter);
       assert_ok(cmap_iter_begin(map, part % 2 ? CMAP_READ : CMAP_WRITE, part,
                                 parts, &iter));
       while (cmap_iter_next(&iter, NULL) == CMAP_OK) {
@@ -199,7 +199,7 @@ static void shards_change_between_parts(void **state)
   for (int round = 0; round < 20; round++) {
     unsigned times[KEEP] = {0};
     for (size_t part = 0; part < PARTS; part++) {
-      CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+      CMAP_AUTO(cmap_iter, iter);
       for (uint64_t id = 1000; id < 3000; id++) {
         if (part % 2)
           numbers_drop(map, id);

@@ -153,7 +153,7 @@ static void what_holds_nothing(void **state)
   cmap_multi_release(&held);
   (void)stale; /* its memory is gone: not to be used any more */
   {
-    CMAP_SCOPED(cmap_multi) scoped = CMAP_INIT;
+    CMAP_AUTO(cmap_multi, scoped);
     CHECK_OK(cmap_lock_many(&w, 1, &scoped, NULL));
   }
   check_free(map);
@@ -373,7 +373,7 @@ static void many_vacant(const struct map_spec *spec, uint64_t present, size_t n)
   CHECK(cmap_len(m.map) == present + n - n / 5);
   for (uint64_t id = 0; id < present + n; id++) {
     bool there = id < present || (id - present) % 5 != 4;
-    CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, guard);
     CHECK_STATUS(cmap_get_ref(m.map, key_make(spec, id, &room), &guard, NULL),
                  there ? CMAP_OK : CMAP_NOT_FOUND);
     CHECK(!there || value_is(&m, id, id < present ? 1 : 2, guard.value));

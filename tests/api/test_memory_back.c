@@ -220,7 +220,7 @@ static void shrinking_does_not_flutter(void **state)
 static void guards_keep_shards(void **state)
 {
   struct cmap *map = make(CMAP_U64, CMAP_AUTO_SHRINK);
-  CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_read_guard, guard);
   struct cmap_how try_only = cmap_how_try();
   uint64_t key = 9999;
 

@@ -85,8 +85,8 @@ static void own_holds(void **state)
 
   (void)state;
   for (int writes = 0; writes < 2; writes++) {
-    CMAP_SCOPED(cmap_write_guard) write = CMAP_INIT;
-    CMAP_SCOPED(cmap_read_guard) read = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, write);
+    CMAP_AUTO(cmap_read_guard, read);
     CHECK_OK(cmap_get_mut(map, cmap_key_u64(&a), &write, NULL));
     if (!writes)
       CHECK_OK(cmap_write_guard_downgrade(&write, &read));

@@ -243,7 +243,7 @@ struct held_scene {
 static void hold_one(unsigned index, void *ctx)
 {
   struct held_scene *scene = ctx;
-  CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, guard);
   uint64_t id = HELD;
 
   (void)index;

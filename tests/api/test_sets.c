@@ -76,7 +76,7 @@ static void one_set(void **state)
 static void walks_and_batches(void **state)
 {
   struct u32s set = filled();
-  CMAP_SCOPED(u32s_iter) iter = CMAP_INIT;
+  CMAP_AUTO(u32s_iter, iter);
   enum cmap_status statuses[COUNT];
   uint32_t keys[COUNT];
   uint64_t sum = 0;
@@ -213,14 +213,14 @@ static void no_bytes(void **state)
   assert_ok(cmap_swap_values(map, k1, k2, NULL));
   assert_ok(cmap_remove_if_equal(map, k2, NULL, NULL));
   {
-    CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+    CMAP_AUTO(cmap_entry, entry);
     assert_ok(cmap_entry_begin(map, k2, &entry, NULL));
     assert_null(entry.value);
     assert_ok(cmap_entry_or_insert(&entry, NULL));
     assert_non_null(entry.value);
   }
   {
-    CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, guard);
     assert_ok(cmap_get_ref(map, k2, &guard, NULL));
     assert_non_null(guard.value);
   }
@@ -292,18 +292,18 @@ static void no_bytes_made_or_held(void **state)
   assert_int_equal(calls, 5);
   assert_ok(cmap_remove_if(map, k3, yes, &calls, NULL, NULL));
   {
-    CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_write_guard, guard);
     assert_ok(cmap_get_mut(map, k1, &guard, NULL));
     assert_non_null(guard.value);
   }
   {
-    CMAP_SCOPED(cmap_read_guard) guard = CMAP_INIT;
+    CMAP_AUTO(cmap_read_guard, guard);
     assert_ok(cmap_get_or_insert_ref(map, k3, NULL, &guard, &event, NULL));
     assert_int_equal(event, CMAP_INSERTED);
     assert_non_null(guard.value);
   }
   {
-    CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+    CMAP_AUTO(cmap_entry, entry);
     assert_ok(cmap_remove(map, k3, NULL, NULL));
     assert_ok(cmap_entry_begin(map, k3, &entry, NULL));
     assert_ok(cmap_entry_insert(&entry, NULL, NULL));

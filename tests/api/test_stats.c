@@ -141,7 +141,7 @@ static void wait_for_guard(unsigned index, void *ctx)
  * because a guard keeps its group busy. */
 static void waits_and_reads(void **state)
 {
-  CMAP_SCOPED(cmap_write_guard) guard = CMAP_INIT;
+  CMAP_AUTO(cmap_write_guard, guard);
   struct cmap_stats now;
   struct thread thread;
   uint64_t key = 1;

@@ -27,9 +27,11 @@ static enum cmap_status visit(struct cmap_key key, void *object, void *ctx)
   return CMAP_OK;
 }
 
-/* What an output is set to before a call that must not touch it. */
+/* What an output is set to before a call that must empty it. */
 static const struct cmap_handle marked = {(void *)1, {2, 3}};
 static const struct cmap_ticket marked_ticket = {{4, 5}};
+static const struct cmap_handle no_handle = CMAP_INIT;
+static const struct cmap_ticket no_ticket = CMAP_INIT;
 
 struct outputs {
   struct cmap_handle handle;
@@ -48,8 +50,8 @@ static void outputs_mark(struct outputs *o)
 
 static void outputs_check(const struct outputs *o)
 {
-  CHECK(memcmp(&o->handle, &marked, sizeof marked) == 0);
-  CHECK(memcmp(&o->ticket, &marked_ticket, sizeof marked_ticket) == 0);
+  CHECK(memcmp(&o->handle, &no_handle, sizeof no_handle) == 0);
+  CHECK(memcmp(&o->ticket, &no_ticket, sizeof no_ticket) == 0);
   CHECK(o->outcome == (enum cmap_begin)99);
   CHECK(o->calls == 0);
 }
@@ -188,7 +190,7 @@ static void handles(void **state)
   assert_status(cmap_handle_copy(NULL, &copy), CMAP_EINVAL);
   assert_status(cmap_handle_copy(&none, &copy), CMAP_EINVAL);
   assert_status(cmap_handle_copy(&none, NULL), CMAP_EINVAL);
-  assert_memory_equal(&copy, &marked, sizeof copy);
+  assert_memory_equal(&copy, &no_handle, sizeof copy);
   cmap_handle_release(NULL);
   cmap_handle_release(&none);
   cmap_handle_release(&none);
@@ -218,7 +220,7 @@ static void tickets(void **state)
   assert_status(cmap_ticket_complete(&ticket, NULL, &handle), CMAP_EINVAL);
   assert_status(cmap_ticket_complete(&ticket, &object, NULL), CMAP_EINVAL);
   assert_status(cmap_ticket_fail(&ticket, CMAP_OK), CMAP_EINVAL);
-  assert_memory_equal(&handle, &marked, sizeof handle);
+  assert_memory_equal(&handle, &no_handle, sizeof handle);
   assert_int_equal(store_stats(t.store).running, 1);
   /* It is still good. */
   assert_ok(
@@ -308,7 +310,8 @@ static void options(void **state)
     spoil(&bad, how);
     if (cmap_store_create(&bad, &store) != CMAP_EINVAL)
       fail_msg("option %d is accepted", how);
-    assert_ptr_equal(store, &t);
+    assert_null(store);
+    store = (struct cmap_store *)&t;
   }
   test_store_create(&t);
   test_store_close(&t);

@@ -106,7 +106,7 @@ static void write_guards(void **state)
   CHECK_STATUS(bank_write_guard_remove(&guard, &old), CMAP_EINVAL);
   CHECK(bank_write_guard_shard_index(NULL) == 0);
   {
-    CMAP_SCOPED(bank_write_guard) ada = CMAP_INIT;
+    CMAP_AUTO(bank_write_guard, ada);
     CHECK_OK(bank_get_mut(bank, "ada", &ada, NULL));
     CHECK(strcmp(ada.key, "ada") == 0);
     ada.value->cents += 5;
@@ -207,7 +207,7 @@ static void entries(void **state)
   bank_write_guard_release(&guard);
   CHECK(cents_of(bank, "ada") == 9);
   {
-    CMAP_SCOPED(bank_entry) eve = CMAP_INIT;
+    CMAP_AUTO(bank_entry, eve);
     uint64_t hash = 0;
     CHECK_OK(bank_entry_begin(bank, "eve", &eve, NULL));
     CHECK(eve.value == NULL && strcmp(eve.key, "eve") == 0);

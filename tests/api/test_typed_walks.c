@@ -46,7 +46,7 @@ static const uint64_t whole_sum = COUNT * (COUNT - 1) / 2;
 static void iterators(void **state)
 {
   struct counts map = filled();
-  CMAP_SCOPED(counts_iter) iter = CMAP_INIT;
+  CMAP_AUTO(counts_iter, iter);
   enum cmap_status status;
   uint64_t sum = 0;
 
@@ -77,7 +77,7 @@ static void iterators(void **state)
   assert_ok(counts_iter_restart(&iter));
   assert_ok(counts_iter_next(&iter, NULL));
   {
-    CMAP_SCOPED(counts_write_guard) guard = CMAP_INIT;
+    CMAP_AUTO(counts_write_guard, guard);
     uint32_t key = iter.key;
     assert_ok(counts_iter_into_write_guard(&iter, &guard));
     assert_int_equal(guard.key, key);
@@ -88,7 +88,7 @@ static void iterators(void **state)
   assert_ok(counts_iter_begin(map, CMAP_READ, 0, 1, &iter));
   assert_ok(counts_iter_next(&iter, NULL));
   {
-    CMAP_SCOPED(counts_read_guard) guard = CMAP_INIT;
+    CMAP_AUTO(counts_read_guard, guard);
     assert_ok(counts_iter_into_read_guard(&iter, &guard));
     assert_int_equal(*guard.value, 7);
   }

@@ -85,7 +85,7 @@ static void the_new_key_of_a_refused_replacement(void **state)
   assert_ok(cmap_insert(map, cmap_key_bytes(&key, sizeof key), &value, NULL,
                         NULL, NULL));
   for (n = 1; status != CMAP_OK && n < 10; n++) {
-    CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+    CMAP_AUTO(cmap_entry, entry);
     CHECK_OK(
         cmap_entry_begin(map, cmap_key_bytes(&key, sizeof key), &entry, NULL));
     destroyed = 0;

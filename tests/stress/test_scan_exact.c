@@ -116,7 +116,7 @@ static enum cmap_status meet_view(struct cmap_key key, const void *value,
 
 static void iterate_part(struct meets *meets, size_t part, enum cmap_mode mode)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   struct cmap_how try = cmap_how_try();
   enum cmap_status status;
   bool patient = false;

@@ -54,7 +54,7 @@ static void write_insert_long(struct cmap *map)
 
 static void write_entry(struct cmap *map)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
   uint64_t value = 7;
 
   CHECK_OK(cmap_entry_begin(map, key_of(map, 0), &entry, NULL));
@@ -81,7 +81,7 @@ static void write_remove(struct cmap *map)
 
 static void write_entry_remove(struct cmap *map)
 {
-  CMAP_SCOPED(cmap_entry) entry = CMAP_INIT;
+  CMAP_AUTO(cmap_entry, entry);
 
   CHECK_OK(cmap_entry_begin(map, key_of(map, 0), &entry, NULL));
   CHECK_OK(cmap_entry_remove(&entry, NULL));
@@ -164,7 +164,7 @@ static uint64_t look_view_all(struct cmap *map)
 
 static uint64_t look_iter(struct cmap *map)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   uint64_t count = 0;
 
   CHECK_OK(cmap_iter_begin(map, CMAP_READ, 0, 1, &iter));

@@ -39,7 +39,7 @@ static enum cmap_status look(struct cmap_key key, const void *value, void *ctx)
 static void iterate(struct cmap *map, enum cmap_mode mode,
                     struct search *search)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   enum cmap_status status;
 
   CHECK_OK(cmap_iter_begin(map, mode, 0, 1, &iter));

@@ -13,7 +13,7 @@ static void move(struct cmap *bank, struct random *random)
   uint64_t from = random_below(random, NAMES), to = random_below(random, NAMES);
   struct cmap_want wants[2] = {{bank, cmap_key_u64(&from), CMAP_WRITE, CMAP_OK},
                                {bank, cmap_key_u64(&to), CMAP_WRITE, CMAP_OK}};
-  CMAP_SCOPED(cmap_multi) held = CMAP_INIT;
+  CMAP_AUTO(cmap_multi, held);
   enum cmap_status status = cmap_lock_many(wants, 2, &held, NULL);
   uint64_t *a, *b, amount;
 

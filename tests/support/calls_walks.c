@@ -51,7 +51,7 @@ enum cmap_status run_for_each(struct cmap *map, struct cmap_key key,
 enum cmap_status run_iter_write(struct cmap *map, struct cmap_key key,
                                 const struct cmap_how *how)
 {
-  CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+  CMAP_AUTO(cmap_iter, iter);
   enum cmap_status status = cmap_iter_begin(map, CMAP_WRITE, 0, 1, &iter);
 
   (void)key;

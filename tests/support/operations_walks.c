@@ -65,7 +65,7 @@ enum cmap_status op_iter(struct op *op, uint64_t id, uint64_t version)
 
   (void)id;
   for (size_t part = 0; part < parts; part++) {
-    CMAP_SCOPED(cmap_iter) iter = CMAP_INIT;
+    CMAP_AUTO(cmap_iter, iter);
     enum cmap_status status =
         cmap_iter_begin(op->m->map, CMAP_WRITE, part, parts, &iter);
     while (status == CMAP_OK &&

@@ -45,12 +45,12 @@ static void *work(void *ctx)
     if (boxes_insert_new(boxes, key, box, NULL, NULL) != CMAP_OK)
       free(box);
     {
-      CMAP_SCOPED(boxes_write_guard) guard = CMAP_INIT;
+      CMAP_AUTO(boxes_write_guard, guard);
       must(boxes_get_mut(boxes, key, &guard, NULL));
       (*guard.value)->n++;
     }
     {
-      CMAP_SCOPED(boxes_read_guard) guard = CMAP_INIT;
+      CMAP_AUTO(boxes_read_guard, guard);
       must(boxes_get_ref(boxes, key, &guard, NULL));
       if ((*guard.value)->n < 2)
         abort();

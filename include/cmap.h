@@ -2239,9 +2239,9 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  * key and one type of value: `struct name`, and for every call cmap_x of the
  * sections 5 to 15 a function name_x. They are thin inline functions around the
  * calls above, whose contracts hold for them. The compiler refuses a map of
- * another name and a wrong struct. Of wrong pointers (a key, an output, a
- * callback) many C compilers only warn; with -Werror=int-conversion and
- * -Werror=incompatible-pointer-types they refuse them, too. All names that
+ * another name, and a wrong key, value, output or callback: in C the line makes
+ * errors of -Wint-conversion and -Wincompatible-pointer-types, as newer
+ * compilers do by themselves, for all of the file that follows. All names that
  * begin with name_ are taken.
  *
  *     struct account {
@@ -2347,8 +2347,10 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  * ------------------------------------------------------------------------- */
 
 #define CMAP_DEFINE(name, kind, value_type)                                    \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
   typedef cmap__key_of_##kind name##__key;                                     \
-  typedef value_type name##__value;                                            \
+  CMAP__VALUE_TYPE(name, value_type);                                          \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
   {                                                                            \
     return cmap__key_in_##kind(key_);                                          \
@@ -2357,11 +2359,14 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
   {                                                                            \
     return cmap__key_out_##kind(key_);                                         \
   }                                                                            \
-  CMAP__TYPED_MAP(name, kind, 0)
+  CMAP__TYPED_MAP(name, kind, 0)                                               \
+  CMAP__OUTSIDE
 
 #define CMAP_DEFINE_FIXED(name, key_type, value_type)                          \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
   typedef key_type name##__key;                                                \
-  typedef value_type name##__value;                                            \
+  CMAP__VALUE_TYPE(name, value_type);                                          \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
   {                                                                            \
     return cmap_key_bytes(key_, sizeof *key_);                                 \
@@ -2373,10 +2378,13 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
     return copy_;                                                              \
   }                                                                            \
   CMAP__FIXED_KEY(name##__key);                                                \
-  CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))
+  CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))                       \
+  CMAP__OUTSIDE
 
 /* Sets of the same kinds of keys. */
 #define CMAP_DEFINE_SET(name, kind)                                            \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
   typedef cmap__key_of_##kind name##__key;                                     \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
   {                                                                            \
@@ -2387,9 +2395,11 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
     return cmap__key_out_##kind(key_);                                         \
   }                                                                            \
   CMAP__TYPED_SET(name, kind, 0)                                               \
-  CMAP__STATIC_ASSERT(sizeof(name##__key) > 0, "a semicolon follows")
+  CMAP__OUTSIDE
 
 #define CMAP_DEFINE_SET_FIXED(name, key_type)                                  \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
   typedef key_type name##__key;                                                \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
   {                                                                            \
@@ -2401,8 +2411,9 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
     memcpy(&copy_, key_.data, sizeof copy_);                                   \
     return copy_;                                                              \
   }                                                                            \
+  CMAP__FIXED_KEY(name##__key);                                                \
   CMAP__TYPED_SET(name, CMAP_FIXED, sizeof(name##__key))                       \
-  CMAP__FIXED_KEY(name##__key)
+  CMAP__OUTSIDE
 
 /*
  * The rest of the header is how that is made, and no part of the contract.
@@ -2416,6 +2427,15 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
 #else
 #  define CMAP__ALIGNOF(type) _Alignof(type)
 #  define CMAP__STATIC_ASSERT _Static_assert
+#endif
+
+/* Is it of the type, as an operand? (An array is none.) */
+#ifndef __cplusplus
+/* clang-format off */
+#  define CMAP__IF_TYPE(value, type, yes, no)                                  \
+    _Generic(value, type: (yes), default: (no))
+/* clang-format on */
+#  define CMAP__IS_TYPE(value, type) CMAP__IF_TYPE(value, type, 1, 0)
 #endif
 
 /* X(type): those that are compared otherwise than as bytes. */
@@ -2459,7 +2479,83 @@ CMAP__FLOAT_TYPES(CMAP__IS_FLOAT)
 #  define CMAP__KEY_IS_BYTES(type) 1 /* C cannot know */
 #endif
 
+/*
+ * A map is defined where functions are, or that is what the compiler says first
+ * and last. The struct that C sees declared in a block is another one.
+ */
+#ifdef __cplusplus
+/* clang-format off */
+#  define CMAP__OUTSIDE                                                        \
+    namespace CMAP_DEFINE_stands_outside_of_functions {}                       \
+    CMAP__STATIC_ASSERT(true, "a semicolon follows")
+/* clang-format on */
+#  define CMAP__STRICT_TYPES
+#else
+struct cmap__scope;
+typedef struct cmap__scope *cmap__file_scope;
+#  define CMAP__OUTSIDE                                                        \
+    struct cmap__scope;                                                        \
+    _Static_assert(                                                            \
+        CMAP__IS_TYPE((struct cmap__scope *)NULL, cmap__file_scope),           \
+        "CMAP_DEFINE stands outside of functions")
+/* What the standard calls errors, and some C compilers warn of only. */
+/* clang-format off */
+#  define CMAP__PRAGMA(text) _Pragma(#text)
+#  ifdef __clang__
+#    define CMAP__STRICT_TYPES                                                 \
+      CMAP__PRAGMA(GCC diagnostic error "-Wint-conversion")                    \
+      CMAP__PRAGMA(GCC diagnostic error "-Wincompatible-pointer-types")        \
+      CMAP__PRAGMA(GCC diagnostic error "-Wincompatible-function-pointer-types")
+#  else
+#    define CMAP__STRICT_TYPES                                                 \
+      CMAP__PRAGMA(GCC diagnostic error "-Wint-conversion")                    \
+      CMAP__PRAGMA(GCC diagnostic error "-Wincompatible-pointer-types")
+#  endif
+/* clang-format on */
+#endif
+
+/*
+ * The type of values. Where that cannot be, the rest is made for `char`: so
+ * that this is the only thing that the compiler finds.
+ */
+#ifdef __cplusplus
+extern "C++" {
+template <typename type> struct cmap__value_of {
+  typedef type good;
+  enum { is_array = 0 };
+};
+template <typename type, size_t n> struct cmap__value_of<type[n]> {
+  typedef char good;
+  enum { is_array = 1 };
+};
+}
+#  define CMAP__VALUE_TYPE(name, type)                                         \
+    CMAP__STATIC_ASSERT(!cmap__value_of<type>::is_array,                       \
+                        "a value is no array: put a struct around it");        \
+    typedef cmap__value_of<type>::good name##__value;                          \
+    CMAP__PLAIN_TYPE(name##__value);                                           \
+    CMAP__STATIC_ASSERT(CMAP__ALIGNOF(name##__value) <= 64,                    \
+                        "values are aligned to 64 bytes or less")
+#  define CMAP__PLAIN_TYPE(type)                                               \
+    CMAP__STATIC_ASSERT(__is_trivially_copyable(type),                         \
+                        "keys and values are moved as bytes: they must be "    \
+                        "trivially copyable; take a pointer, and "             \
+                        "value_destroy")
+#else
+#  define CMAP__VALUE_TYPE(name, type)                                         \
+    _Static_assert(CMAP__IS_TYPE(*(__typeof__(type) *)NULL, __typeof__(type)), \
+                   "a value is no array: put a struct around it");             \
+    typedef __typeof__(*CMAP__IF_TYPE(                                         \
+        *(__typeof__(type) *)NULL, __typeof__(type), (__typeof__(type) *)NULL, \
+        (char *)NULL)) name##__value;                                          \
+    CMAP__STATIC_ASSERT(CMAP__ALIGNOF(name##__value) <= 64,                    \
+                        "values are aligned to 64 bytes or less")
+#  define CMAP__PLAIN_TYPE(type)                                               \
+    CMAP__STATIC_ASSERT(sizeof(type) > 0, "all types of C are")
+#endif
+
 #define CMAP__FIXED_KEY(type)                                                  \
+  CMAP__PLAIN_TYPE(type);                                                      \
   CMAP__STATIC_ASSERT(sizeof(type) <= 256, "keys of up to 256 bytes");         \
   CMAP__STATIC_ASSERT(!CMAP__KEY_IS_TEXT(type),                                \
                       "strings are keys of CMAP_STRING, addresses uintptr_t"); \
@@ -2575,11 +2671,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED_WHOLE(name)                                                      \
   CMAP__TYPED_VISITS(name)                                                     \
   CMAP__TYPED_ITER(name)                                                       \
-  CMAP__TYPED_BATCHES(name)                                                    \
-  CMAP__STATIC_ASSERT(sizeof(name##__value(*)(void)) > 0,                      \
-                      "no array, but a struct around it");                     \
-  CMAP__STATIC_ASSERT(CMAP__ALIGNOF(name##__value) <= 64,                      \
-                      "values are aligned to 64 bytes or less")
+  CMAP__TYPED_BATCHES(name)
 
 /* Section 5. */
 #define CMAP__TYPED_CREATE(name, kind, key_size_)                              \

@@ -3,8 +3,11 @@
 # with output that matches the extended regular expression in its comment
 #   /* expect: regex */
 # and compiles without a warning under -DCMAP_TEST_GOOD, which takes the one
-# wrong thing out: so it is refused for the right reason. Files in C++ are for
-# every compiler of C++ that is installed.
+# wrong thing out: so it is refused for the right reason. With a comment
+#   /* lines: N */  the output has no more than N lines
+#   /* ends */      the first or the last error says so
+# Files in C++ are for every compiler of C++ that is installed, those in C for
+# gcc, clang and the compiler of the build.
 . "$(dirname "$0")/common.sh"
 
 flags=(-I "$source_dir/include" -fsyntax-only)
@@ -31,6 +34,14 @@ try() {
     wrong "compiles"
   elif ! grep -Eq -e "$expect" "$scratch/output"; then
     wrong "is refused, but not with '$expect'"
+  elif [ "$(wc -l <"$scratch/output")" -gt "${lines:-100000}" ]; then
+    wrong "is refused in more than $lines lines"
+  elif grep -q '^/\* ends \*/$' "$file" &&
+      ! { grep -m 1 -A 8 'error: ' "$scratch/output"
+          grep -A 8 'error: ' "$scratch/output" | tail -n 9; } |
+        grep -E -e "$expect" >/dev/null
+  then
+    wrong "does not begin or end with '$expect'"
   else
     printf '%s refuses %s\n' "$1" "${file##*/}"
   fi
@@ -39,8 +50,15 @@ try() {
 for file in "$source_dir"/tests/build/compile_fail/*.c*; do
   [ -e "$file" ] || continue
   expect=$(sed -n 's|^/\* expect: \(.*\) \*/$|\1|p' "$file")
+  lines=$(sed -n 's|^/\* lines: \(.*\) \*/$|\1|p' "$file")
   case $file in
-    *.c) try "$cc" -std=c11 -Wstrict-prototypes ;;
+    *.c)
+      try "$cc" -std=c11 -Wstrict-prototypes
+      for compiler in gcc clang; do
+        if have "$compiler"; then
+          try "$compiler" -std=c11 -Wstrict-prototypes
+        fi
+      done ;;
     *)
       for compiler in g++ clang++; do
         if have "$compiler"; then

@@ -1,5 +1,6 @@
 /* An array cannot be passed by value, and so be no value. */
-/* expect: array */
+/* expect: a value is no array: put a struct around it */
+/* lines: 13 */
 #include <cmap.h>
 
 #ifdef CMAP_TEST_GOOD

@@ -1,12 +1,7 @@
-/* A callback for other keys is refused. C compilers only warn of that by
-   default. */
+/* A callback for other keys is refused. Some C compilers would only warn of
+   that. */
 /* expect: incompatible (function )?pointer type */
 #include <cmap.h>
-
-#pragma GCC diagnostic error "-Wincompatible-pointer-types"
-#ifdef __clang__
-#  pragma GCC diagnostic error "-Wincompatible-function-pointer-types"
-#endif
 
 CMAP_DEFINE(prices, CMAP_U64, uint64_t);
 

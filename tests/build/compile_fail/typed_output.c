@@ -1,9 +1,7 @@
-/* A value does not go out through a pointer to something else. C compilers only
-   warn of that by default. */
+/* A value does not go out through a pointer to something else. Some C compilers
+   would only warn of that. */
 /* expect: incompatible pointer type */
 #include <cmap.h>
-
-#pragma GCC diagnostic error "-Wincompatible-pointer-types"
 
 CMAP_DEFINE(prices, CMAP_STRING, uint64_t);
 

@@ -149,6 +149,7 @@
 #include <string.h>
 
 #ifdef __cplusplus
+#  include <exception>
 extern "C" {
 #endif
 
@@ -176,6 +177,13 @@ extern "C" {
     __asm__(CMAP__STR(__USER_LABEL_PREFIX__) "libcmap_" #name)
 #else
 #  error "libcmap needs gcc or clang"
+#endif
+
+/* Of callbacks: in C++ they are noexcept (section 3). */
+#if defined(__cpp_noexcept_function_type)
+#  define CMAP_NOEXCEPT noexcept
+#else
+#  define CMAP_NOEXCEPT
 #endif
 
 /* CMAP_INIT: the empty initialiser of C and of C++. */
@@ -354,16 +362,24 @@ CMAP_API struct cmap_how cmap_how_within(uint64_t timeout_ns)
  * none is stored yet, and ends with the caller's ctx. Pointers are valid during
  * the call only. A status other than CMAP_OK ends the operation and is its
  * result; use values above 0. Each operation says which lock is held.
+ *
+ * C++. These types are noexcept: what throws is refused by the compiler, and a
+ * thread that ends inside such a callback ends the program. Callbacks of the
+ * typed layer (section 17) may throw: the call ends as with a status, lets go
+ * of what it has locked, and the exception goes on from there; and a thread may
+ * end inside. What was changed in place before stays changed; retain keeps the
+ * entry and those after it, drain still gives to `take` what it has removed.
  */
 
 /* Looks at an entry. */
 typedef enum cmap_status cmap_view_fn(struct cmap_key key, const void *value,
-                                      void *ctx);
+                                      void *ctx) CMAP_NOEXCEPT;
 /* Makes a value (all of it; it starts zeroed), or changes one in place. */
 typedef enum cmap_status cmap_value_fn(struct cmap_key key, void *value,
-                                       void *ctx);
+                                       void *ctx) CMAP_NOEXCEPT;
 /* Decides about an entry; may change the value. */
-typedef bool cmap_test_fn(struct cmap_key key, void *value, void *ctx);
+typedef bool cmap_test_fn(struct cmap_key key, void *value,
+                          void *ctx) CMAP_NOEXCEPT;
 
 /* What a cmap_compute_fn wants done. */
 enum cmap_action {
@@ -379,7 +395,7 @@ enum cmap_action {
  */
 typedef enum cmap_status cmap_compute_fn(struct cmap_key key, const void *old,
                                          void *fresh, enum cmap_action *action,
-                                         void *ctx);
+                                         void *ctx) CMAP_NOEXCEPT;
 
 /* -------------------------------------------------------------------------
  * 4. Options
@@ -422,8 +438,9 @@ enum {
  * anonymous mappings for large parts.
  */
 struct cmap_allocator {
-  void *(*alloc)(size_t size, size_t align, void *ctx);
-  void (*free)(void *memory, size_t size, size_t align, void *ctx);
+  void *(*alloc)(size_t size, size_t align, void *ctx)CMAP_NOEXCEPT;
+  void (*free)(void *memory, size_t size, size_t align,
+               void *ctx) CMAP_NOEXCEPT;
   void *ctx;
 };
 
@@ -458,24 +475,27 @@ struct cmap_options {
   /* Hash of a key. CUSTOM needs it, other kinds may have it. Pure: if it
      is not, entries are not found, but none is lost, and no memory spoilt.
      Unless CMAP_HASH_IS_GOOD its result goes through a keyed mixer. */
-  uint64_t (*key_hash)(struct cmap_key key, void *ctx);
+  uint64_t (*key_hash)(struct cmap_key key, void *ctx) CMAP_NOEXCEPT;
   /* CUSTOM, required: are two keys equal? Pure. Called under the lock. */
-  bool (*key_equal)(struct cmap_key stored, struct cmap_key key, void *ctx);
+  bool (*key_equal)(struct cmap_key stored, struct cmap_key key,
+                    void *ctx) CMAP_NOEXCEPT;
   /* CUSTOM: makes the stored key (key_size bytes) from the caller's; NULL: the
      bytes are copied. Called under the lock. A status other than CMAP_OK is
      the result of the inserting call. Needs key_destroy. */
-  enum cmap_status (*key_copy)(struct cmap_key key, void *stored, void *ctx);
+  enum cmap_status (*key_copy)(struct cmap_key key, void *stored,
+                               void *ctx) CMAP_NOEXCEPT;
   /* CUSTOM: releases a stored key. Called without a lock. */
-  void (*key_destroy)(void *stored, void *ctx);
+  void (*key_destroy)(void *stored, void *ctx) CMAP_NOEXCEPT;
   void *key_ctx;
 
   /* Releases what a value owns. Called without a lock. */
-  void (*value_destroy)(void *value, void *ctx);
+  void (*value_destroy)(void *value, void *ctx) CMAP_NOEXCEPT;
   /* Makes *copy from *value; needs value_destroy. Called under the read or
      the write lock. */
-  enum cmap_status (*value_clone)(const void *value, void *copy, void *ctx);
+  enum cmap_status (*value_clone)(const void *value, void *copy,
+                                  void *ctx) CMAP_NOEXCEPT;
   /* Are two values equal? NULL: compared as bytes. Called under the lock. */
-  bool (*value_equal)(const void *a, const void *b, void *ctx);
+  bool (*value_equal)(const void *a, const void *b, void *ctx) CMAP_NOEXCEPT;
   void *value_ctx;
 
   struct cmap_allocator allocator;
@@ -735,7 +755,7 @@ cmap_compute(struct cmap *map, struct cmap_key key, void *value,
  * event: CMAP_INSERTED or CMAP_UPDATED. Lock: write, while the callback runs.
  */
 typedef enum cmap_status cmap_update_fn(struct cmap_key key, const void *old,
-                                        void *fresh, void *ctx);
+                                        void *fresh, void *ctx) CMAP_NOEXCEPT;
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_add_or_update(struct cmap *map, struct cmap_key key, void *value,
                    enum cmap_event *event, cmap_value_fn *add,
@@ -1587,7 +1607,8 @@ cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
  * after that write on `into`, also while conflict runs. Never both.
  */
 typedef enum cmap_status cmap_merge_fn(struct cmap_key key, void *value,
-                                       const void *from_value, void *ctx);
+                                       const void *from_value,
+                                       void *ctx) CMAP_NOEXCEPT;
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_merge(struct cmap *into, struct cmap *from, cmap_merge_fn *conflict,
            void *ctx, const struct cmap_how *how) CMAP_SYMBOL(merge);
@@ -1854,7 +1875,7 @@ cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
     CMAP_SYMBOL(get_stats);
 
 /* Takes one line of text, without a newline. */
-typedef void cmap_line_fn(const char *line, void *ctx);
+typedef void cmap_line_fn(const char *line, void *ctx) CMAP_NOEXCEPT;
 
 /*
  * Describes the map in lines for people to read: its options, statistics, and
@@ -1956,15 +1977,14 @@ struct cmap_store_options {
                            of date go by and by as constructions end */
   /* Releases an object; NULL: nothing is to be done. No lock is held; it may
      use the store. */
-  void (*object_destroy)(void *object, void *ctx);
+  void (*object_destroy)(void *object, void *ctx) CMAP_NOEXCEPT;
   void *object_ctx;
 };
 
 /* All defaults, for keys of key_kind, and objects that object_destroy ends. */
-static inline void cmap_store_options_init(struct cmap_store_options *options,
-                                           enum cmap_key_kind key_kind,
-                                           void (*object_destroy)(void *object,
-                                                                  void *ctx))
+static inline void cmap_store_options_init(
+    struct cmap_store_options *options, enum cmap_key_kind key_kind,
+    void (*object_destroy)(void *object, void *ctx) CMAP_NOEXCEPT)
 {
   memset(options, 0, sizeof *options);
   options->size = sizeof *options;
@@ -1975,7 +1995,7 @@ static inline void cmap_store_options_init(struct cmap_store_options *options,
 /* Builds the object of a key into *object, which is not NULL then. The key is
    the caller's. No lock is held. */
 typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
-                                       void *ctx);
+                                       void *ctx) CMAP_NOEXCEPT;
 
 /*
  * Makes an empty store into *store.
@@ -2103,7 +2123,7 @@ CMAP_API size_t cmap_store_len(const struct cmap_store *store)
  *   CMAP_ENOMEM   some were not visited
  */
 typedef enum cmap_status cmap_object_fn(struct cmap_key key, void *object,
-                                        void *ctx);
+                                        void *ctx) CMAP_NOEXCEPT;
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_for_each(struct cmap_store *store, cmap_object_fn *visit, void *ctx)
     CMAP_SYMBOL(store_for_each);
@@ -2177,7 +2197,7 @@ enum cmap_begin {
  * goes on.
  */
 typedef void cmap_notify_fn(enum cmap_status status, struct cmap_handle *handle,
-                            void *ctx);
+                            void *ctx) CMAP_NOEXCEPT;
 
 /*
  * Asks for the key's object without ever waiting. *outcome says which of
@@ -2297,7 +2317,9 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   that may be NULL where the untyped call allows it; name_get_or_insert and
  *   name_swap do both through one pointer. value_type is any type that can
  *   be assigned and moved by memcpy: no array (wrap it in a struct); a pointer
- *   to a function by way of a typedef. Values of many KiB are better inserted
+ *   to a function by way of a typedef. In C++ keys and values are trivially
+ *   copyable: the compiler refuses std::string, whose destructor nobody would
+ *   call. Values of many KiB are better inserted
  *   by name_get_or_insert_with or the untyped cmap_insert. gcc may remark on
  *   the alignment of arguments if alignof(value_type) is above 16: -Wno-psabi.
  *
@@ -2565,6 +2587,74 @@ template <typename type, size_t n> struct cmap__value_of<type[n]> {
                       "keys are compared as bytes: no padding, and no "        \
                       "floating point members")
 
+/*
+ * Exceptions of typed callbacks: a step catches what the user's function
+ * throws, and ends the call by a status; the wrapper throws it again when the
+ * call has let go of its locks. The end of a thread is no exception that can be
+ * kept, and goes on at once.
+ */
+#if defined(__cplusplus) && defined(__cpp_exceptions)
+extern "C++" {
+static inline void cmap__catch(std::exception_ptr &thrown)
+{
+  std::exception_ptr now = std::current_exception();
+  if (!now)
+    throw;
+  if (!thrown)
+    thrown = now;
+}
+static inline enum cmap_status cmap__pass_on(const std::exception_ptr &thrown,
+                                             enum cmap_status status)
+{
+  if (thrown)
+    std::rethrow_exception(thrown);
+  return status;
+}
+}
+#  define CMAP__THROWN                                                         \
+    mutable std::exception_ptr thrown = nullptr;                               \
+    bool keeps = false;
+/* A step's last statement. */
+#  define CMAP__RUN(pair, call)                                                \
+    try {                                                                      \
+      return call;                                                             \
+    } catch (...) {                                                            \
+      cmap__catch((pair)->thrown);                                             \
+    }                                                                          \
+    return CMAP_STATUS_LAST
+/* Once something was thrown retain keeps what there is; others say no. */
+#  define CMAP__RUN_TEST(pair, call)                                           \
+    try {                                                                      \
+      if (!(pair)->thrown)                                                     \
+        return call;                                                           \
+    } catch (...) {                                                            \
+      cmap__catch((pair)->thrown);                                             \
+    }                                                                          \
+    return (pair)->keeps
+#  define CMAP__KEEPS(pair)           (pair).keeps = true
+#  define CMAP__PASS_ON(pair, status) cmap__pass_on((pair).thrown, status)
+#  define CMAP__PASS_ON_OF(pair, entry)                                        \
+    do {                                                                       \
+      if ((pair).thrown)                                                       \
+        (void)CMAP__PASS_ON(pair, cmap_entry_status(entry));                   \
+    } while (0)
+#else
+#  define CMAP__THROWN
+#  define CMAP__RUN(pair, call)         return call
+#  define CMAP__RUN_TEST(pair, call)    return call
+#  define CMAP__KEEPS(pair)             (void)(pair)
+#  define CMAP__PASS_ON(pair, status)   (status)
+#  define CMAP__PASS_ON_OF(pair, entry) (void)0
+#endif
+
+/* A step as the library's callback, if there is a function for it. */
+#ifdef __cplusplus
+#  define CMAP__STEP(fn, type, step)                                           \
+    ((fn) ? reinterpret_cast<type *>(step) : CMAP__NULL)
+#else
+#  define CMAP__STEP(fn, type, step) ((fn) ? (step) : NULL)
+#endif
+
 #define CMAP__TYPED static inline __attribute__((unused))
 #define CMAP__TYPED_STATUS                                                     \
   static inline __attribute__((unused, warn_unused_result)) enum cmap_status
@@ -2727,46 +2817,54 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED enum cmap_status name##__view_step(                              \
       struct cmap_key key_, const void *value_, void *ctx_)                    \
   {                                                                            \
-    return name##__view_of(ctx_)->fn(name##__key_out(key_),                    \
-                                     CMAP__AS(const name##__value *, value_),  \
-                                     name##__view_of(ctx_)->ctx);              \
+    CMAP__RUN(                                                                 \
+        name##__view_of(ctx_),                                                 \
+        name##__view_of(ctx_)->fn(name##__key_out(key_),                       \
+                                  CMAP__AS(const name##__value *, value_),     \
+                                  name##__view_of(ctx_)->ctx));                \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__value_step(struct cmap_key key_,        \
                                                   void *value_, void *ctx_)    \
   {                                                                            \
-    return name##__value_of(ctx_)->fn(name##__key_out(key_),                   \
-                                      CMAP__AS(name##__value *, value_),       \
-                                      name##__value_of(ctx_)->ctx);            \
+    CMAP__RUN(name##__value_of(ctx_),                                          \
+              name##__value_of(ctx_)->fn(name##__key_out(key_),                \
+                                         CMAP__AS(name##__value *, value_),    \
+                                         name##__value_of(ctx_)->ctx));        \
   }                                                                            \
   CMAP__TYPED bool name##__test_step(struct cmap_key key_, void *value_,       \
                                      void *ctx_)                               \
   {                                                                            \
-    return name##__test_of(ctx_)->fn(name##__key_out(key_),                    \
-                                     CMAP__AS(name##__value *, value_),        \
-                                     name##__test_of(ctx_)->ctx);              \
+    CMAP__RUN_TEST(                                                            \
+        name##__test_of(ctx_),                                                 \
+        name##__test_of(ctx_)->fn(name##__key_out(key_),                       \
+                                  CMAP__AS(name##__value *, value_),           \
+                                  name##__test_of(ctx_)->ctx));                \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__compute_step(                           \
       struct cmap_key key_, const void *old_, void *fresh_,                    \
       enum cmap_action *action_, void *ctx_)                                   \
   {                                                                            \
-    return name##__compute_of(ctx_)->fn(                                       \
-        name##__key_out(key_), CMAP__AS(const name##__value *, old_),          \
-        CMAP__AS(name##__value *, fresh_), action_,                            \
-        name##__compute_of(ctx_)->ctx);                                        \
+    CMAP__RUN(                                                                 \
+        name##__compute_of(ctx_),                                              \
+        name##__compute_of(ctx_)->fn(name##__key_out(key_),                    \
+                                     CMAP__AS(const name##__value *, old_),    \
+                                     CMAP__AS(name##__value *, fresh_),        \
+                                     action_, name##__compute_of(ctx_)->ctx)); \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__merge_step(                             \
       struct cmap_key key_, void *value_, const void *from_value_, void *ctx_) \
   {                                                                            \
-    return name##__merge_of(ctx_)->fn(                                         \
-        name##__key_out(key_), CMAP__AS(name##__value *, value_),              \
-        CMAP__AS(const name##__value *, from_value_),                          \
-        name##__merge_of(ctx_)->ctx);                                          \
+    CMAP__RUN(name##__merge_of(ctx_),                                          \
+              name##__merge_of(ctx_)->fn(                                      \
+                  name##__key_out(key_), CMAP__AS(name##__value *, value_),    \
+                  CMAP__AS(const name##__value *, from_value_),                \
+                  name##__merge_of(ctx_)->ctx));                               \
   }
-
 #define CMAP__TYPED_PAIR(name, what)                                           \
   struct name##__##what##_pair {                                               \
     name##_##what##_fn *fn;                                                    \
     void *ctx;                                                                 \
+    CMAP__THROWN                                                               \
   };                                                                           \
   CMAP__TYPED const struct name##__##what##_pair *name##__##what##_of(         \
       void *ctx_)                                                              \
@@ -2792,8 +2890,10 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                                  const struct cmap_how *how_)                  \
   {                                                                            \
     struct name##__view_pair pair_ = {view_, ctx_};                            \
-    return cmap_view(map_.map, name##__key_in(&key_),                          \
-                     view_ ? name##__view_step : NULL, &pair_, how_);          \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_view(map_.map, name##__key_in(&key_),                      \
+                         CMAP__STEP(view_, cmap_view_fn, name##__view_step),   \
+                         &pair_, how_));                                       \
   }
 
 /* Section 7. */
@@ -2826,9 +2926,11 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       const struct cmap_how *how_)                                             \
   {                                                                            \
     struct name##__value_pair pair_ = {make_, ctx_};                           \
-    return cmap_get_or_insert_with(map_.map, name##__key_in(&key_), value_,    \
-                                   event_, make_ ? name##__value_step : NULL,  \
-                                   &pair_, how_);                              \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_get_or_insert_with(                                        \
+                   map_.map, name##__key_in(&key_), value_, event_,            \
+                   CMAP__STEP(make_, cmap_value_fn, name##__value_step),       \
+                   &pair_, how_));                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_get_or_insert_with_unlocked(                       \
       struct name map_, name##__key key_, name##__value *value_,               \
@@ -2836,9 +2938,11 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       const struct cmap_how *how_)                                             \
   {                                                                            \
     struct name##__value_pair pair_ = {make_, ctx_};                           \
-    return cmap_get_or_insert_with_unlocked(                                   \
-        map_.map, name##__key_in(&key_), value_, event_,                       \
-        make_ ? name##__value_step : NULL, &pair_, how_);                      \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_get_or_insert_with_unlocked(                               \
+                   map_.map, name##__key_in(&key_), value_, event_,            \
+                   CMAP__STEP(make_, cmap_value_fn, name##__value_step),       \
+                   &pair_, how_));                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_remove(struct name map_, name##__key key_,         \
                                    name##__value *old_,                        \
@@ -2851,9 +2955,11 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       name##__value *old_, const struct cmap_how *how_)                        \
   {                                                                            \
     struct name##__test_pair pair_ = {test_, ctx_};                            \
-    return cmap_remove_if(map_.map, name##__key_in(&key_),                     \
-                          test_ ? name##__test_step : NULL, &pair_, old_,      \
-                          how_);                                               \
+    return CMAP__PASS_ON(                                                      \
+        pair_,                                                                 \
+        cmap_remove_if(map_.map, name##__key_in(&key_),                        \
+                       CMAP__STEP(test_, cmap_test_fn, name##__test_step),     \
+                       &pair_, old_, how_));                                   \
   }                                                                            \
   CMAP__TYPED_STATUS name##_remove_if_equal(                                   \
       struct name map_, name##__key key_, name##__value expected_,             \
@@ -2877,9 +2983,11 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       name##__value value_, name##__value *old_, const struct cmap_how *how_)  \
   {                                                                            \
     struct name##__test_pair pair_ = {test_, ctx_};                            \
-    return cmap_replace_if(map_.map, name##__key_in(&key_),                    \
-                           test_ ? name##__test_step : NULL, &pair_, &value_,  \
-                           old_, how_);                                        \
+    return CMAP__PASS_ON(                                                      \
+        pair_,                                                                 \
+        cmap_replace_if(map_.map, name##__key_in(&key_),                       \
+                        CMAP__STEP(test_, cmap_test_fn, name##__test_step),    \
+                        &pair_, &value_, old_, how_));                         \
   }                                                                            \
   CMAP__TYPED_STATUS name##_swap(                                              \
       struct name map_, name##__key key_, name##__value *value_,               \
@@ -2893,16 +3001,21 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       const struct cmap_how *how_)                                             \
   {                                                                            \
     struct name##__compute_pair pair_ = {compute_, ctx_};                      \
-    return cmap_compute(map_.map, name##__key_in(&key_), value_, event_,       \
-                        compute_ ? name##__compute_step : NULL, &pair_, how_); \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_compute(map_.map, name##__key_in(&key_), value_, event_,   \
+                            CMAP__STEP(compute_, cmap_compute_fn,              \
+                                       name##__compute_step),                  \
+                            &pair_, how_));                                    \
   }                                                                            \
   CMAP__TYPED_STATUS name##_alter(struct name map_, name##__key key_,          \
                                   name##_value_fn *alter_, void *ctx_,         \
                                   const struct cmap_how *how_)                 \
   {                                                                            \
     struct name##__value_pair pair_ = {alter_, ctx_};                          \
-    return cmap_alter(map_.map, name##__key_in(&key_),                         \
-                      alter_ ? name##__value_step : NULL, &pair_, how_);       \
+    return CMAP__PASS_ON(pair_, cmap_alter(map_.map, name##__key_in(&key_),    \
+                                           CMAP__STEP(alter_, cmap_value_fn,   \
+                                                      name##__value_step),     \
+                                           &pair_, how_));                     \
   }                                                                            \
   CMAP__TYPED_FETCH(name, fetch_add)                                           \
   CMAP__TYPED_FETCH(name, fetch_sub)                                           \
@@ -2926,6 +3039,7 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     name##_value_fn *add;                                                      \
     name##_update_fn *update;                                                  \
     void *ctx;                                                                 \
+    CMAP__THROWN                                                               \
   };                                                                           \
   CMAP__TYPED const struct name##__add_or_update *name##__add_or_update_of(    \
       void *ctx_)                                                              \
@@ -2935,17 +3049,20 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED enum cmap_status name##__add_step(struct cmap_key key_,          \
                                                 void *value_, void *ctx_)      \
   {                                                                            \
-    return name##__add_or_update_of(ctx_)->add(                                \
-        name##__key_out(key_), CMAP__AS(name##__value *, value_),              \
-        name##__add_or_update_of(ctx_)->ctx);                                  \
+    CMAP__RUN(name##__add_or_update_of(ctx_),                                  \
+              name##__add_or_update_of(ctx_)->add(                             \
+                  name##__key_out(key_), CMAP__AS(name##__value *, value_),    \
+                  name##__add_or_update_of(ctx_)->ctx));                       \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__update_step(                            \
       struct cmap_key key_, const void *old_, void *fresh_, void *ctx_)        \
   {                                                                            \
-    return name##__add_or_update_of(ctx_)->update(                             \
-        name##__key_out(key_), CMAP__AS(const name##__value *, old_),          \
-        CMAP__AS(name##__value *, fresh_),                                     \
-        name##__add_or_update_of(ctx_)->ctx);                                  \
+    CMAP__RUN(name##__add_or_update_of(ctx_),                                  \
+              name##__add_or_update_of(ctx_)->update(                          \
+                  name##__key_out(key_),                                       \
+                  CMAP__AS(const name##__value *, old_),                       \
+                  CMAP__AS(name##__value *, fresh_),                           \
+                  name##__add_or_update_of(ctx_)->ctx));                       \
   }                                                                            \
   CMAP__TYPED_STATUS name##_add_or_update(                                     \
       struct name map_, name##__key key_, name##__value *value_,               \
@@ -2953,10 +3070,12 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       name##_update_fn *update_, void *ctx_, const struct cmap_how *how_)      \
   {                                                                            \
     struct name##__add_or_update both_ = {add_, update_, ctx_};                \
-    return cmap_add_or_update(map_.map, name##__key_in(&key_), value_, event_, \
-                              add_ ? name##__add_step : NULL,                  \
-                              update_ ? name##__update_step : NULL, &both_,    \
-                              how_);                                           \
+    return CMAP__PASS_ON(                                                      \
+        both_, cmap_add_or_update(                                             \
+                   map_.map, name##__key_in(&key_), value_, event_,            \
+                   CMAP__STEP(add_, cmap_value_fn, name##__add_step),          \
+                   CMAP__STEP(update_, cmap_update_fn, name##__update_step),   \
+                   &both_, how_));                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_add_or_update_unlocked(                            \
       struct name map_, name##__key key_, name##__value *value_,               \
@@ -2965,10 +3084,12 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       const struct cmap_how *how_)                                             \
   {                                                                            \
     struct name##__add_or_update both_ = {add_, update_, ctx_};                \
-    return cmap_add_or_update_unlocked(                                        \
-        map_.map, name##__key_in(&key_), value_, event_,                       \
-        add_ ? name##__add_step : NULL, update_ ? name##__update_step : NULL,  \
-        &both_, attempts_, how_);                                              \
+    return CMAP__PASS_ON(                                                      \
+        both_, cmap_add_or_update_unlocked(                                    \
+                   map_.map, name##__key_in(&key_), value_, event_,            \
+                   CMAP__STEP(add_, cmap_value_fn, name##__add_step),          \
+                   CMAP__STEP(update_, cmap_update_fn, name##__update_step),   \
+                   &both_, attempts_, how_));                                  \
   }
 
 /*
@@ -3145,7 +3266,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
     struct name##__value_pair pair_ = {modify_, ctx_};                         \
     if (entry_ != NULL)                                                        \
       (void)cmap_entry_and_modify(                                             \
-          &entry_->entry, modify_ ? name##__value_step : NULL, &pair_);        \
+          &entry_->entry,                                                      \
+          CMAP__STEP(modify_, cmap_value_fn, name##__value_step), &pair_);     \
+    CMAP__PASS_ON_OF(pair_, &entry_->entry);                                   \
     return entry_;                                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_entry_status(struct name##_entry *entry_)          \
@@ -3165,9 +3288,11 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       struct name##_entry *entry_, name##_value_fn *make_, void *ctx_)         \
   {                                                                            \
     struct name##__value_pair pair_ = {make_, ctx_};                           \
-    enum cmap_status status_ =                                                 \
-        cmap_entry_or_insert_with(entry_ ? &entry_->entry : NULL,              \
-                                  make_ ? name##__value_step : NULL, &pair_);  \
+    enum cmap_status status_ = CMAP__PASS_ON(                                  \
+        pair_,                                                                 \
+        cmap_entry_or_insert_with(                                             \
+            entry_ ? &entry_->entry : NULL,                                    \
+            CMAP__STEP(make_, cmap_value_fn, name##__value_step), &pair_));    \
     if (status_ == CMAP_OK)                                                    \
       name##__entry_show(entry_);                                              \
     return status_;                                                            \
@@ -3341,55 +3466,72 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                                      void *ctx_, const struct cmap_how *how_)  \
   {                                                                            \
     struct name##__view_pair pair_ = {view_, ctx_};                            \
-    return cmap_view_all(map_.map, view_ ? name##__view_step : NULL, &pair_,   \
-                         how_);                                                \
+    return CMAP__PASS_ON(pair_, cmap_view_all(map_.map,                        \
+                                              CMAP__STEP(view_, cmap_view_fn,  \
+                                                         name##__view_step),   \
+                                              &pair_, how_));                  \
   }                                                                            \
   CMAP__TYPED_STATUS name##_alter_all(struct name map_,                        \
                                       name##_value_fn *alter_, void *ctx_,     \
                                       const struct cmap_how *how_)             \
   {                                                                            \
     struct name##__value_pair pair_ = {alter_, ctx_};                          \
-    return cmap_alter_all(map_.map, alter_ ? name##__value_step : NULL,        \
-                          &pair_, how_);                                       \
+    return CMAP__PASS_ON(                                                      \
+        pair_,                                                                 \
+        cmap_alter_all(map_.map,                                               \
+                       CMAP__STEP(alter_, cmap_value_fn, name##__value_step),  \
+                       &pair_, how_));                                         \
   }                                                                            \
   CMAP__TYPED_STATUS name##_retain(struct name map_, name##_test_fn *keep_,    \
                                    void *ctx_, size_t *removed_,               \
                                    const struct cmap_how *how_)                \
   {                                                                            \
     struct name##__test_pair pair_ = {keep_, ctx_};                            \
-    return cmap_retain(map_.map, keep_ ? name##__test_step : NULL, &pair_,     \
-                       removed_, how_);                                        \
+    CMAP__KEEPS(pair_);                                                        \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_retain(map_.map,                                           \
+                           CMAP__STEP(keep_, cmap_test_fn, name##__test_step), \
+                           &pair_, removed_, how_));                           \
   }                                                                            \
   CMAP__TYPED_STATUS name##_merge(struct name into_, struct name from_,        \
                                   name##_merge_fn *conflict_, void *ctx_,      \
                                   const struct cmap_how *how_)                 \
   {                                                                            \
     struct name##__merge_pair pair_ = {conflict_, ctx_};                       \
-    return cmap_merge(into_.map, from_.map,                                    \
-                      conflict_ ? name##__merge_step : NULL, &pair_, how_);    \
+    return CMAP__PASS_ON(                                                      \
+        pair_,                                                                 \
+        cmap_merge(into_.map, from_.map,                                       \
+                   CMAP__STEP(conflict_, cmap_merge_fn, name##__merge_step),   \
+                   &pair_, how_));                                             \
   }                                                                            \
   CMAP__TYPED_STATUS name##_drain(struct name map_, name##_value_fn *take_,    \
                                   void *ctx_, const struct cmap_how *how_)     \
   {                                                                            \
     struct name##__value_pair pair_ = {take_, ctx_};                           \
-    return cmap_drain(map_.map, take_ ? name##__value_step : NULL, &pair_,     \
-                      how_);                                                   \
+    return CMAP__PASS_ON(pair_, cmap_drain(map_.map,                           \
+                                           CMAP__STEP(take_, cmap_value_fn,    \
+                                                      name##__value_step),     \
+                                           &pair_, how_));                     \
   }                                                                            \
   CMAP__TYPED_STATUS name##_pop(struct name map_, size_t part_, size_t parts_, \
                                 name##_value_fn *take_, void *ctx_,            \
                                 const struct cmap_how *how_)                   \
   {                                                                            \
     struct name##__value_pair pair_ = {take_, ctx_};                           \
-    return cmap_pop(map_.map, part_, parts_,                                   \
-                    take_ ? name##__value_step : NULL, &pair_, how_);          \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_pop(map_.map, part_, parts_,                               \
+                        CMAP__STEP(take_, cmap_value_fn, name##__value_step),  \
+                        &pair_, how_));                                        \
   }                                                                            \
   CMAP__TYPED_STATUS name##_for_each(struct name map_, size_t part_,           \
                                      size_t parts_, name##_view_fn *view_,     \
                                      void *ctx_, const struct cmap_how *how_)  \
   {                                                                            \
     struct name##__view_pair pair_ = {view_, ctx_};                            \
-    return cmap_for_each(map_.map, part_, parts_,                              \
-                         view_ ? name##__view_step : NULL, &pair_, how_);      \
+    return CMAP__PASS_ON(pair_, cmap_for_each(map_.map, part_, parts_,         \
+                                              CMAP__STEP(view_, cmap_view_fn,  \
+                                                         name##__view_step),   \
+                                              &pair_, how_));                  \
   }                                                                            \
   struct name##_snapshot {                                                     \
     struct cmap_snapshot *snapshot;                                            \
@@ -3701,8 +3843,9 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
       struct cmap_key key_, const void *value_, void *ctx_)                    \
   {                                                                            \
     (void)value_;                                                              \
-    return name##__view_of(ctx_)->fn(name##__key_out(key_),                    \
-                                     name##__view_of(ctx_)->ctx);              \
+    CMAP__RUN(name##__view_of(ctx_),                                           \
+              name##__view_of(ctx_)->fn(name##__key_out(key_),                 \
+                                        name##__view_of(ctx_)->ctx));          \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__take_step(struct cmap_key key_,         \
                                                  void *value_, void *ctx_)     \
@@ -3713,46 +3856,58 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
                                      void *ctx_)                               \
   {                                                                            \
     (void)value_;                                                              \
-    return name##__test_of(ctx_)->fn(name##__key_out(key_),                    \
-                                     name##__test_of(ctx_)->ctx);              \
+    CMAP__RUN_TEST(name##__test_of(ctx_),                                      \
+                   name##__test_of(ctx_)->fn(name##__key_out(key_),            \
+                                             name##__test_of(ctx_)->ctx));     \
   }                                                                            \
   CMAP__TYPED_STATUS name##_view_all(struct name set_, name##_view_fn *view_,  \
                                      void *ctx_, const struct cmap_how *how_)  \
   {                                                                            \
     struct name##__view_pair pair_ = {view_, ctx_};                            \
-    return cmap_view_all(set_.map, view_ ? name##__view_step : NULL, &pair_,   \
-                         how_);                                                \
+    return CMAP__PASS_ON(pair_, cmap_view_all(set_.map,                        \
+                                              CMAP__STEP(view_, cmap_view_fn,  \
+                                                         name##__view_step),   \
+                                              &pair_, how_));                  \
   }                                                                            \
   CMAP__TYPED_STATUS name##_for_each(struct name set_, size_t part_,           \
                                      size_t parts_, name##_view_fn *view_,     \
                                      void *ctx_, const struct cmap_how *how_)  \
   {                                                                            \
     struct name##__view_pair pair_ = {view_, ctx_};                            \
-    return cmap_for_each(set_.map, part_, parts_,                              \
-                         view_ ? name##__view_step : NULL, &pair_, how_);      \
+    return CMAP__PASS_ON(pair_, cmap_for_each(set_.map, part_, parts_,         \
+                                              CMAP__STEP(view_, cmap_view_fn,  \
+                                                         name##__view_step),   \
+                                              &pair_, how_));                  \
   }                                                                            \
   CMAP__TYPED_STATUS name##_drain(struct name set_, name##_view_fn *take_,     \
                                   void *ctx_, const struct cmap_how *how_)     \
   {                                                                            \
     struct name##__view_pair pair_ = {take_, ctx_};                            \
-    return cmap_drain(set_.map, take_ ? name##__take_step : NULL, &pair_,      \
-                      how_);                                                   \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_drain(set_.map,                                            \
+                          CMAP__STEP(take_, cmap_value_fn, name##__take_step), \
+                          &pair_, how_));                                      \
   }                                                                            \
   CMAP__TYPED_STATUS name##_pop(struct name set_, size_t part_, size_t parts_, \
                                 name##_view_fn *take_, void *ctx_,             \
                                 const struct cmap_how *how_)                   \
   {                                                                            \
     struct name##__view_pair pair_ = {take_, ctx_};                            \
-    return cmap_pop(set_.map, part_, parts_, take_ ? name##__take_step : NULL, \
-                    &pair_, how_);                                             \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_pop(set_.map, part_, parts_,                               \
+                        CMAP__STEP(take_, cmap_value_fn, name##__take_step),   \
+                        &pair_, how_));                                        \
   }                                                                            \
   CMAP__TYPED_STATUS name##_retain(struct name set_, name##_test_fn *keep_,    \
                                    void *ctx_, size_t *removed_,               \
                                    const struct cmap_how *how_)                \
   {                                                                            \
     struct name##__test_pair pair_ = {keep_, ctx_};                            \
-    return cmap_retain(set_.map, keep_ ? name##__test_step : NULL, &pair_,     \
-                       removed_, how_);                                        \
+    CMAP__KEEPS(pair_);                                                        \
+    return CMAP__PASS_ON(                                                      \
+        pair_, cmap_retain(set_.map,                                           \
+                           CMAP__STEP(keep_, cmap_test_fn, name##__test_step), \
+                           &pair_, removed_, how_));                           \
   }                                                                            \
   struct name##_iter {                                                         \
     name##__key key;                                                           \

@@ -125,6 +125,7 @@ function text_of_comment(    i) {
 function bare(text) {
   gsub(/(CMAP_MUST_CHECK|CMAP_API)[ \n]+/, "", text)
   gsub(/[ \n]+CMAP_SYMBOL\([a-z_0-9]*\)/, "", text)
+  gsub(/ CMAP_NOEXCEPT/, "", text)
   if (sub(/^static inline /, "", text))
     gsub(/\n              /, "\n", text)
   sub(/\n\{.*/, ";", text)

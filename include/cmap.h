@@ -425,9 +425,14 @@ enum {
   CMAP_AUTO_SHRINK = 16, /* removals merge and shrink shards, and give memory
                             back to the system (cmap_shrink_to_fit), one shard
                             and some 64 KiB at a time; 1 MiB is kept at hand */
-  CMAP_HASH_SIPHASH = 32 /* SipHash for integer and fixed keys, too: whoever
-                            does not know the seed cannot choose keys that
-                            collide, even if he sees how long calls take */
+  CMAP_HASH_SIPHASH = 32, /* SipHash for integer and fixed keys, too: whoever
+                             does not know the seed cannot choose keys that
+                             collide, even if he sees how long calls take */
+  CMAP_STRICT = 64        /* for tests: what a thread holds of the map counts as
+                             if the other key always lived in the same shard
+                             (section 9). So a write under a guard of one's own
+                             is CMAP_EDEADLK in every run, where it would be one
+                             time in thousands. Slower. Stores refuse it */
 };
 
 /*

@@ -15,6 +15,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   patience->deadline_ns = CMAP__NO_DEADLINE;
   patience->freezes = false;
   patience->soon = false;
+  patience->grouped = false;
   if (how == NULL)
     return true;
   if (!cmap__struct_is_known(how, sizeof *how, sizeof *how) ||
@@ -79,6 +80,12 @@ CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode)
 {
+  enum cmap_status barred =
+      mode == CMAP__WRITE ? cmap__table_bar(&map->table, mode, &call->patience)
+                          : CMAP_OK;
+
+  if (barred != CMAP_OK)
+    return barred;
   switch (map->table.layout.shape) {
   case CMAP__SHAPE_WORD:
   case CMAP__SHAPE_INTEGER:

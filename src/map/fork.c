@@ -95,6 +95,7 @@ enum cmap_status cmap_fork_begin(struct cmap *map, const struct cmap_how *how)
   held = watches ? cmap__held_take() : NULL;
   if (held == NULL)
     return CMAP_ENOMEM;
+  patience.grouped = true; /* it meets what the thread holds */
   status = cmap__all_take(map, &patience);
   if (status != CMAP_OK) {
     cmap__held_give(held);

@@ -10,8 +10,10 @@
 static enum cmap_status
 lock_for_guard(struct cmap *map, struct cmap__call *call, enum cmap__mode mode)
 {
-  enum cmap_status status = cmap__call_lock(map, call, mode);
+  enum cmap_status status = cmap__table_bar(&map->table, mode, &call->patience);
 
+  if (status == CMAP_OK)
+    status = cmap__call_lock(map, call, mode);
   if (status == CMAP_OK && call->locked.borrowed)
     return call->patience.try_only ? CMAP_BUSY : CMAP_EDEADLK;
   return status;

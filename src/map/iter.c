@@ -94,8 +94,10 @@ static enum cmap_status enter_shard(struct iter *it,
     held->locked.mode = CMAP__READ;
     held->locked.borrowed = true;
   } else {
-    enum cmap_status status = cmap__table_lock_next(
-        table, &it->next, it->range.last, it->mode, patience, &held->locked);
+    enum cmap_status status = cmap__table_bar(table, it->mode, patience);
+    if (status == CMAP_OK)
+      status = cmap__table_lock_next(table, &it->next, it->range.last, it->mode,
+                                     patience, &held->locked);
     it->done = status == CMAP_NOT_FOUND;
     if (status != CMAP_OK)
       return status;

@@ -18,6 +18,7 @@ void cmap__open_short_ways(struct cmap *map, bool open)
   const struct cmap__layout *layout = &map->table.layout;
   uint8_t writes = layout->shape, holds = layout->shape;
 
+  open = open && !layout->strict;
   if (!open || layout->value_boxed || layout->owns_values)
     writes = CMAP__SHAPE_CUSTOM;
   if (!open)

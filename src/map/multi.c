@@ -337,6 +337,20 @@ static enum cmap_status grant_all(struct cmap__multi *multi,
   return missing ? CMAP_NOT_FOUND : CMAP_OK;
 }
 
+/* Are all locks allowed in strict maps? */
+static enum cmap_status ask_all(struct cmap_want *wants, size_t n,
+                                const struct cmap__patience *patience)
+{
+  for (size_t i = 0; i < n; i++) {
+    enum cmap__mode mode =
+        wants[i].mode == CMAP_READ ? CMAP__READ : CMAP__WRITE;
+    wants[i].status = cmap__table_bar(&wants[i].map->table, mode, patience);
+    if (wants[i].status != CMAP_OK)
+      return wants[i].status;
+  }
+  return CMAP_OK;
+}
+
 enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
                                 struct cmap_multi *held,
                                 const struct cmap_how *how)
@@ -355,6 +369,7 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
   if (status != CMAP_OK)
     return status;
   multi->patience = patience;
+  multi->patience.grouped = true;
   multi->anchor = cmap__held_take();
   if (multi->anchor == NULL) {
     block_free(multi);
@@ -363,7 +378,9 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
   multi->anchor->multi = multi;
   for (size_t i = 0; i < n; i++)
     wants[i].status = CMAP_OK;
-  status = grant_all(multi, wants);
+  status = ask_all(wants, n, &patience);
+  if (status == CMAP_OK)
+    status = grant_all(multi, wants);
   if (status != CMAP_OK) {
     multi_release(multi);
     return status;

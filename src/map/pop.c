@@ -195,6 +195,9 @@ enum cmap_status cmap_pop(struct cmap *map, size_t part, size_t parts,
   if (map == NULL || !cmap__how_read(how, &patience, &unused) ||
       !cmap__range_part(part, parts, &pop.range))
     return CMAP_EINVAL;
+  status = cmap__table_bar(&map->table, CMAP__WRITE, &patience);
+  if (status != CMAP_OK)
+    return status;
   pop.map = map;
   hint = &map->pops[part % CMAP__POP_HINTS];
   read_hint(&pop, cmap__load_relaxed(hint)); /* a hint */

@@ -60,7 +60,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
     *store = NULL;
   if (given == NULL || store == NULL || !read_options(given, &options) ||
       (options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
-      options.flags == STORE_FLAGS || !are_without_values(&options.keys) ||
+      options.flags == STORE_FLAGS || (options.keys.flags & CMAP_STRICT) != 0 ||
+      !are_without_values(&options.keys) ||
       (options.keys.key_destroy != NULL && options.keys.key_copy == NULL))
     return CMAP_EINVAL;
   options.keys.value_size = sizeof(uint64_t);

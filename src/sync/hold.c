@@ -376,6 +376,24 @@ cmap__hold_find_of(const struct cmap__holder *holder, const void *object,
   return stronger(holder->guards, object, hash, found);
 }
 
+/* An iterator at no entry covers no hash. */
+static bool is_in_way(const struct cmap__hold *list, const void *object,
+                      enum cmap__mode mode)
+{
+  for (; list != NULL; list = list->outer) {
+    if (list->object == object && list->first <= list->last &&
+        (mode == CMAP__WRITE || list->mode == CMAP__WRITE))
+      return true;
+  }
+  return false;
+}
+
+bool cmap__hold_any_of(const void *object, enum cmap__mode mode)
+{
+  return is_in_way(cmap__self.calls, object, mode) ||
+         is_in_way(cmap__self.guards, object, mode);
+}
+
 const struct cmap__gap *cmap__hold_gap(const struct cmap__hold *hold,
                                        uint64_t hash)
 {

@@ -212,6 +212,10 @@ static inline const struct cmap__hold *cmap__hold_find(const void *object,
   return cmap__hold_find_of(&cmap__self, object, hash);
 }
 
+/* Does the calling thread hold anything of the object that lies in the way of a
+ * lock in this mode, if hashes made no difference? */
+bool cmap__hold_any_of(const void *object, enum cmap__mode mode);
+
 /* The gap of a hold that the hash lies in, or NULL. */
 const struct cmap__gap *cmap__hold_gap(const struct cmap__hold *hold,
                                        uint64_t hash);

@@ -11,7 +11,7 @@
 
 #define KNOWN_FLAGS                                                            \
   (CMAP_HASH_IS_GOOD | CMAP_HASH_FAST | CMAP_HASH_SIPHASH | CMAP_FIXED_SEED |  \
-   CMAP_HUGE_PAGES | CMAP_AUTO_SHRINK)
+   CMAP_HUGE_PAGES | CMAP_AUTO_SHRINK | CMAP_STRICT)
 
 static size_t struct_size(const void *object)
 {
@@ -307,5 +307,6 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
       o->key_kind != CMAP_CUSTOM && o->value_clone == NULL &&
       !(layout->value_boxed && cmap__box_is_large(o->value_size));
   layout->shape = (uint8_t)shape_of(layout);
+  layout->strict = (o->flags & CMAP_STRICT) != 0;
   return CMAP_OK;
 }

@@ -77,6 +77,7 @@ enum cmap__hasher {
 struct cmap__layout {
   uint8_t kind;         /* enum cmap_key_kind */
   uint8_t shape;        /* enum cmap__shape */
+  bool strict;          /* CMAP_STRICT */
   uint8_t hasher;       /* enum cmap__hasher */
   bool stores_hash;     /* word 0 is the hash */
   bool lock_free;       /* reads take no lock, but of large keys */

@@ -318,11 +318,28 @@ lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
   return status_of(result);
 }
 
+enum cmap_status cmap__table_bar_slow(const struct cmap__table *table,
+                                      enum cmap__mode mode,
+                                      const struct cmap__patience *patience)
+{
+  if ((patience && (patience->grouped || patience->freezes)) ||
+      !cmap__hold_any_of(table, mode))
+    return CMAP_OK;
+  if (is_frozen(table, mode, false))
+    return CMAP_FROZEN;
+  return patience && patience->try_only ? CMAP_BUSY : CMAP_EDEADLK;
+}
+
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,
                                   const struct cmap__patience *patience,
                                   struct cmap__locked *locked)
 {
+  enum cmap_status barred =
+      mode == CMAP__WRITE ? cmap__table_bar(table, mode, patience) : CMAP_OK;
+
+  if (barred != CMAP_OK)
+    return barred;
   /* Ends: the directory names a shard that does not cover the hash only while
    * another thread replaces it, which that thread finishes without us. */
   for (;;) {

@@ -62,6 +62,8 @@ struct cmap__patience {
   uint64_t deadline_ns; /* CMAP__NO_DEADLINE: for ever */
   bool freezes;         /* the caller is the one that freezes the table */
   bool soon;            /* of cmap__lock_wait */
+  bool grouped;         /* one of several locks of a call, which was asked about
+                           cmap__table_bar itself */
 };
 
 /* Are all shards locked to read until the caller is done? */
@@ -80,6 +82,24 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,
                                   const struct cmap__patience *patience,
                                   struct cmap__locked *locked);
+
+/*
+ * Is the lock refused because this thread holds something of the same map
+ * (CMAP_STRICT)? Of locks to read only for those that are kept. CMAP_OK,
+ * CMAP_EDEADLK, CMAP_BUSY, CMAP_FROZEN.
+ */
+enum cmap_status cmap__table_bar_slow(const struct cmap__table *table,
+                                      enum cmap__mode mode,
+                                      const struct cmap__patience *patience);
+
+static inline enum cmap_status
+cmap__table_bar(const struct cmap__table *table, enum cmap__mode mode,
+                const struct cmap__patience *patience)
+{
+  return cmap__unlikely(table->layout.strict)
+             ? cmap__table_bar_slow(table, mode, patience)
+             : CMAP_OK;
+}
 
 /*
  * If the user's functions on keys and values may run under the lock (`runs`):

@@ -19,11 +19,17 @@ uint64_t calls_value(struct cmap_key key)
 
 struct cmap *calls_map(size_t n)
 {
+  return calls_map_with(n, 0);
+}
+
+struct cmap *calls_map_with(size_t n, unsigned flags)
+{
   struct cmap_options options;
   struct cmap *map = NULL;
 
   cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
   options.shard_groups = 1;
+  options.flags = flags;
   CHECK_OK(cmap_create(&options, &map));
   for (uint64_t id = 0; id < n; id++) {
     uint64_t value = calls_value(cmap_key_u64(&id));

@@ -245,6 +245,14 @@ CMAP_API const char *cmap_status_name(enum cmap_status status)
 CMAP_API const char *cmap_status_text(enum cmap_status status)
     CMAP_SYMBOL(status_text);
 
+/*
+ * What was wrong with the arguments of the calling thread's last call that gave
+ * CMAP_EINVAL: a sentence for a log, such as "how->size is wrong". Only a
+ * library that is built with CMAP_CHECK knows; others say that. A static
+ * string; never NULL.
+ */
+CMAP_API const char *cmap_last_error(void) CMAP_SYMBOL(last_error);
+
 /* A status of the user's own, for callbacks; `number` is above 0. */
 static inline enum cmap_status cmap_status_user(int number)
 {
@@ -2715,6 +2723,9 @@ static inline struct cmap_key cmap__key_out_CMAP_BYTES(struct cmap_key key)
   return key;
 }
 
+/* Of options: to be refused, as they are not for these types. */
+#define CMAP__TYPED_MIXED_UP 0x80000000u
+
 /* cmap_create with the options that the types decide. */
 static inline enum cmap_status
 cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
@@ -2734,8 +2745,10 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
         (options->key_size != 0 && key_size != 0 &&
          options->key_size != key_size) ||
         (options->value_size != 0 && options->value_size != value_size) ||
-        (options->value_align != 0 && options->value_align < value_align))
-      return CMAP_EINVAL;
+        (options->value_align != 0 && options->value_align < value_align)) {
+      types.flags = CMAP__TYPED_MIXED_UP;
+      return cmap_create(&types, map);
+    }
     filled = *options;
     filled.key_kind = types.key_kind;
     filled.value_size = value_size;
@@ -3709,7 +3722,8 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   size_t done = 0;
 
   if (batch->n > 0 && batch->keys == CMAP__NULL)
-    return CMAP_EINVAL;
+    return cmap_contains_many(map, CMAP__NULL, CMAP__NULL, batch->n,
+                              batch->statuses, how); /* which is refused */
   do {
     size_t count = batch->n - done < 64 ? batch->n - done : 64;
     enum cmap_status status = cmap__typed_portion(map, batch, done, count, how);

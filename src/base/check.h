@@ -16,6 +16,9 @@
 #ifndef CMAP__BASE_CHECK_H
 #define CMAP__BASE_CHECK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/compiler.h"
 
 #ifndef CMAP_CHECK
@@ -33,6 +36,25 @@
     if (CMAP_CHECK >= 2 && cmap__unlikely(!(condition)))                       \
       cmap__check_failed(__FILE__, __LINE__, #condition);                      \
   } while (0)
+
+/*
+ * A caller's mistake, by which a call comes to CMAP_EINVAL: the condition, and
+ * from CMAP_CHECK 1 on the sentence for cmap_last_error, a literal.
+ */
+#define CMAP__WRONG(condition, sentence)                                       \
+  (cmap__unlikely(condition) && cmap__blame(sentence))
+#define CMAP__MISSING(argument)                                                \
+  CMAP__WRONG((argument) == NULL, #argument " is NULL")
+
+void cmap__note_error(const char *sentence);
+
+/* True. */
+static inline bool cmap__blame(const char *sentence)
+{
+  if (CMAP_CHECK >= 1)
+    cmap__note_error(sentence);
+  return true;
+}
 
 /* What is done about a failed condition; `text` is its source. */
 typedef void cmap__check_handler(const char *file, int line, const char *text);

@@ -6,6 +6,8 @@
  */
 #include "cmap.h"
 
+#include "base/check.h"
+
 /* What is not in the list: the user's own codes are above 0. */
 static const char *unlisted(enum cmap_status status)
 {
@@ -42,3 +44,29 @@ unsigned cmap_version(void)
 {
   return CMAP_VERSION;
 }
+
+#if CMAP_CHECK >= 1
+/* Of the thread: a literal, or NULL. */
+static _Thread_local const char *last_error
+    __attribute__((tls_model("initial-exec")));
+
+void cmap__note_error(const char *sentence)
+{
+  last_error = sentence;
+}
+
+const char *cmap_last_error(void)
+{
+  return last_error == NULL ? "no argument was wrong" : last_error;
+}
+#else
+void cmap__note_error(const char *sentence)
+{
+  (void)sentence;
+}
+
+const char *cmap_last_error(void)
+{
+  return "this library is built without CMAP_CHECK";
+}
+#endif

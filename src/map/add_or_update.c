@@ -28,7 +28,7 @@ enum cmap_status cmap_add_or_update(struct cmap *map, struct cmap_key key,
 {
   struct add_or_update both = {add, update, ctx};
 
-  if (add == NULL || update == NULL)
+  if (CMAP__MISSING(add) || CMAP__MISSING(update))
     return CMAP_EINVAL;
   return cmap_compute(map, key, value, event, add_or_update, &both, how);
 }
@@ -163,7 +163,7 @@ enum cmap_status cmap_add_or_update_unlocked(
   }
   if (status != CMAP_OK)
     return status;
-  if (add == NULL || update == NULL)
+  if (CMAP__MISSING(add) || CMAP__MISSING(update))
     return CMAP_EINVAL;
   layout = &map->table.layout;
   if (layout->options.value_destroy != NULL &&

@@ -258,7 +258,8 @@ static inline enum cmap_status look_done(const struct batch *batch, size_t i,
   struct cmap__probe probe;
   uint64_t value;
 
-  if (!is_integer(batch->keys[i]))
+  if (CMAP__WRONG(!is_integer(batch->keys[i]),
+                  "key is NULL, or not of the size of the map's keys"))
     return CMAP_EINVAL;
   memcpy(probe.words, batch->keys[i].data, sizeof(uint64_t));
   if (cmap__unlikely(!cmap__read_ahead_hit(&batch->map->table, CMAP__SHAPE_WORD,
@@ -329,8 +330,10 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
   size_t entries, step; /* keys between the first steps, and the others */
   bool deep;
 
-  if (batch->map == NULL || !cmap__how_read(batch->how, &patience, &unused) ||
-      (n > 0 && (batch->keys == NULL || statuses == NULL)) ||
+  if (CMAP__WRONG(batch->map == NULL, "map is NULL") ||
+      !cmap__how_read(batch->how, &patience, &unused) ||
+      (n > 0 && (CMAP__WRONG(batch->keys == NULL, "keys is NULL") ||
+                 CMAP__MISSING(statuses))) ||
       (n > 0 && operation == INSERT &&
        cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;

@@ -18,8 +18,10 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   patience->grouped = false;
   if (how == NULL)
     return true;
-  if (!cmap__struct_is_known(how, sizeof *how, sizeof *how) ||
-      (how->flags & ~(unsigned)KNOWN_HOW) != 0)
+  if (CMAP__WRONG(!cmap__struct_is_known(how, sizeof *how, sizeof *how),
+                  "how->size is wrong") ||
+      CMAP__WRONG((how->flags & ~(unsigned)KNOWN_HOW) != 0,
+                  "how->flags has an unknown flag"))
     return false;
   patience->try_only = (how->flags & CMAP_TRY) != 0;
   if (how->flags & CMAP_DEADLINE)
@@ -36,12 +38,13 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
   const uint64_t *hash;
   enum cmap_status status;
 
-  if (cmap__unlikely(map == NULL) ||
+  if (CMAP__MISSING(map) ||
       cmap__unlikely(!cmap__how_read(how, &call->patience, &hash)))
     return CMAP_EINVAL;
   status = cmap__probe_init(&map->table.layout, key, hash, &call->probe);
   if (CMAP_CHECK >= 1 && status == CMAP_OK && hash != NULL &&
-      *hash != cmap__key_hash(&map->table.layout, call->probe.key))
+      CMAP__WRONG(*hash != cmap__key_hash(&map->table.layout, call->probe.key),
+                  "how->hash is not the key's in this map"))
     return CMAP_EINVAL;
   return status;
 }
@@ -217,7 +220,7 @@ enum cmap_status cmap__map_walk_range(struct cmap *map, enum cmap__mode mode,
   const uint64_t *unused;
   uint64_t hash = range->first;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   visit.to = range->last;
   do {
@@ -265,7 +268,7 @@ static uint64_t part_begin(size_t part, size_t parts)
 
 bool cmap__range_part(size_t part, size_t parts, struct cmap__range *range)
 {
-  if (part >= parts)
+  if (CMAP__WRONG(part >= parts, "part is not below parts"))
     return false;
   range->first = part_begin(part, parts);
   range->last =

@@ -60,7 +60,7 @@ enum cmap_status cmap_check(struct cmap *map, const char **broken,
   const char *found;
   uint64_t hash = 0;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   /* Every shard, also those that are empty. */
   do {

@@ -119,10 +119,14 @@ static bool are_compatible(const struct cmap *a, const struct cmap *b)
   const struct cmap_options *p = &a->table.layout.options;
   const struct cmap_options *q = &b->table.layout.options;
 
-  return p->key_kind == q->key_kind && p->key_size == q->key_size &&
-         p->value_size == q->value_size &&
-         (p->key_kind != CMAP_CUSTOM ||
-          (p->key_hash == q->key_hash && p->key_equal == q->key_equal));
+  return !CMAP__WRONG(p->key_kind != q->key_kind || p->key_size != q->key_size,
+                      "the maps have keys of different kinds or sizes") &&
+         !CMAP__WRONG(p->value_size != q->value_size,
+                      "the maps have values of different sizes") &&
+         !CMAP__WRONG(
+             p->key_kind == CMAP_CUSTOM &&
+                 (p->key_hash != q->key_hash || p->key_equal != q->key_equal),
+             "the maps have different key_hash or key_equal");
 }
 
 enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
@@ -131,10 +135,13 @@ enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
 {
   struct merge merge = {.into = into, .conflict = conflict, .ctx = ctx};
 
-  if (!how_without_hash(how, &merge.how) || into == NULL || from == NULL ||
-      into == from || !are_compatible(into, from) ||
-      into->table.layout.options.value_destroy !=
-          from->table.layout.options.value_destroy)
+  if (!how_without_hash(how, &merge.how) || CMAP__MISSING(into) ||
+      CMAP__MISSING(from) ||
+      CMAP__WRONG(into == from, "into and from are the same map") ||
+      !are_compatible(into, from) ||
+      CMAP__WRONG(into->table.layout.options.value_destroy !=
+                      from->table.layout.options.value_destroy,
+                  "the maps have different value_destroy"))
     return CMAP_EINVAL;
   if (!from->copies_values || !cmap__copies_keys(from))
     return CMAP_ENOTSUP;
@@ -300,7 +307,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
 
   if (copy != NULL)
     *copy = NULL;
-  if (map == NULL || copy == NULL)
+  if (CMAP__MISSING(map) || CMAP__MISSING(copy))
     return CMAP_EINVAL;
   if (!map->copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
@@ -426,8 +433,8 @@ enum cmap_status cmap_equal(struct cmap *a, struct cmap *b, bool *equal,
   const uint64_t *unused;
   struct cmap *outer;
 
-  if (a == NULL || b == NULL || equal == NULL || !are_compatible(a, b) ||
-      !cmap__how_read(how, &c.patience, &unused))
+  if (CMAP__MISSING(a) || CMAP__MISSING(b) || CMAP__MISSING(equal) ||
+      !are_compatible(a, b) || !cmap__how_read(how, &c.patience, &unused))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;

@@ -3,6 +3,8 @@
  */
 #include "map/held.h"
 
+#define OF_SEVERAL "entry is one of several keys"
+
 /* Shows the user what the entry is now. */
 static void show(struct cmap_entry *entry, struct cmap__held *held)
 {
@@ -74,7 +76,7 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
   struct cmap_key stored;
   void *value;
 
-  if (cmap__unlikely(entry == NULL))
+  if (CMAP__MISSING(entry))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
   if (cmap__unlikely(held == NULL)) {
@@ -95,9 +97,10 @@ enum cmap_status cmap_entry_release(struct cmap_entry *entry)
   if (entry == NULL)
     return CMAP_OK;
   held = cmap__held_of(entry->internal);
-  if (held == NULL && cmap__held_is_foreign(entry->internal))
+  if (CMAP__WRONG(held == NULL && cmap__held_is_foreign(entry->internal),
+                  "entry is another thread's"))
     return CMAP_EINVAL;
-  if (held != NULL && held->multi != NULL)
+  if (CMAP__WRONG(held != NULL && held->multi != NULL, OF_SEVERAL))
     return CMAP_EINVAL; /* cmap_multi_release ends it */
   *entry = none;
   if (held != NULL)
@@ -113,7 +116,8 @@ static enum cmap_status begin(const struct cmap_entry *entry,
   enum cmap_status status;
 
   *held = entry == NULL ? NULL : cmap__held_of(entry->internal);
-  if (*held == NULL)
+  if (CMAP__WRONG(*held == NULL,
+                  "entry holds nothing, or nothing of this thread"))
     return CMAP_EINVAL;
   status = (*held)->error;
   (*held)->error = CMAP_OK;
@@ -129,7 +133,7 @@ struct cmap_entry *cmap_entry_and_modify(struct cmap_entry *entry,
 
   if (held == NULL || held->error != CMAP_OK)
     return entry;
-  if (modify == NULL)
+  if (CMAP__MISSING(modify))
     status = CMAP_EINVAL;
   else if (held->occupied)
     status = modify(entry->key, cmap__held_value(held), ctx);
@@ -172,7 +176,7 @@ enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
 
   if (status != CMAP_OK)
     return status;
-  if (make == NULL)
+  if (CMAP__MISSING(make))
     return CMAP_EINVAL;
   if (!held->occupied) {
     value = held->box.data != NULL ? held->box.data : words;
@@ -180,7 +184,8 @@ enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
     status = make(entry->key, value, ctx);
     if (status != CMAP_OK)
       return status;
-    if (cmap__held_of(entry->internal) != held || held->occupied)
+    if (CMAP__WRONG(cmap__held_of(entry->internal) != held || held->occupied,
+                    "make has used the entry that it makes for"))
       return CMAP_EINVAL; /* make has used the entry that it makes for */
     cmap__held_put(held, value);
   }
@@ -241,7 +246,7 @@ enum cmap_status cmap_entry_remove_entry(struct cmap_entry *entry, void *key,
   if (status != CMAP_OK)
     return status;
   layout = cmap__held_layout(held);
-  if (key == NULL || held->multi != NULL)
+  if (CMAP__MISSING(key) || CMAP__WRONG(held->multi != NULL, OF_SEVERAL))
     return CMAP_EINVAL;
   if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES)
     return CMAP_ENOTSUP;
@@ -272,7 +277,7 @@ enum cmap_status cmap_entry_replace_entry(struct cmap_entry *entry,
   status = cmap__probe_init(cmap__held_layout(held), key, NULL, &probe);
   if (status != CMAP_OK)
     return status;
-  if (!cmap__held_is_key(held, &probe))
+  if (CMAP__WRONG(!cmap__held_is_key(held, &probe), "key is not the entry's"))
     return CMAP_EINVAL;
   status = cmap__held_replace_entry(held, &probe, value, old);
   show(entry, held);
@@ -290,7 +295,7 @@ enum cmap_status cmap_entry_into_guard(struct cmap_entry *entry,
     *guard = (struct cmap_write_guard)CMAP_INIT;
   if (status != CMAP_OK)
     return status;
-  if (guard == NULL || held->multi != NULL)
+  if (CMAP__MISSING(guard) || CMAP__WRONG(held->multi != NULL, OF_SEVERAL))
     return CMAP_EINVAL;
   if (!held->occupied)
     return CMAP_NOT_FOUND;

@@ -89,7 +89,9 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   small = layout->options.value_size == 4;
   if ((!small && layout->options.value_size != 8) || layout->owns_values)
     return CMAP_ENOTSUP;
-  if (small && operand > UINT32_MAX && operation != ADD && operation != SUB)
+  if (CMAP__WRONG(small && operand > UINT32_MAX && operation != ADD &&
+                      operation != SUB,
+                  "operand has more than the 4 bytes of the values"))
     return CMAP_EINVAL;
   status = cmap__call_lock(map, &call, CMAP__WRITE);
   if (status != CMAP_OK)

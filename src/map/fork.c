@@ -90,7 +90,7 @@ enum cmap_status cmap_fork_begin(struct cmap *map, const struct cmap_how *how)
   struct cmap__hold *hold;
   enum cmap_status status;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   held = watches ? cmap__held_take() : NULL;
   if (held == NULL)
@@ -120,7 +120,9 @@ enum cmap_status cmap_fork_end(struct cmap *map)
 
   while (held != NULL && held->map != map)
     held = next_fork(held->record.hold.outer);
-  if (held == NULL)
+  if (CMAP__WRONG(
+          held == NULL,
+          "map is NULL, or not locked by cmap_fork_begin of this thread"))
     return CMAP_EINVAL;
   cmap__guard_unlink(&held->record.hold);
   cmap__held_give(held);

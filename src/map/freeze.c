@@ -15,7 +15,7 @@ enum cmap_status cmap_freeze(struct cmap *map, const struct cmap_how *how)
   const uint64_t *unused;
   enum cmap_status status;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   /* From now on no writer begins to wait; the locks order all else. */
   if (!cmap__cas_strong_acquire(&map->table.state, &state,
@@ -40,11 +40,13 @@ enum cmap_status cmap_thaw(struct cmap *map)
   unsigned state = CMAP__TABLE_FROZEN;
   enum cmap_status status;
 
-  if (map == NULL)
+  if (CMAP__MISSING(map))
     return CMAP_EINVAL;
   if (!cmap__cas_strong_seq_cst(&map->table.state, &state,
                                 CMAP__TABLE_CHANGING)) /* [F2] */
-    return state == CMAP__TABLE_LIVE ? CMAP_EINVAL : CMAP_BUSY;
+    return CMAP__WRONG(state == CMAP__TABLE_LIVE, "map is not frozen")
+               ? CMAP_EINVAL
+               : CMAP_BUSY;
   status = cmap__frozen_wait(map);
   if (status != CMAP_OK) {
     cmap__store_release(&map->table.state, CMAP__TABLE_FROZEN); /* [F1] */

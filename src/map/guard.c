@@ -3,6 +3,8 @@
  */
 #include "map/held.h"
 
+#define NOTHING "guard holds nothing, or nothing of this thread"
+
 /*
  * Locks the key's shard for a guard and looks for the key. A hold of one's own
  * is not borrowed: what a read guard shows must not change.
@@ -134,7 +136,7 @@ enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
   struct cmap_key stored;
   void *value;
 
-  if (cmap__unlikely(guard == NULL))
+  if (CMAP__MISSING(guard))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__READ, &stored, &value);
   if (cmap__unlikely(held == NULL)) {
@@ -177,7 +179,7 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
   struct cmap_key stored;
   void *value;
 
-  if (cmap__unlikely(guard == NULL))
+  if (CMAP__MISSING(guard))
     return CMAP_EINVAL;
   held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
   if (cmap__unlikely(held == NULL)) {
@@ -230,7 +232,8 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
 
   if (guard != NULL)
     *guard = (struct cmap_read_guard)CMAP_INIT;
-  if (guard == NULL || map == NULL || cmap__value_is_missing(map, value))
+  if (CMAP__MISSING(guard) || CMAP__MISSING(map) ||
+      cmap__value_is_missing(map, value))
     return CMAP_EINVAL;
   if (get_ref_frozen(map, key, guard, how, &status)) {
     if (status == CMAP_OK)
@@ -295,7 +298,7 @@ static enum cmap_status detach(uintptr_t internal[2])
 {
   struct cmap__held *held = cmap__held_of(internal);
 
-  if (held == NULL)
+  if (CMAP__WRONG(held == NULL, NOTHING))
     return CMAP_EINVAL;
   cmap__record_renew(&held->record);
   cmap__held_name(held, internal);
@@ -309,11 +312,12 @@ static enum cmap_status attach(uintptr_t internal[2])
 
   if (cmap__held_of(internal) != NULL)
     return CMAP_OK;
-  if (internal[0] == 0)
+  if (CMAP__WRONG(internal[0] == 0, NOTHING))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
-  if (cmap__held_claim(internal, &held) != CMAP_OK || held == NULL)
+  if (cmap__held_claim(internal, &held) != CMAP_OK ||
+      CMAP__WRONG(held == NULL, NOTHING))
     return CMAP_EINVAL;
   cmap__record_renew(&held->record);
   cmap__held_name(held, internal);
@@ -322,22 +326,22 @@ static enum cmap_status attach(uintptr_t internal[2])
 
 enum cmap_status cmap_read_guard_detach(struct cmap_read_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL : detach(guard->internal);
+  return CMAP__MISSING(guard) ? CMAP_EINVAL : detach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_detach(struct cmap_write_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL : detach(guard->internal);
+  return CMAP__MISSING(guard) ? CMAP_EINVAL : detach(guard->internal);
 }
 
 enum cmap_status cmap_read_guard_attach(struct cmap_read_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL : attach(guard->internal);
+  return CMAP__MISSING(guard) ? CMAP_EINVAL : attach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_attach(struct cmap_write_guard *guard)
 {
-  return guard == NULL ? CMAP_EINVAL : attach(guard->internal);
+  return CMAP__MISSING(guard) ? CMAP_EINVAL : attach(guard->internal);
 }
 
 enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,
@@ -348,7 +352,7 @@ enum cmap_status cmap_write_guard_downgrade(struct cmap_write_guard *from,
 
   if (to != NULL)
     *to = (struct cmap_read_guard)CMAP_INIT;
-  if (held == NULL || to == NULL)
+  if (CMAP__WRONG(held == NULL, NOTHING) || CMAP__MISSING(to))
     return CMAP_EINVAL;
   cmap__held_close(held);
   held->opened = NULL;
@@ -372,7 +376,7 @@ enum cmap_status cmap_write_guard_remove(struct cmap_write_guard *guard,
   const struct cmap__layout *layout;
   struct cmap__slot_image image;
 
-  if (held == NULL)
+  if (CMAP__WRONG(held == NULL, NOTHING))
     return CMAP_EINVAL;
   layout = cmap__held_layout(held);
   cmap__shard_take(layout, held->locked.shard, &held->place, true, image.words);

@@ -43,7 +43,10 @@ CMAP__NOINLINE enum cmap_status cmap__held_claim(const uintptr_t internal[2],
       return CMAP_OK;
     }
   }
-  return cmap__held_is_foreign(internal) ? CMAP_EINVAL : CMAP_OK;
+  return CMAP__WRONG(cmap__held_is_foreign(internal),
+                     "guard is another thread's")
+             ? CMAP_EINVAL
+             : CMAP_OK;
 }
 
 struct cmap_key cmap__held_key(struct cmap__held *held)

@@ -60,8 +60,9 @@ enum cmap_status cmap_iter_begin(struct cmap *map, enum cmap_mode mode,
 
   if (iter != NULL)
     *iter = (struct cmap_iter)CMAP_INIT;
-  if (map == NULL || iter == NULL ||
-      (mode != CMAP_READ && mode != CMAP_WRITE) ||
+  if (CMAP__MISSING(map) || CMAP__MISSING(iter) ||
+      CMAP__WRONG(mode != CMAP_READ && mode != CMAP_WRITE,
+                  "mode is neither CMAP_READ nor CMAP_WRITE") ||
       !cmap__range_part(part, parts, &range))
     return CMAP_EINVAL;
   it = (struct iter *)cmap__held_take();
@@ -161,7 +162,10 @@ static bool next_in_shard(struct iter *it)
 
 static struct iter *iter_of(const struct cmap_iter *iter)
 {
-  return iter == NULL ? NULL : (struct iter *)cmap__held_of(iter->internal);
+  struct cmap__held *held = iter == NULL ? NULL : cmap__held_of(iter->internal);
+
+  (void)CMAP__WRONG(held == NULL, "iter is released, or another thread's");
+  return (struct iter *)held;
 }
 
 /* At no entry. */
@@ -203,7 +207,8 @@ enum cmap_status cmap_iter_remove(struct cmap_iter *iter, void *old)
   struct iter *it = iter_of(iter);
   enum cmap_status status;
 
-  if (it == NULL || !it->held.occupied || it->mode != CMAP__WRITE)
+  if (it == NULL || CMAP__WRONG(!it->held.occupied, "iter is at no entry") ||
+      CMAP__WRONG(it->mode != CMAP__WRITE, "iter is to read"))
     return CMAP_EINVAL;
   status = cmap__held_discard(&it->held, old);
   if (status == CMAP_OK)
@@ -217,7 +222,10 @@ static struct iter *future_guard(const struct cmap_iter *iter,
 {
   struct iter *it = iter_of(iter);
 
-  return it == NULL || !it->held.occupied || it->mode != mode ? NULL : it;
+  return it == NULL || CMAP__WRONG(!it->held.occupied, "iter is at no entry") ||
+                 CMAP__WRONG(it->mode != mode, "iter is of the other mode")
+             ? NULL
+             : it;
 }
 
 /* Gives back the record of an iterator that holds nothing. */
@@ -248,7 +256,7 @@ enum cmap_status cmap_iter_into_read_guard(struct cmap_iter *iter,
 
   if (guard != NULL)
     *guard = (struct cmap_read_guard)CMAP_INIT;
-  if (it == NULL || guard == NULL)
+  if (it == NULL || CMAP__MISSING(guard))
     return CMAP_EINVAL;
   guard->key = cmap__held_key(&it->held);
   guard->value = cmap__held_value(&it->held);
@@ -265,7 +273,7 @@ enum cmap_status cmap_iter_into_write_guard(struct cmap_iter *iter,
 
   if (guard != NULL)
     *guard = (struct cmap_write_guard)CMAP_INIT;
-  if (it == NULL || guard == NULL)
+  if (it == NULL || CMAP__MISSING(guard))
     return CMAP_EINVAL;
   guard->key = cmap__held_key(&it->held);
   guard->value = cmap__held_value(&it->held);

@@ -129,7 +129,8 @@ enum cmap_status cmap_len_exact(struct cmap *map, size_t *len,
   enum cmap_status status;
   size_t entries;
 
-  if (map == NULL || len == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || CMAP__MISSING(len) ||
+      !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   status = cmap__all_lock(map, &patience, &entries);
   if (status != CMAP_OK)

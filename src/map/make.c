@@ -65,7 +65,7 @@ static enum cmap_status make_begin(struct cmap *map, struct cmap_key key,
 
   if (status != CMAP_OK)
     return status;
-  if (make == NULL)
+  if (CMAP__MISSING(make))
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;

@@ -36,12 +36,15 @@ enum cmap_status cmap_create(const struct cmap_options *options,
 
   if (map != NULL)
     *map = NULL;
-  if (options == NULL || map == NULL ||
-      !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof given, &given))
+  if (CMAP__MISSING(options) || CMAP__MISSING(map) ||
+      CMAP__WRONG(!cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof given,
+                                     &given),
+                  "options->size is wrong"))
     return CMAP_EINVAL;
   if (given.allocator.alloc == NULL && given.allocator.free == NULL)
     given.allocator = cmap__allocator_default;
-  if (given.allocator.alloc == NULL || given.allocator.free == NULL)
+  if (CMAP__WRONG(given.allocator.alloc == NULL || given.allocator.free == NULL,
+                  "options->allocator has only one of its functions"))
     return CMAP_EINVAL;
   fresh = cmap__alloc(&given.allocator, sizeof *fresh, CMAP__CACHE_LINE);
   if (fresh == NULL)
@@ -143,12 +146,13 @@ void cmap_destroy(struct cmap *map)
 enum cmap_status cmap_get_options(const struct cmap *map,
                                   struct cmap_options *options)
 {
-  return map != NULL && options != NULL &&
-                 cmap__struct_write(&map->table.layout.options,
-                                    CMAP__OPTIONS_FIRST, sizeof *options,
-                                    options)
-             ? CMAP_OK
-             : CMAP_EINVAL;
+  return CMAP__MISSING(map) || CMAP__MISSING(options) ||
+                 CMAP__WRONG(!cmap__struct_write(&map->table.layout.options,
+                                                 CMAP__OPTIONS_FIRST,
+                                                 sizeof *options, options),
+                             "options->size is wrong")
+             ? CMAP_EINVAL
+             : CMAP_OK;
 }
 
 enum cmap_status cmap_hash(const struct cmap *map, struct cmap_key key,
@@ -157,7 +161,7 @@ enum cmap_status cmap_hash(const struct cmap *map, struct cmap_key key,
   struct cmap__call call;
   enum cmap_status status;
 
-  if (hash == NULL)
+  if (CMAP__MISSING(hash))
     return CMAP_EINVAL;
   status = cmap__call_begin(map, key, NULL, &call);
   if (status == CMAP_OK)

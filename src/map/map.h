@@ -8,6 +8,7 @@
 #ifndef CMAP__MAP_MAP_H
 #define CMAP__MAP_MAP_H
 
+#include "base/check.h"
 #include "cmap.h"
 #include "table/aim.h"
 #include "table/read.h"
@@ -247,7 +248,8 @@ static inline void cmap__set_event(enum cmap_event *event, enum cmap_event what)
 static inline bool cmap__value_is_missing(const struct cmap *map,
                                           const void *value)
 {
-  return value == NULL && map->table.layout.options.value_size > 0;
+  return CMAP__WRONG(value == NULL && map->table.layout.options.value_size > 0,
+                     "value is NULL");
 }
 
 /*

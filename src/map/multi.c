@@ -24,9 +24,10 @@ struct cmap__multi *cmap__multi_of(const struct cmap_multi *held)
 
 static bool want_is_valid(const struct cmap_want *want)
 {
-  return want->map != NULL &&
-         (want->mode == CMAP_READ || want->mode == CMAP_WRITE ||
-          want->mode == CMAP_ENTRY);
+  return !CMAP__WRONG(want->map == NULL, "a want's map is NULL") &&
+         !CMAP__WRONG(want->mode != CMAP_READ && want->mode != CMAP_WRITE &&
+                          want->mode != CMAP_ENTRY,
+                      "a want's mode is unknown");
 }
 
 static int compare_order(const void *a, const void *b)
@@ -362,7 +363,7 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
 
   if (held != NULL)
     *held = (struct cmap_multi)CMAP_INIT;
-  if (held == NULL || wants == NULL || n == 0 ||
+  if (held == NULL || CMAP__MISSING(wants) || CMAP__WRONG(n == 0, "n is 0") ||
       !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   status = multi_new(wants, n, &multi);
@@ -427,7 +428,8 @@ enum cmap_status cmap_multi_release(struct cmap_multi *held)
 
   if (held == NULL)
     return CMAP_OK;
-  if (multi == NULL && cmap__held_is_foreign(held->internal))
+  if (CMAP__WRONG(multi == NULL && cmap__held_is_foreign(held->internal),
+                  "held is another thread's"))
     return CMAP_EINVAL;
   *held = none;
   if (multi != NULL)

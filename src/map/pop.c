@@ -192,7 +192,7 @@ enum cmap_status cmap_pop(struct cmap *map, size_t part, size_t parts,
   const uint64_t *unused;
   struct pop pop;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused) ||
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused) ||
       !cmap__range_part(part, parts, &pop.range))
     return CMAP_EINVAL;
   status = cmap__table_bar(&map->table, CMAP__WRITE, &patience);

@@ -210,7 +210,7 @@ enum cmap_status cmap_view(struct cmap *map, struct cmap_key key,
 
   if (status != CMAP_OK)
     return status;
-  if (view == NULL)
+  if (CMAP__MISSING(view))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;

@@ -153,7 +153,8 @@ enum cmap_status cmap_remove_if(struct cmap *map, struct cmap_key key,
 {
   const struct condition when = {test, ctx, NULL};
 
-  return test == NULL ? CMAP_EINVAL : remove_when(map, key, &when, old, how);
+  return CMAP__MISSING(test) ? CMAP_EINVAL
+                             : remove_when(map, key, &when, old, how);
 }
 
 enum cmap_status cmap_remove_if_equal(struct cmap *map, struct cmap_key key,
@@ -162,7 +163,7 @@ enum cmap_status cmap_remove_if_equal(struct cmap *map, struct cmap_key key,
 {
   const struct condition when = {NULL, NULL, expected};
 
-  if (map == NULL || cmap__value_is_missing(map, expected))
+  if (CMAP__MISSING(map) || cmap__value_is_missing(map, expected))
     return CMAP_EINVAL;
   return remove_when(map, key, &when, NULL, how);
 }

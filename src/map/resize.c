@@ -102,7 +102,7 @@ enum cmap_status cmap_reserve(struct cmap *map, size_t entries,
   const uint64_t *unused;
   uint64_t hash = 0;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   if (entries == 0)
     return CMAP_OK;
@@ -179,7 +179,7 @@ enum cmap_status cmap_shrink_to_fit(struct cmap *map,
   enum cmap_status status = CMAP_OK;
   unsigned depth;
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   /* From the deepest up: what was merged may be merged again. */
   depth = cmap__directory_depth(cmap__directory_current(&map->table.directory));

@@ -337,9 +337,13 @@ static enum cmap_status scan_shards(struct cmap *map, struct scan *scan,
 static bool buffer_is_valid(const struct cmap__layout *layout,
                             const struct cmap_scan_buffer *buffer)
 {
-  return cmap__struct_is_known(buffer, sizeof *buffer, sizeof *buffer) &&
-         buffer->capacity > 0 &&
-         (buffer->keys == NULL || !is_text(layout) || buffer->text != NULL);
+  return !CMAP__WRONG(
+             !cmap__struct_is_known(buffer, sizeof *buffer, sizeof *buffer),
+             "buffer->size is wrong") &&
+         !CMAP__WRONG(buffer->capacity == 0, "buffer->capacity is 0") &&
+         !CMAP__WRONG(buffer->keys != NULL && is_text(layout) &&
+                          buffer->text == NULL,
+                      "buffer->text is NULL");
 }
 
 enum cmap_status cmap_scan(struct cmap *map, uint64_t *cursor, uint64_t end,
@@ -351,7 +355,7 @@ enum cmap_status cmap_scan(struct cmap *map, uint64_t *cursor, uint64_t end,
   enum cmap_status status;
   struct scan scan;
 
-  if (map == NULL || cursor == NULL || buffer == NULL ||
+  if (CMAP__MISSING(map) || CMAP__MISSING(cursor) || CMAP__MISSING(buffer) ||
       !cmap__how_read(how, &patience, &unused) ||
       !buffer_is_valid(&map->table.layout, buffer))
     return CMAP_EINVAL;
@@ -381,7 +385,8 @@ enum cmap_status cmap_scan_part(size_t part, size_t parts, uint64_t *cursor,
 {
   struct cmap__range range;
 
-  if (cursor == NULL || end == NULL || !cmap__range_part(part, parts, &range))
+  if (CMAP__MISSING(cursor) || CMAP__MISSING(end) ||
+      !cmap__range_part(part, parts, &range))
     return CMAP_EINVAL;
   *cursor = range.first;
   *end = range.last + 1; /* 0: to the end of the map */
@@ -418,7 +423,8 @@ enum cmap_status cmap_for_each(struct cmap *map, size_t part, size_t parts,
   struct for_each each = {view, ctx};
   struct cmap__range range;
 
-  if (map == NULL || view == NULL || !cmap__range_part(part, parts, &range))
+  if (CMAP__MISSING(map) || CMAP__MISSING(view) ||
+      !cmap__range_part(part, parts, &range))
     return CMAP_EINVAL;
   if (!map->copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;

@@ -91,10 +91,11 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
 
   if (snapshot != NULL)
     *snapshot = NULL;
-  if (map == NULL || snapshot == NULL ||
+  if (CMAP__MISSING(map) || CMAP__MISSING(snapshot) ||
       !cmap__how_read(how, &patience, &unused) ||
-      (parts != CMAP_KEYS_AND_VALUES && parts != CMAP_KEYS_ONLY &&
-       parts != CMAP_VALUES_ONLY))
+      CMAP__WRONG(parts != CMAP_KEYS_AND_VALUES && parts != CMAP_KEYS_ONLY &&
+                      parts != CMAP_VALUES_ONLY,
+                  "parts is unknown"))
     return CMAP_EINVAL;
   if ((parts != CMAP_KEYS_ONLY && !map->copies_values) ||
       (parts != CMAP_VALUES_ONLY && !cmap__copies_keys(map)))

@@ -81,7 +81,7 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   struct sample sample = {0, 0};
   size_t pool, idle;
 
-  if (map == NULL || stats == NULL)
+  if (CMAP__MISSING(map) || CMAP__MISSING(stats))
     return CMAP_EINVAL;
   walk = cmap__shard_walk_begin(map);
   now.directory_entries = walk.end;
@@ -99,10 +99,12 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   now.free_bytes = idle;
   now.longest_probe = sample.longest_probe;
   read_counts(&map->table.counts, &now);
-  return cmap__struct_write(&now, offsetof(struct cmap_stats, shards),
-                            sizeof now, stats)
-             ? CMAP_OK
-             : CMAP_EINVAL;
+  return CMAP__WRONG(!cmap__struct_write(&now,
+                                         offsetof(struct cmap_stats, shards),
+                                         sizeof now, stats),
+                     "stats->size is wrong")
+             ? CMAP_EINVAL
+             : CMAP_OK;
 }
 
 /* Where the lines of a description go. */
@@ -201,7 +203,7 @@ enum cmap_status cmap_dump(struct cmap *map, cmap_line_fn *line, void *ctx)
   const struct dump dump = {line, ctx};
   enum cmap_status status;
 
-  if (line == NULL)
+  if (CMAP__MISSING(line))
     return CMAP_EINVAL;
   status = cmap_get_stats(map, &stats);
   if (status != CMAP_OK)

@@ -51,7 +51,7 @@ enum cmap_status cmap_compare_exchange(struct cmap *map, struct cmap_key key,
   bool equal = false;
   enum cmap_status status;
 
-  if (map == NULL || cmap__value_is_missing(map, expected))
+  if (CMAP__MISSING(map) || cmap__value_is_missing(map, expected))
     return CMAP_EINVAL;
   status = replace_begin(map, key, value, how, &call, &fresh);
   if (status != CMAP_OK)
@@ -77,7 +77,7 @@ enum cmap_status cmap_replace_if(struct cmap *map, struct cmap_key key,
   bool yes = false;
   enum cmap_status status;
 
-  if (test == NULL)
+  if (CMAP__MISSING(test))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
@@ -122,7 +122,7 @@ alter_any(struct cmap *map, struct cmap_key key, cmap_value_fn *alter,
 
   if (status != CMAP_OK)
     return status;
-  if (alter == NULL)
+  if (CMAP__MISSING(alter))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
@@ -235,8 +235,9 @@ static enum cmap_status compute_run(struct cmap *map, struct computation *c,
   cmap__locked_hold_end(&c->call.locked, hold);
   if (status != CMAP_OK)
     return status;
-  if (c->action != CMAP_KEEP && c->action != CMAP_PUT &&
-      c->action != CMAP_REMOVE)
+  if (CMAP__WRONG(c->action != CMAP_KEEP && c->action != CMAP_PUT &&
+                      c->action != CMAP_REMOVE,
+                  "compute has set an unknown action"))
     return CMAP_EINVAL;
   c->computed = c->action == CMAP_PUT;
   if (!c->computed && !found)
@@ -304,7 +305,7 @@ enum cmap_status cmap_compute(struct cmap *map, struct cmap_key key,
 
   if (status != CMAP_OK)
     return status;
-  if (compute == NULL)
+  if (CMAP__MISSING(compute))
     return CMAP_EINVAL;
   if (cmap__cannot_copy(map, value))
     return CMAP_ENOTSUP;

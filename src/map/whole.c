@@ -101,7 +101,7 @@ enum cmap_status cmap_view_all(struct cmap *map, cmap_view_fn *view, void *ctx,
 {
   struct view_all all = {view, ctx};
 
-  if (view == NULL)
+  if (CMAP__MISSING(view))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
@@ -139,7 +139,7 @@ enum cmap_status cmap_alter_all(struct cmap *map, cmap_value_fn *alter,
 {
   struct alter_all all = {alter, ctx};
 
-  if (alter == NULL)
+  if (CMAP__MISSING(alter))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
@@ -189,7 +189,7 @@ enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
   struct retain retain = {keep, ctx, 0};
   enum cmap_status status;
 
-  if (keep == NULL)
+  if (CMAP__MISSING(keep))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
@@ -290,7 +290,7 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
   uint64_t hash = 0;
   size_t left = 0; /* in this shard, of those that were there */
 
-  if (map == NULL || !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   /* Ends: a destructor that inserts adds nothing to `left`. */
   do {
@@ -324,5 +324,5 @@ enum cmap_status cmap_drain(struct cmap *map, cmap_value_fn *take, void *ctx,
 {
   struct drain drain = {take, ctx, CMAP_OK};
 
-  return take == NULL ? CMAP_EINVAL : drain_map(map, &drain, how);
+  return CMAP__MISSING(take) ? CMAP_EINVAL : drain_map(map, &drain, how);
 }

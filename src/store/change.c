@@ -68,7 +68,7 @@ enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
   cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
-  if (object == NULL)
+  if (CMAP__MISSING(object))
     return CMAP_EINVAL;
   header = cmap__header_take(store);
   if (header == NULL)
@@ -213,7 +213,7 @@ enum cmap_status cmap_store_for_each(struct cmap_store *store,
 {
   struct object_walk walk = {.store = store, .visit = visit, .ctx = ctx};
 
-  if (store == NULL || visit == NULL)
+  if (CMAP__MISSING(store) || CMAP__MISSING(visit))
     return CMAP_EINVAL;
   return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
 }
@@ -234,7 +234,7 @@ enum cmap_status cmap_store_clear(struct cmap_store *store)
   enum cmap_status status;
   int cancel;
 
-  if (store == NULL)
+  if (CMAP__MISSING(store))
     return CMAP_EINVAL;
   cancel = cmap__cancel_disable();
   /* Refuses no wait: see cmap__request_lock. */

@@ -149,7 +149,7 @@ static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
   cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
-  if (handle == NULL)
+  if (CMAP__MISSING(handle))
     return CMAP_EINVAL;
   status = cmap__store_find(&r, &header);
   cmap__count(&store->counts,
@@ -303,7 +303,8 @@ static void run(struct building *b)
   pthread_cleanup_pop(0);
   cmap__hold_end(b->hold);
   end_timing(b);
-  if (b->status == CMAP_OK && b->object == NULL)
+  if (CMAP__WRONG(b->status == CMAP_OK && b->object == NULL,
+                  "build has returned CMAP_OK without an object"))
     b->status = CMAP_EINVAL;
   if (b->status == CMAP_OK)
     cmap__object_init(b->header, b->object);
@@ -343,7 +344,7 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
   cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
-  if (handle == NULL || build == NULL)
+  if (CMAP__MISSING(handle) || CMAP__MISSING(build))
     return CMAP_EINVAL;
   if (cmap__likely(cmap__store_find(&r, &header) == CMAP_OK)) {
     cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
@@ -395,7 +396,7 @@ enum cmap_status cmap_store_refresh(struct cmap_store *store,
   cmap__handle_clear(handle);
   if (status != CMAP_OK)
     return status;
-  if (build == NULL)
+  if (CMAP__MISSING(build))
     return CMAP_EINVAL;
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;

@@ -36,7 +36,8 @@ void cmap_handle_release(struct cmap_handle *handle)
 enum cmap_status cmap_handle_copy(const struct cmap_handle *from,
                                   struct cmap_handle *to)
 {
-  if (from == NULL || to == NULL || from->internal[0] == 0) {
+  if (CMAP__MISSING(from) || CMAP__MISSING(to) ||
+      CMAP__WRONG(from->internal[0] == 0, "from has no object")) {
     cmap__handle_clear(to);
     return CMAP_EINVAL;
   }

@@ -58,11 +58,19 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
 
   if (store != NULL)
     *store = NULL;
-  if (given == NULL || store == NULL || !read_options(given, &options) ||
-      (options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
-      options.flags == STORE_FLAGS || (options.keys.flags & CMAP_STRICT) != 0 ||
-      !are_without_values(&options.keys) ||
-      (options.keys.key_destroy != NULL && options.keys.key_copy == NULL))
+  if (CMAP__WRONG(given == NULL, "options is NULL") || CMAP__MISSING(store) ||
+      CMAP__WRONG(!read_options(given, &options),
+                  "options->size, or that of options->keys, is wrong") ||
+      CMAP__WRONG((options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
+                      options.flags == STORE_FLAGS,
+                  "options->flags has an unknown flag, or both") ||
+      CMAP__WRONG((options.keys.flags & CMAP_STRICT) != 0,
+                  "options->keys.flags has CMAP_STRICT") ||
+      CMAP__WRONG(!are_without_values(&options.keys),
+                  "options->keys says something about values") ||
+      CMAP__WRONG(options.keys.key_destroy != NULL &&
+                      options.keys.key_copy == NULL,
+                  "options->keys.key_destroy needs key_copy"))
     return CMAP_EINVAL;
   options.keys.value_size = sizeof(uint64_t);
   status = cmap_create(&options.keys, &map);
@@ -130,13 +138,15 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   enum cmap_status status;
   unsigned flags = 0;
 
-  if (store == NULL)
+  if (CMAP__MISSING(store))
     return CMAP_EINVAL;
   if (how != NULL) {
-    if (!cmap__struct_is_known(how, sizeof *how, sizeof *how))
+    if (CMAP__WRONG(!cmap__struct_is_known(how, sizeof *how, sizeof *how),
+                    "how->size is wrong"))
       return CMAP_EINVAL;
     flags = how->flags & STORE_FLAGS;
-    if (flags == STORE_FLAGS)
+    if (CMAP__WRONG(flags == STORE_FLAGS,
+                    "how->flags has both policies for failures"))
       return CMAP_EINVAL;
     for_map = *how;
     for_map.size = sizeof for_map;
@@ -256,7 +266,7 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
   enum cmap_status status;
   int cancel;
 
-  if (store == NULL)
+  if (CMAP__MISSING(store))
     return CMAP_EINVAL;
   cancel = cmap__cancel_disable();
   cmap__failures_sweep(store, SIZE_MAX);
@@ -279,7 +289,7 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   const struct cmap__counts *counts;
   enum cmap_status status;
 
-  if (store == NULL || stats == NULL)
+  if (CMAP__MISSING(store) || CMAP__MISSING(stats))
     return CMAP_EINVAL;
   counts = &store->counts;
   now.objects = cmap__load_acquire(&store->objects);
@@ -299,8 +309,10 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.bytes = sizeof *store + map.bytes +
               cmap__load_relaxed(&store->headers.bytes) +
               cmap__counts_sum(counts, CMAP__COUNT_BYTES);
-  return cmap__struct_write(&now, offsetof(struct cmap_store_stats, hits),
-                            sizeof now, stats)
-             ? CMAP_OK
-             : CMAP_EINVAL;
+  return CMAP__WRONG(
+             !cmap__struct_write(&now, offsetof(struct cmap_store_stats, hits),
+                                 sizeof now, stats),
+             "stats->size is wrong")
+             ? CMAP_EINVAL
+             : CMAP_OK;
 }

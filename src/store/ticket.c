@@ -183,7 +183,7 @@ enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
     *ticket = (struct cmap_ticket)CMAP_INIT;
   if (status != CMAP_OK)
     return status;
-  if (handle == NULL || ticket == NULL || outcome == NULL)
+  if (CMAP__MISSING(handle) || CMAP__MISSING(ticket) || CMAP__MISSING(outcome))
     return CMAP_EINVAL;
   if (cmap__store_find(&r, &header) == CMAP_OK) {
     cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
@@ -255,7 +255,7 @@ enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
   struct bound *bound;
   bool is_free;
 
-  if (ticket == NULL)
+  if (CMAP__MISSING(ticket))
     return CMAP_EINVAL;
   bound = (struct bound *)cmap__record_take();
   if (bound == NULL)
@@ -265,7 +265,7 @@ enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
   if (is_free)
     ticket->bound = &bound->record;
   pthread_mutex_unlock(&ticket->store->headers.mutex);
-  if (!is_free) {
+  if (CMAP__WRONG(!is_free, "ticket is bound to a thread")) {
     cmap__record_give(&bound->record);
     return CMAP_EINVAL;
   }
@@ -288,7 +288,7 @@ static enum cmap_status loosen(struct cmap__ticket *ticket)
   struct cmap__record *bound;
   bool abandoned, mine;
 
-  if (ticket == NULL)
+  if (CMAP__MISSING(ticket))
     return CMAP_EINVAL;
   pthread_mutex_lock(&ticket->store->headers.mutex);
   abandoned = ticket->abandoned;
@@ -300,7 +300,7 @@ static enum cmap_status loosen(struct cmap__ticket *ticket)
   pthread_mutex_unlock(&ticket->store->headers.mutex);
   if (abandoned)
     return CMAP_EABANDONED;
-  if (bound != NULL && !mine)
+  if (CMAP__WRONG(bound != NULL && !mine, "ticket is another thread's"))
     return CMAP_EINVAL;
   if (bound != NULL) {
     cmap__guard_unlink(&bound->hold);
@@ -343,7 +343,7 @@ enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
   enum cmap_status status;
 
   cmap__handle_clear(handle);
-  if (object == NULL || handle == NULL)
+  if (CMAP__MISSING(object) || CMAP__MISSING(handle))
     return CMAP_EINVAL;
   status = use_up(user_ticket, &ticket);
   if (status != CMAP_OK)
@@ -363,7 +363,7 @@ enum cmap_status cmap_ticket_fail(struct cmap_ticket *user_ticket,
   struct cmap__ticket *ticket;
   enum cmap_status status;
 
-  if (why == CMAP_OK)
+  if (CMAP__WRONG(why == CMAP_OK, "why is CMAP_OK"))
     return CMAP_EINVAL;
   status = use_up(user_ticket, &ticket);
   if (status != CMAP_OK)

@@ -3,6 +3,8 @@
  */
 #include "table/key.h"
 
+#include "base/check.h"
+
 static uint64_t hash_by_user(const struct cmap__layout *layout,
                              struct cmap_key key)
 {
@@ -30,6 +32,8 @@ uint64_t cmap__key_hash(const struct cmap__layout *layout, struct cmap_key key)
   }
 }
 
+#define HAS_A_0 "key is a string, and has a 0 in it"
+
 /* Keys for which cmap__probe_fill is not: CUSTOM, and long strings. */
 static enum cmap_status other_probe_init(const struct cmap__layout *layout,
                                          const uint64_t *hashed,
@@ -39,19 +43,24 @@ static enum cmap_status other_probe_init(const struct cmap__layout *layout,
 
   switch (layout->kind) {
   case CMAP_CUSTOM:
-    if (key.size != layout->options.key_size)
+    if (CMAP__WRONG(key.size != layout->options.key_size,
+                    "key has not the size of this map's keys"))
       return CMAP_EINVAL;
     break;
   case CMAP_STRING:
   case CMAP_BYTES:
-    if (key.size <= layout->inline_key || key.size > PTRDIFF_MAX)
+    if (CMAP__WRONG(key.size <= layout->inline_key, HAS_A_0) ||
+        CMAP__WRONG(key.size > PTRDIFF_MAX, "key is too long"))
       return CMAP_EINVAL;
-    if (layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL)
+    if (CMAP__WRONG(layout->kind == CMAP_STRING &&
+                        memchr(key.data, 0, key.size) != NULL,
+                    HAS_A_0))
       return CMAP_EINVAL;
     probe->boxed = true;
     probe->large = cmap__box_is_large(key.size + 1);
     break;
   default:
+    (void)cmap__blame("key has not the size of this map's keys");
     return CMAP_EINVAL;
   }
   probe->hash = hashed ? *hashed : cmap__key_hash(layout, key);
@@ -83,7 +92,7 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
   }
   if (cmap__likely(filled))
     return CMAP_OK;
-  if (key.data == NULL)
+  if (CMAP__WRONG(key.data == NULL, "key is NULL"))
     return CMAP_EINVAL;
   probe->key = key;
   probe->boxed = probe->large = false;

@@ -4,6 +4,7 @@
 #include "table/layout.h"
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "table/seed.h"
 
 /* No struct of ours will ever be larger: a `size` beyond is a mistake. */
@@ -86,36 +87,44 @@ static bool key_options_are_valid(struct cmap_options *o)
   case CMAP_U32:
   case CMAP_U64:
     o->key_size = o->key_kind == CMAP_U32 ? 4 : 8;
-    if (size != 0 && size != o->key_size)
+    if (CMAP__WRONG(size != 0 && size != o->key_size,
+                    "options->key_size is not that of key_kind"))
       return false;
     break;
   case CMAP_FIXED:
   case CMAP_CUSTOM:
-    if (size == 0 || size > CMAP__KEY_SIZE_MAX)
+    if (CMAP__WRONG(size == 0 || size > CMAP__KEY_SIZE_MAX,
+                    "options->key_size is not 1 to 256"))
       return false;
     break;
   case CMAP_STRING:
   case CMAP_BYTES:
-    if (size != 0)
+    if (CMAP__WRONG(size != 0, "options->key_size is not 0"))
       return false;
     break;
   default:
-    return false;
+    return !cmap__blame("options->key_kind is unknown");
   }
-  if (custom != (o->key_equal != NULL) || (custom && o->key_hash == NULL))
-    return false;
-  if (!custom && (o->key_copy != NULL || o->key_destroy != NULL))
+  if (CMAP__WRONG(custom && (o->key_equal == NULL || o->key_hash == NULL),
+                  "options->key_equal or key_hash is NULL") ||
+      CMAP__WRONG(!custom && (o->key_equal != NULL || o->key_copy != NULL ||
+                              o->key_destroy != NULL),
+                  "options->key_equal, key_copy and key_destroy are for "
+                  "CMAP_CUSTOM"))
     return false;
   /* What key_copy makes, somebody must release. */
-  if (o->key_copy != NULL && o->key_destroy == NULL)
+  if (CMAP__WRONG(o->key_copy != NULL && o->key_destroy == NULL,
+                  "options->key_copy needs key_destroy") ||
+      CMAP__WRONG((o->flags & CMAP_HASH_IS_GOOD) && o->key_hash == NULL,
+                  "CMAP_HASH_IS_GOOD needs options->key_hash"))
     return false;
-  if ((o->flags & CMAP_HASH_IS_GOOD) && o->key_hash == NULL)
-    return false;
-  if ((o->flags & (CMAP_HASH_FAST | CMAP_HASH_SIPHASH)) && o->key_hash != NULL)
-    return false;
-  if ((o->flags & CMAP_HASH_FAST) && (o->flags & CMAP_HASH_SIPHASH))
-    return false;
-  return true;
+  return !CMAP__WRONG(
+             (o->flags & (CMAP_HASH_FAST | CMAP_HASH_SIPHASH)) &&
+                 o->key_hash != NULL,
+             "CMAP_HASH_FAST and CMAP_HASH_SIPHASH are not for a key_hash") &&
+         !CMAP__WRONG(
+             (o->flags & CMAP_HASH_FAST) && (o->flags & CMAP_HASH_SIPHASH),
+             "CMAP_HASH_FAST and CMAP_HASH_SIPHASH exclude each other");
 }
 
 /*
@@ -125,21 +134,25 @@ static bool key_options_are_valid(struct cmap_options *o)
 static bool key_align_is_valid(struct cmap_options *o)
 {
   if (o->key_kind != CMAP_CUSTOM)
-    return o->key_align == 0;
+    return !CMAP__WRONG(o->key_align != 0, "options->key_align is not 0");
   if (o->key_align == 0)
     o->key_align = o->key_size % CMAP__KEY_ALIGN_DEFAULT == 0
                        ? CMAP__KEY_ALIGN_DEFAULT
                        : 8;
   if (o->key_align < 8 && cmap__is_power_of_two(o->key_align))
     o->key_align = 8;
-  return cmap__is_power_of_two(o->key_align) && o->key_align <= CMAP__ALIGN_MAX;
+  return !CMAP__WRONG(!cmap__is_power_of_two(o->key_align) ||
+                          o->key_align > CMAP__ALIGN_MAX,
+                      "options->key_align is no power of two up to 64");
 }
 
 static bool inline_key_is_valid(struct cmap_options *o)
 {
   if (!kind_is_string_like(o->key_kind))
-    return o->inline_key_size == 0;
-  if (o->inline_key_size > CMAP__INLINE_KEY_MAX)
+    return !CMAP__WRONG(o->inline_key_size != 0,
+                        "options->inline_key_size is not 0");
+  if (CMAP__WRONG(o->inline_key_size > CMAP__INLINE_KEY_MAX,
+                  "options->inline_key_size is above 63"))
     return false;
   if (o->inline_key_size < CMAP__INLINE_KEY_MIN)
     o->inline_key_size = CMAP__INLINE_KEY_MIN;
@@ -153,20 +166,23 @@ static bool value_options_are_valid(struct cmap_options *o)
     o->value_align = 8;
   if (o->value_align < 8 && cmap__is_power_of_two(o->value_align))
     o->value_align = 8;
-  if (!cmap__is_power_of_two(o->value_align) ||
-      o->value_align > CMAP__ALIGN_MAX)
-    return false;
-  if (o->value_size > PTRDIFF_MAX / 2)
+  if (CMAP__WRONG(!cmap__is_power_of_two(o->value_align) ||
+                      o->value_align > CMAP__ALIGN_MAX,
+                  "options->value_align is no power of two up to 64") ||
+      CMAP__WRONG(o->value_size > PTRDIFF_MAX / 2,
+                  "options->value_size is too large"))
     return false;
   if (o->inline_value_size == 0)
     o->inline_value_size = CMAP__INLINE_VALUE_DEFAULT;
-  if (o->inline_value_size > CMAP__INLINE_VALUE_MAX)
+  if (CMAP__WRONG(o->inline_value_size > CMAP__INLINE_VALUE_MAX,
+                  "options->inline_value_size is above 1024"))
     return false;
   /* A pointer would take as much. */
   if (o->inline_value_size < 8)
     o->inline_value_size = 8;
   /* A clone without a destructor would leak every clone the map drops. */
-  return o->value_clone == NULL || o->value_destroy != NULL;
+  return !CMAP__WRONG(o->value_clone != NULL && o->value_destroy == NULL,
+                      "options->value_clone needs value_destroy");
 }
 
 static bool shard_options_are_valid(struct cmap_options *o)
@@ -175,18 +191,22 @@ static bool shard_options_are_valid(struct cmap_options *o)
     o->shard_groups = CMAP__SHARD_GROUPS_DEFAULT;
   if (o->shard_bytes == 0)
     o->shard_bytes = CMAP__SHARD_BYTES_DEFAULT;
-  return cmap__is_power_of_two(o->shard_groups) &&
-         o->shard_groups <= CMAP__SHARD_GROUPS_MAX;
+  return !CMAP__WRONG(!cmap__is_power_of_two(o->shard_groups) ||
+                          o->shard_groups > CMAP__SHARD_GROUPS_MAX,
+                      "options->shard_groups is no power of two up to 4096");
 }
 
 static bool seed_is_valid(const struct cmap_options *o)
 {
-  return (o->flags & CMAP_FIXED_SEED) || (o->seed[0] == 0 && o->seed[1] == 0);
+  return !CMAP__WRONG(!(o->flags & CMAP_FIXED_SEED) &&
+                          (o->seed[0] != 0 || o->seed[1] != 0),
+                      "options->seed needs CMAP_FIXED_SEED");
 }
 
 static bool allocator_is_valid(const struct cmap_allocator *a)
 {
-  return (a->alloc == NULL) == (a->free == NULL);
+  return !CMAP__WRONG((a->alloc == NULL) != (a->free == NULL),
+                      "options->allocator has one function");
 }
 
 static bool hash_key_init(struct cmap__layout *layout)
@@ -285,13 +305,20 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
 {
   struct cmap_options *o = &layout->options;
 
-  if (options == NULL ||
-      !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof *o, o))
+  if (CMAP__MISSING(options) ||
+      CMAP__WRONG(
+          !cmap__struct_read(options, CMAP__OPTIONS_FIRST, sizeof *o, o),
+          "options->size is wrong"))
     return CMAP_EINVAL;
-  if ((o->flags & ~(unsigned)KNOWN_FLAGS) != 0 || !key_options_are_valid(o) ||
-      !key_align_is_valid(o) || !inline_key_is_valid(o) ||
-      !value_options_are_valid(o) || !shard_options_are_valid(o) ||
-      !seed_is_valid(o) || !allocator_is_valid(&o->allocator))
+  if (CMAP__WRONG((o->flags & ~(unsigned)KNOWN_FLAGS & ~CMAP__TYPED_MIXED_UP) !=
+                      0,
+                  "options->flags has an unknown flag") ||
+      CMAP__WRONG((o->flags & CMAP__TYPED_MIXED_UP) != 0,
+                  "options do not fit the types of the map") ||
+      !key_options_are_valid(o) || !key_align_is_valid(o) ||
+      !inline_key_is_valid(o) || !value_options_are_valid(o) ||
+      !shard_options_are_valid(o) || !seed_is_valid(o) ||
+      !allocator_is_valid(&o->allocator))
     return CMAP_EINVAL;
   if (!hash_key_init(layout))
     return CMAP_ENORANDOM;

@@ -14,5 +14,6 @@ int main(void)
 
   options.value_align = 3; /* no power of two */
   is(cmap_create(&options, &map), CMAP_EINVAL);
+  printf("%s\n", cmap_last_error());
   return 0;
 }

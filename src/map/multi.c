@@ -363,8 +363,8 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
 
   if (held != NULL)
     *held = (struct cmap_multi)CMAP_INIT;
-  if (held == NULL || CMAP__MISSING(wants) || CMAP__WRONG(n == 0, "n is 0") ||
-      !cmap__how_read(how, &patience, &unused))
+  if (CMAP__MISSING(held) || CMAP__MISSING(wants) ||
+      CMAP__WRONG(n == 0, "n is 0") || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   status = multi_new(wants, n, &multi);
   if (status != CMAP_OK)

@@ -1,8 +1,7 @@
 #include "calls.h"
+#include "random.h"
 
 #include <string.h>
-
-#include "random.h"
 
 /* What outputs are set to before a call. */
 #define UNSET UINT64_C(0xeeeeeeeeeeeeeeee)
@@ -11,15 +10,9 @@ uint64_t calls_value(struct cmap_key key)
 {
   uint64_t id = 0;
 
-  if (key.data && key.size == sizeof id) {
+  if (key.data && key.size == sizeof id)
     memcpy(&id, key.data, sizeof id);
-  }
   return random_mix(id);
-}
-
-struct cmap *calls_map(size_t n)
-{
-  return calls_map_with(n, 0);
 }
 
 struct cmap *calls_map_with(size_t n, unsigned flags)

@@ -71,8 +71,11 @@ static inline bool call_only_reads(const struct call *call)
 uint64_t calls_value(struct cmap_key key);
 
 /* A map for the calls, with the keys 0 ... n - 1. */
-struct cmap *calls_map(size_t n);
 struct cmap *calls_map_with(size_t n, unsigned flags); /* of the options */
+static inline struct cmap *calls_map(size_t n)
+{
+  return calls_map_with(n, 0);
+}
 
 /* A key below n that lives in another shard than `key`; asserts that there
    is one. */

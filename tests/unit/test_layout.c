@@ -158,7 +158,7 @@ static void kinds_and_flags_are_known_ones(void **state)
     o.flags = 1u << bit;
     if (o.flags == CMAP_HASH_IS_GOOD)
       o.key_hash = any_hash;
-    if (bit >= 6)
+    if (bit >= 7)
       assert_refused(o);
     else
       (void)layout_of(&o);

@@ -1,6 +1,7 @@
 /*
  * A read that has to look into two groups of a block, while the shard is
- * rebuilt back and forth between two blocks: rule (b) of src/table/read.h.
+ * rebuilt back and forth between two blocks, or its entries find other groups
+ * in the block that they are in: rule (b) of src/table/read.h.
  *
  * The home group of K0 is full of other keys. With each rebuild K0 is either
  * in its home group, or was passed on to the second one, and then the home
@@ -16,6 +17,7 @@
  *                         group's count again
  *   -DNO_OVERFLOW_BIT     a full home group does not remember whom it passed on
  *   -DNO_CLOSE            a replaced block stays stable
+ *   -DSTABLE_REHOMING     entries find other groups while those are stable
  *   -DRESET_COUNTS        counts begin anew when a block is used again
  */
 #ifndef ROUNDS
@@ -51,11 +53,37 @@ inline publish(g)
 #endif
 }
 
+/* K0 comes home, or there is no room any more when all are placed anew. */
+inline rehome(g)
+{
+#ifndef STABLE_REHOMING
+  close(g);
+  close(g + 1);
+#endif
+  overflow[g] = 0;
+  if
+  :: holds[g + 1] ->
+    holds[g] = 1; /* in both for a moment: nobody looks */
+    holds[g + 1] = 0
+  :: else ->
+    overflow[g] = 1;
+    holds[g + 1] = 1;
+    holds[g] = 0
+  fi;
+#ifndef STABLE_REHOMING
+  publish(g);
+  publish(g + 1)
+#endif
+}
+
 proctype writer()
 {
   byte round, from, to;
 
   do
+  :: round < ROUNDS ->
+    rehome(2 * named);
+    round++
   :: round < ROUNDS ->
     from = 2 * named;
     to = 2 - from;

@@ -175,15 +175,14 @@ enum cmap_status cmap__call_find_slot(struct cmap *map, struct cmap__call *call)
   struct cmap__shard **shard = &call->locked.shard;
   uint64_t hash = call->probe.hash;
 
-  /* Without memory for a rebuild, long probes do as well. */
-  if (cmap__unlikely(cmap__shard_is_worn(*shard, call->place.probes)))
-    (void)cmap__shard_resize(table, shard,
-                             (int)cmap__block_log2((*shard)->block));
   if (cmap__unlikely(cmap__shard_count(*shard) >= (*shard)->limit)) {
     enum cmap_status status = cmap__make_room(table, shard, hash);
     if (status != CMAP_OK)
       return status;
   }
+  /* Not before: it may be one that walks pass over, which has no limit. */
+  if (cmap__unlikely(cmap__shard_is_worn(*shard, call->place.probes)))
+    cmap__shard_rehome(table, *shard);
   return cmap__shard_vacancy(layout, *shard, hash, &call->place) ? CMAP_OK
                                                                  : CMAP_ENOMEM;
 }

@@ -6,7 +6,7 @@
  *        bits 24-31  overflow: a Bloom filter of one byte. Bit h % 8 says that
  *                    some key with this bit found the group full and went on
  *                    to the next one of its probe; a miss stops where the bit
- *                    is clear. Never cleared in a block's life.
+ *                    is clear. Cleared by cmap__block_rehome alone.
  *        bits 32-63  sequence count (sync/seqcount.h)
  *
  * A tag of 0 is an empty slot, 1 ... 255 come from the hash (table/hash.h).

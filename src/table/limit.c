@@ -3,6 +3,7 @@
  */
 #include "table/limit.h"
 
+#include "base/check.h"
 #include "table/pool.h"
 
 /* What chance may add to a limit: so many times its square root are passed by
@@ -49,6 +50,7 @@ bool cmap__shard_stretch(const struct cmap__layout *layout,
   uint32_t most = cmap__shard_most(layout, cmap__block_slot_count(shard->block),
                                    shard->prefix);
 
+  cmap__assert(shard->kept_limit == 0);
   if (shard->limit >= most)
     return false;
   shard->limit = most;

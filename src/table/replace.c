@@ -21,6 +21,9 @@
  * grow. */
 #define CHURN_PART 8
 
+/* Such a map has as many times as many small shards. */
+#define EARLY_BY_CHANCE 4
+
 /* Gives a taken shard its range, and `count` entries that are filled in. */
 static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
                    uint64_t prefix, unsigned depth, uint32_t count)
@@ -107,13 +110,19 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
   enum cmap_status status =
       replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
 
-  if (status != CMAP_OK)
-    return status;
-  cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
+  if (status == CMAP_OK)
+    cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
+  return status;
+}
+
+void cmap__shard_rehome(struct cmap__table *table, struct cmap__shard *shard)
+{
+  cmap__block_rehome(&table->layout, shard->block);
+  cmap__assert_valid(cmap__shard_broken(&table->layout, shard) == NULL);
+  shard->rebuilt_at = cmap__load_relaxed(&shard->removed); /* held */
+  cmap__count_up(&table->counts.rebuilds, 1);
   /* It was worn by insertions and removals in turn. */
-  if (!grows && g == (int)cmap__block_log2(block))
-    (void)cmap__shard_stretch(&table->layout, *shard);
-  return CMAP_OK;
+  (void)cmap__shard_stretch(&table->layout, shard);
 }
 
 enum cmap_status cmap__shard_merge(struct cmap__table *table,
@@ -179,14 +188,16 @@ static struct cmap__halving halving_of(const struct split *split)
 }
 
 /* log2 of the groups at which a shard is split. A map has a few small shards
- * before it has large ones, so that threads meet less often. */
-static int split_size(const struct cmap__table *table)
+ * before it has large ones, so that threads meet less often; and some more if
+ * chance has filled them, since a block of half the size is less to add. */
+static int split_size(const struct cmap__table *table, bool churned)
 {
   int limit = table->layout.block_limit;
+  size_t early = table->early_shards * (churned ? EARLY_BY_CHANCE : 1);
 
   /* Relaxed: about how many will do. */
   if (limit > SMALL_BLOCK &&
-      cmap__load_relaxed(&table->directory.shards) < table->early_shards)
+      cmap__load_relaxed(&table->directory.shards) < early)
     return SMALL_BLOCK;
   return limit;
 }
@@ -417,6 +428,7 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
   const struct cmap__layout *layout = &table->layout;
   uintptr_t block = (*shard)->block;
   int g = (int)cmap__block_log2(block);
+  bool churned = removals_of(*shard) > cmap__shard_count(*shard) / CHURN_PART;
   unsigned depth;
 
   if ((*shard)->kept_limit != 0) {
@@ -425,10 +437,9 @@ enum cmap_status cmap__shard_enlarge(struct cmap__table *table,
   }
   if (cmap__block_is_empty(block))
     return cmap__shard_resize(table, shard, 0);
-  if (removals_of(*shard) > cmap__shard_count(*shard) / CHURN_PART &&
-      cmap__shard_stretch(layout, *shard))
+  if (churned && cmap__shard_stretch(layout, *shard))
     return CMAP_OK;
-  if (g >= split_size(table)) {
+  if (g >= split_size(table, churned)) {
     depth = parting_depth(layout, *shard, hash);
     if (depth != 0 && cmap__shard_may_split(table, depth))
       return cmap__shard_split(table, shard, hash, depth);

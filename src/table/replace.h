@@ -48,9 +48,12 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
 
 /*
  * Have removals left overflow bits behind that make probes long? `probes` is
- * what a search in it went through. If so, a resize to its size clears them.
+ * what a search in it went through.
  */
 bool cmap__shard_is_worn(const struct cmap__shard *shard, unsigned probes);
+
+/* Clears them where the shard is, which is held exclusively. */
+void cmap__shard_rehome(struct cmap__table *table, struct cmap__shard *shard);
 
 /*
  * May a shard be split to this depth? Not if the directory would be too large

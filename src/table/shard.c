@@ -121,12 +121,15 @@ bool cmap__shard_find_word(const struct cmap__layout *layout,
 }
 
 /*
- * The one search for a free slot, of live shards and of blocks being filled.
+ * The one search for a free slot, of live shards and of blocks being filled:
+ * in the groups before `end`, or in all.
  * On a full group the overflow bit is set by one store, without a section:
  * readers compare the whole word, and the bit comes before the key it is for.
  */
-static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
-                    uint64_t hash, struct cmap__place *place)
+CMAP__ALWAYS_INLINE bool vacancy_before(const struct cmap__layout *layout,
+                                        uintptr_t block, uint64_t hash,
+                                        const struct cmap__group *end,
+                                        struct cmap__place *place)
 {
   struct probe_walk walk = walk_begin(block, hash);
 
@@ -138,6 +141,8 @@ static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
     uint64_t hi = cmap__load_relaxed(&group->hi);
     unsigned empty = cmap__group_empty(lo, hi);
 
+    if (group == end)
+      return false;
     if (empty != 0) {
       place->group = group;
       place->index =
@@ -152,6 +157,12 @@ static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
     cmap__store_release(&group->hi, hi); /* [Q1] */
   } while (walk_next(&walk));
   return false;
+}
+
+static bool vacancy(const struct cmap__layout *layout, uintptr_t block,
+                    uint64_t hash, struct cmap__place *place)
+{
+  return vacancy_before(layout, block, hash, NULL, place);
 }
 
 bool cmap__shard_vacancy(const struct cmap__layout *layout,
@@ -258,6 +269,51 @@ bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
   /* A late reader may look here: like all else, by release [Q1]. */
   cmap__store_release(&place.group->hi, hi);
   return true;
+}
+
+/* Clears the overflow bits of all groups, which are busy. */
+static void forget_overflow(uintptr_t block)
+{
+  const uint64_t bits = UINT64_C(0xff) << CMAP__OVERFLOW_SHIFT;
+  struct cmap__group *group = cmap__block_groups(block);
+
+  /* Relaxed and release, here and below: as in cmap__block_fill. */
+  for (size_t n = (size_t)1 << cmap__block_log2(block); n > 0; n--, group++)
+    cmap__store_release(&group->hi, cmap__load_relaxed(&group->hi) & ~bits);
+}
+
+/* Puts an entry of a busy group where the search for a free slot comes to
+ * first; or leaves it, if that is its group. */
+static void rehome(const struct cmap__layout *layout, uintptr_t block,
+                   struct cmap__group *group, unsigned index,
+                   const _Atomic uint64_t *slot)
+{
+  struct cmap__place from = {.group = group, .index = index};
+  struct cmap__place to;
+  uint64_t hash = cmap__slot_hash(layout, slot);
+
+  if (!vacancy_before(layout, block, hash, group, &to))
+    return;
+  cmap__assert(!cmap__seq_is_stable(cmap__load_relaxed(&group->hi)));
+  cmap__payload_move(to.slot, slot, layout->slot_words);
+  cmap__store_release(
+      &to.group->hi, store_tag(&to, cmap__load_relaxed(&to.group->hi), to.tag));
+  cmap__store_release(&group->hi,
+                      store_tag(&from, cmap__load_relaxed(&group->hi), 0));
+}
+
+void cmap__block_rehome(const struct cmap__layout *layout, uintptr_t block)
+{
+  struct cmap__cursor cursor = cmap__cursor_begin(block);
+  struct cmap__place place;
+
+  if (cmap__block_is_empty(block))
+    return;
+  cmap__block_close(block);
+  forget_overflow(block);
+  while (cmap__cursor_next(layout, &cursor, &place))
+    rehome(layout, block, place.group, place.index, place.slot);
+  cmap__block_publish(block);
 }
 
 void cmap__block_close(uintptr_t block)

@@ -322,6 +322,14 @@ void cmap__shard_wipe(struct cmap__shard *shard);
 bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
                       const _Atomic uint64_t *slot, uint64_t hash);
 
+/*
+ * Clears the overflow bits that no entry of a live block needs, and moves
+ * entries whose own group has room for them by now there: no longer probes than
+ * a new block with these entries has. All groups are one section of a write.
+ * The write lock is held, and no place in the block is used on.
+ */
+void cmap__block_rehome(const struct cmap__layout *layout, uintptr_t block);
+
 /* Makes a block's groups busy, or stable again. The write lock is held. */
 void cmap__block_close(uintptr_t block);
 void cmap__block_publish(uintptr_t block);

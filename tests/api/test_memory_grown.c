@@ -73,11 +73,38 @@ static void constant_size_is_constant_memory(void **state)
   }
 }
 
+/* One block more is much to a small map: many maps are looked at. */
+static void small_maps_of_constant_size_on_average(void **state)
+{
+  static const uint64_t sizes[] = {86, 132, 992, 1042, 2100};
+  enum { MAPS = 6, TURNS = 50 };
+
+  (void)state;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    uint64_t before = 0, after = 0, n = sizes[i];
+    for (uint64_t m = 0; m < MAPS; m++) {
+      struct cmap *map = make_seeded();
+      uint64_t first = m << 32;
+      add_numbers(map, first, first + n);
+      before += bytes_of(map);
+      for (uint64_t old = first; old < first + TURNS * n; old++) {
+        assert_ok(cmap_remove(map, cmap_key_u64(&old), NULL, NULL));
+        add_numbers(map, n + old, n + old + 1);
+      }
+      after += bytes_of(map);
+      assert_ok(cmap_check(map, NULL, NULL));
+      cmap_destroy(map);
+    }
+    assert_true(after * 100 <= before * 130);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reserve_takes_as_much_as_growing),
       cmocka_unit_test(constant_size_is_constant_memory),
+      cmocka_unit_test(small_maps_of_constant_size_on_average),
   };
 
   return cmocka_run_group_tests_name("memory_grown", tests, NULL, NULL);

@@ -118,10 +118,9 @@ static void put(struct scene *scene, enum scene_key key)
 }
 
 /* Finds a key that is there; the shard is locked. */
-static struct cmap__shard *find(struct scene *scene, enum scene_key key,
-                                struct cmap__place *place)
+static struct cmap__shard *find_number(struct scene *scene, uint64_t number,
+                                       struct cmap__place *place)
 {
-  uint64_t number = number_of(scene, key);
   struct cmap__shard *shard = lock(scene, number);
   struct cmap__probe probe;
   struct key_bytes bytes;
@@ -131,18 +130,31 @@ static struct cmap__shard *find(struct scene *scene, enum scene_key key,
   return shard;
 }
 
+static struct cmap__shard *find(struct scene *scene, enum scene_key key,
+                                struct cmap__place *place)
+{
+  return find_number(scene, number_of(scene, key), place);
+}
+
+static void take_found(struct scene *scene, struct cmap__shard *shard,
+                       const struct cmap__place *place)
+{
+  struct cmap__slot_image image;
+
+  cmap__shard_take(&scene->table.layout, shard, place, false, image.words);
+  unlock(shard);
+  cmap__slot_words_release(&scene->table.layout, image.words, NULL);
+}
+
 static void take(struct scene *scene, enum scene_key key)
 {
   struct scene_state *state = &scene->states[key];
-  struct cmap__slot_image image;
   struct cmap__place place;
   struct cmap__shard *shard;
 
   atomic_fetch_add(&state->changes, 1);
   shard = find(scene, key, &place);
-  cmap__shard_take(&scene->table.layout, shard, &place, false, image.words);
-  unlock(shard);
-  cmap__slot_words_release(&scene->table.layout, image.words, NULL);
+  take_found(scene, shard, &place);
   atomic_store(&state->present, false);
   atomic_fetch_add(&state->changes, 1);
 }
@@ -224,6 +236,18 @@ static void rebuild(struct scene *scene)
   scene->displaced += !grows && place.probes > 0;
 }
 
+static void rehome(struct scene *scene)
+{
+  struct cmap__place before, after;
+  struct cmap__shard *shard = find(scene, K0, &before);
+
+  cmap__shard_rehome(&scene->table, shard);
+  unlock(shard);
+  unlock(find(scene, K0, &after));
+  CHECK(after.probes <= before.probes);
+  scene->came_home += after.probes < before.probes;
+}
+
 /* -------------------------------------------------------------------------
  * Scenes
  * ------------------------------------------------------------------------- */
@@ -280,12 +304,42 @@ static void rebuild_step(struct scene *scene)
   }
 }
 
+static void rehome_step(struct scene *scene)
+{
+  struct cmap__place place;
+  struct cmap__shard *shard;
+
+  switch (scene->steps++ % SCENE_REHOME_PERIOD) {
+  case 2:
+    shard = find_number(scene, filler(scene, 0), &place);
+    take_found(scene, shard, &place);
+    return;
+  case 3:
+    rehome(scene);
+    return;
+  case 4:
+    rewrite(scene, K0);
+    return;
+  case 5:
+    put_number(scene, filler(scene, 0), 0);
+    return;
+  case 6:
+    rehome(scene); /* nobody's home has room */
+    return;
+  default:
+    rebuild(scene);
+    return;
+  }
+}
+
 void scene_step(struct scene *scene)
 {
   if (scene->kind == SCENE_SPLIT)
     split_step(scene);
-  else
+  else if (scene->kind == SCENE_REBUILD)
     rebuild_step(scene);
+  else
+    rehome_step(scene);
 }
 
 void scene_begin(struct scene *scene, enum scene_kind kind,

@@ -9,6 +9,8 @@
  *   SCENE_REBUILD  a shard's block has two groups and four in turn: two blocks.
  *                  More keys than one group holds have the same home: K0 now
  *                  lies there, now is the one passed on.
+ *   SCENE_REHOME   the same, and where K0 was passed on a filler goes, and the
+ *                  block's entries find their groups anew: K0 comes home.
  *
  * All words of a value are equal, and count the writes of its key.
  *
@@ -26,7 +28,7 @@
 #include "checks.h"
 #include "table/table.h"
 
-enum scene_kind { SCENE_SPLIT, SCENE_REBUILD };
+enum scene_kind { SCENE_SPLIT, SCENE_REBUILD, SCENE_REHOME };
 
 /* What lies in boxes: of keys K0 and K1. */
 enum scene_boxes {
@@ -55,11 +57,13 @@ struct scene {
   struct scene_state states[SCENE_KEYS];
   uint64_t steps;     /* owner: the writer; done so far */
   unsigned displaced; /* owner: the writer; to two groups, that passed K0 on */
+  unsigned came_home; /* owner: the writer; K0, in the block where it was */
 };
 
 /* Steps after which the writer does the same again, or nearly so. */
 #define SCENE_SPLIT_PERIOD   14
 #define SCENE_REBUILD_PERIOD 6
+#define SCENE_REHOME_PERIOD  7
 
 void scene_begin(struct scene *scene, enum scene_kind kind,
                  enum scene_boxes boxes);

@@ -83,12 +83,19 @@ static void keys_are_found_through_rebuilds(void **state)
   perform(SCENE_REBUILD, SCENE_NO_BOXES, STEPS);
 }
 
+static void keys_are_found_as_they_come_home(void **state)
+{
+  (void)state;
+  perform(SCENE_REHOME, SCENE_NO_BOXES, STEPS);
+}
+
 static void boxes_are_followed_while_they_are_the_slots(void **state)
 {
   (void)state;
   for (int boxes = SCENE_BOXED_KEYS; boxes <= SCENE_ALL_BOXED; boxes++) {
     perform(SCENE_SPLIT, (enum scene_boxes)boxes, STEPS / 8);
     perform(SCENE_REBUILD, (enum scene_boxes)boxes, STEPS / 8);
+    perform(SCENE_REHOME, (enum scene_boxes)boxes, STEPS / 8);
   }
 }
 
@@ -97,6 +104,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(keys_are_found_through_split_and_merge),
       cmocka_unit_test(keys_are_found_through_rebuilds),
+      cmocka_unit_test(keys_are_found_as_they_come_home),
       cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
   };
 

@@ -316,12 +316,19 @@ static void keys_are_found_through_rebuilds(void **state)
   try_all(SCENE_REBUILD, SCENE_NO_BOXES, SCENE_REBUILD_PERIOD);
 }
 
+static void keys_are_found_as_they_come_home(void **state)
+{
+  (void)state;
+  try_all(SCENE_REHOME, SCENE_NO_BOXES, SCENE_REHOME_PERIOD);
+}
+
 static void boxes_are_followed_while_they_are_the_slots(void **state)
 {
   (void)state;
   for (int boxes = SCENE_BOXED_KEYS; boxes <= SCENE_ALL_BOXED; boxes++) {
     try_all(SCENE_SPLIT, (enum scene_boxes)boxes, SCENE_SPLIT_PERIOD);
     try_all(SCENE_REBUILD, (enum scene_boxes)boxes, SCENE_REBUILD_PERIOD);
+    try_all(SCENE_REHOME, (enum scene_boxes)boxes, SCENE_REHOME_PERIOD);
   }
 }
 
@@ -365,6 +372,12 @@ static void scenes_move_the_keys(void **state)
     scene_step(scene);
   assert_in_range(scene->displaced, 5, 45);
   scene_end(scene);
+
+  scene_begin(scene, SCENE_REHOME, SCENE_NO_BOXES);
+  for (unsigned step = 0; step < 60 * SCENE_REHOME_PERIOD; step++)
+    scene_step(scene);
+  assert_in_range(scene->came_home, 5, scene->displaced);
+  scene_end(scene);
   checks_assert();
 }
 
@@ -374,6 +387,7 @@ int main(void)
       cmocka_unit_test(scenes_move_the_keys),
       cmocka_unit_test(keys_are_found_through_split_and_merge),
       cmocka_unit_test(keys_are_found_through_rebuilds),
+      cmocka_unit_test(keys_are_found_as_they_come_home),
       cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
   };
 

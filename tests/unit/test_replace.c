@@ -424,8 +424,8 @@ static void full_shards_use_their_last_slots(void **state)
  * Worn shards
  * ------------------------------------------------------------------------- */
 
-/* Removals leave overflow bits, which a rebuild of the same size clears. */
-static void worn_shards_are_rebuilt(void **state)
+/* Removals leave overflow bits, which are cleared where the shard is. */
+static void worn_shards_are_rehomed(void **state)
 {
   struct cmap__shard *shard;
   struct cmap__probe probe;
@@ -450,13 +450,50 @@ static void worn_shards_are_rebuilt(void **state)
   assert_true(place.probes >= 7);
   assert_true(cmap__shard_is_worn(shard, place.probes));
   assert_false(cmap__shard_is_worn(shard, 0));
-  assert_ok(cmap__shard_resize(&f.table, &shard, block_log2(shard)));
+  cmap__shard_rehome(&f.table, shard);
+  assert_null(cmap__shard_broken(&f.table.layout, shard));
   assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
   assert_int_equal(place.probes, 0);
   assert_false(cmap__shard_is_worn(shard, 7));
   tables_unlock(shard);
   check(&f);
   end(&f);
+}
+
+static void rehome(struct fixture *f)
+{
+  struct cmap__shard *shard = tables_lock(&f->table, 0);
+  struct cmap__group *group = cmap__block_groups(shard->block);
+  uint64_t before = cmap__load_relaxed(&group->hi);
+  uintptr_t block = shard->block;
+
+  cmap__shard_rehome(&f->table, shard);
+  assert_int_equal(shard->block, block);
+  /* One section for whoever reads meanwhile. */
+  if (!cmap__block_is_empty(block))
+    assert_int_equal(cmap__load_relaxed(&group->hi) >> 32, (before >> 32) + 2);
+  tables_unlock(shard);
+  check(f);
+}
+
+static void rehoming_keeps_all_entries(void **state)
+{
+  (void)state;
+  FOR_ALL_SETTINGS(kind, spread)
+  {
+    struct fixture f;
+
+    begin(&f, kind, (enum spread)spread, 8);
+    rehome(&f);
+    put_until(&f, 60);
+    rehome(&f);
+    take_until(&f, 20);
+    rehome(&f);
+    put_until(&f, 50);
+    take_until(&f, 1);
+    rehome(&f);
+    end(&f);
+  }
 }
 
 static void block_sizes_hold_their_entries(void **state)
@@ -485,7 +522,8 @@ int main(void)
       cmocka_unit_test(refused_changes_change_nothing),
       cmocka_unit_test(refused_inserts_change_nothing),
       cmocka_unit_test(full_shards_use_their_last_slots),
-      cmocka_unit_test(worn_shards_are_rebuilt),
+      cmocka_unit_test(worn_shards_are_rehomed),
+      cmocka_unit_test(rehoming_keeps_all_entries),
       cmocka_unit_test(block_sizes_hold_their_entries),
   };
 

@@ -11,10 +11,11 @@
 #include "sync/hold.h"
 #include "sync/seqcount.h"
 
-/* A heap has no more spare boxes of a class than this, or this much of them, or
- * this part of those in use; then half of them go. */
+/* A heap has no more spare boxes of a class than this, or this much of them;
+ * then half of them go. */
 #define SPARES_MOST ((size_t)64)
 #define SPARE_BYTES ((size_t)32 * 1024)
+/* More than this part of the boxes in use are many. */
 #define SPARE_PART  8
 
 /*
@@ -205,6 +206,17 @@ static _Atomic uint64_t *pointer_of(uint64_t word)
   return (_Atomic uint64_t *)(uintptr_t)word;
 }
 
+/* Relaxed: the heap is locked, and who asks without takes what there is. */
+static void add_spares(struct cmap__box_heap *heap, size_t n)
+{
+  cmap__store_relaxed(&heap->spares, cmap__load_relaxed(&heap->spares) + n);
+}
+
+static void add_used(struct cmap__box_heap *heap, size_t n)
+{
+  cmap__store_relaxed(&heap->used, cmap__load_relaxed(&heap->used) + n);
+}
+
 /* Takes a box that is spare, or one of a slab. The heap is locked. */
 static bool take_box(struct cmap__box_heaps *heaps, struct cmap__box_heap *heap,
                      unsigned class, struct cmap__box *box)
@@ -216,6 +228,7 @@ static bool take_box(struct cmap__box_heaps *heaps, struct cmap__box_heap *heap,
   if (words != NULL) { /* relaxed: the heap is locked */
     list->spare = pointer_of(cmap__load_relaxed(words));
     list->spares--;
+    add_spares(heap, (size_t)-1);
     box->slab = (struct cmap__slab *)(uintptr_t)cmap__load_relaxed(words + 1);
     box->data = cmap__payload_plain(words);
     return true;
@@ -276,6 +289,27 @@ static struct cmap__box_heap *lock_heap(struct cmap__boxes *boxes,
   return NULL;
 }
 
+/* Is there one without a new slab? The heap is locked. */
+static bool has_box(const struct cmap__box_heap *heap, unsigned class)
+{
+  return heap->lists[class].spare != NULL || heap->lists[class].partial != NULL;
+}
+
+static bool spares_are_many(const struct cmap__box_heaps *heaps)
+{
+  size_t spares = 0, used = 0;
+
+  for (unsigned i = 0; i < CMAP__BOX_HEAPS; i++) {
+    const struct cmap__box_heap *heap =
+        cmap__load_acquire(&heaps->heaps[i]); /* [B1] */
+    if (heap == NULL)
+      continue;
+    spares += cmap__load_relaxed(&heap->spares); /* see add_spares */
+    used += cmap__load_relaxed(&heap->used);
+  }
+  return spares > used / SPARE_PART;
+}
+
 bool cmap__box_take(struct cmap__boxes *boxes, size_t size, size_t align,
                     struct cmap__box *box)
 {
@@ -289,10 +323,16 @@ bool cmap__box_take(struct cmap__boxes *boxes, size_t size, size_t align,
     return take_large(boxes, size, align, box);
   class = cmap__box_class(size);
   heap = lock_heap(boxes, class, &heaps);
+  if (cmap__unlikely(heap != NULL && !has_box(heap, class)) &&
+      spares_are_many(heaps)) {
+    pthread_mutex_unlock(&heap->mutex);
+    cmap__boxes_trim(boxes);
+    heap = lock_heap(boxes, class, &heaps);
+  }
   if (cmap__unlikely(heap == NULL))
     return false;
   taken = take_box(heaps, heap, class, box);
-  heap->lists[class].used += taken;
+  add_used(heap, taken);
   pthread_mutex_unlock(&heap->mutex);
   /* [B2]: a late reader that sees what the caller stores must see that the
    * entry which had the box before has gone. */
@@ -300,13 +340,12 @@ bool cmap__box_take(struct cmap__boxes *boxes, size_t size, size_t align,
   return taken;
 }
 
-/* Gives a box back to its slab. No heap is locked. */
+/* Gives a box back to its slab, whose heap is locked. */
 static void send_home(struct cmap__box_heaps *heaps, _Atomic uint64_t *words,
                       struct cmap__slab *slab)
 {
-  struct cmap__box_heap *heap = slab->heap; /* as long as we have a box of it */
+  struct cmap__box_heap *heap = slab->heap;
 
-  pthread_mutex_lock(&heap->mutex);
   if (slab->used == slab->boxes)
     link_slab(heap, slab);
   /* By release, for a late reader [Q2]. */
@@ -317,23 +356,37 @@ static void send_home(struct cmap__box_heaps *heaps, _Atomic uint64_t *words,
     unlink_slab(heap, slab);
     cmap__slab_give(heaps, slab);
   }
-  pthread_mutex_unlock(&heap->mutex);
 }
 
-/* The same of boxes that were spare. */
+static struct cmap__slab *slab_of_spare(const _Atomic uint64_t *words)
+{
+  return (struct cmap__slab *)(uintptr_t)cmap__load_relaxed(words + 1);
+}
+
+/* Gives boxes that were spare, and now are ours, back to their slabs. No heap
+ * is locked. */
 static void send_all_home(struct cmap__box_heaps *heaps,
                           _Atomic uint64_t *words)
 {
-  while (words != NULL) { /* relaxed: they are ours */
-    _Atomic uint64_t *next = pointer_of(cmap__load_relaxed(words));
-    send_home(heaps, words,
-              (struct cmap__slab *)(uintptr_t)cmap__load_relaxed(words + 1));
-    words = next;
+  while (words != NULL) {
+    /* Its slab's as long as we have a box of it. */
+    struct cmap__box_heap *heap = slab_of_spare(words)->heap;
+
+    pthread_mutex_lock(&heap->mutex);
+    while (words != NULL && slab_of_spare(words)->heap == heap) {
+      /* Relaxed: they are ours. */
+      _Atomic uint64_t *next = pointer_of(cmap__load_relaxed(words));
+      send_home(heaps, words, slab_of_spare(words));
+      words = next;
+    }
+    pthread_mutex_unlock(&heap->mutex);
   }
 }
 
-/* Parts the spare boxes beyond the first `n` from a list, which is locked. */
-static _Atomic uint64_t *part_spares(struct cmap__box_list *list, size_t n)
+/* Parts the spare boxes beyond the first `n` from a list of the heap, which is
+ * locked. */
+static _Atomic uint64_t *part_spares(struct cmap__box_heap *heap,
+                                     struct cmap__box_list *list, size_t n)
 {
   _Atomic uint64_t *last = NULL, *rest = list->spare;
 
@@ -345,6 +398,7 @@ static _Atomic uint64_t *part_spares(struct cmap__box_list *list, size_t n)
     list->spare = NULL;
   else
     cmap__payload_store(last, 0);
+  add_spares(heap, n - list->spares);
   list->spares = n;
   return rest;
 }
@@ -357,9 +411,9 @@ static void trim_heap(struct cmap__box_heaps *heaps,
   for (unsigned class = 0;; class ++) {
     bool more;
     pthread_mutex_lock(&heap->mutex);
-    more = class < heap->classes;
+    more = class < heap->classes && cmap__load_relaxed(&heap->spares) > 0;
     if (more)
-      words = part_spares(&heap->lists[class], 0);
+      words = part_spares(heap, &heap->lists[class], 0);
     pthread_mutex_unlock(&heap->mutex);
     if (!more)
       break;
@@ -379,15 +433,10 @@ void cmap__boxes_trim(struct cmap__boxes *boxes)
   }
 }
 
-/* Of a list. Who gives more than it takes needs none. */
-static size_t most_spares(const struct cmap__box_list *list, size_t box)
+/* Of a class. */
+static size_t most_spares(size_t box)
 {
-  size_t most =
-      SPARE_BYTES / box < SPARES_MOST ? SPARE_BYTES / box : SPARES_MOST;
-
-  if (list->used > SIZE_MAX / 2)
-    return 0;
-  return list->used / SPARE_PART < most ? list->used / SPARE_PART : most;
+  return SPARE_BYTES / box < SPARES_MOST ? SPARE_BYTES / box : SPARES_MOST;
 }
 
 void cmap__box_give(struct cmap__boxes *boxes, const struct cmap__box *box,
@@ -410,20 +459,22 @@ void cmap__box_give(struct cmap__boxes *boxes, const struct cmap__box *box,
   class = cmap__box_class(size);
   heap = lock_heap(boxes, class, &heaps);
   if (cmap__unlikely(heap == NULL)) { /* not without memory */
-    pthread_mutex_lock(&slab->heap->mutex);
-    slab->heap->lists[class].used--;
-    pthread_mutex_unlock(&slab->heap->mutex);
+    heap = slab->heap;                /* as long as we have a box of it */
+    pthread_mutex_lock(&heap->mutex);
+    add_used(heap, (size_t)-1);
     send_home(heaps, words, slab);
+    pthread_mutex_unlock(&heap->mutex);
     return;
   }
   list = &heap->lists[class];
-  list->used--;
+  add_used(heap, (size_t)-1);
   /* By release, for a late reader [Q2]. */
   cmap__payload_store(words, (uintptr_t)list->spare);
   cmap__payload_store(words + 1, (uintptr_t)slab);
   list->spare = words;
-  if (++list->spares > most_spares(list, slab->box))
-    rest = part_spares(list, list->spares / 2);
+  add_spares(heap, 1);
+  if (++list->spares > most_spares(slab->box))
+    rest = part_spares(heap, list, list->spares / 2);
   pthread_mutex_unlock(&heap->mutex);
   send_all_home(heaps, rest);
 }

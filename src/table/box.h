@@ -16,7 +16,8 @@
  * for its class; an empty one waits for any heap and any class, and its pages
  * can be given back to the system. Threads use the heap of their stripe, so
  * that they seldom meet: what they give up waits there, up to some boxes of
- * each class, to be taken again, and only beyond that goes home to its slab.
+ * each class, to be taken again, and only beyond that goes home to its slab; or
+ * when a slab is wanted, and those that wait are many for what is in use.
  *
  * A map that has no boxes has none of this: it is made for the first box.
  *
@@ -64,14 +65,16 @@ struct cmap__box_list {
   _Atomic uint64_t *spare;    /* given up by its threads: each names the next,
                                  and its slab, whose it is still */
   size_t spares;
-  size_t used; /* boxes that its threads took, less those that they gave: below
-                  0, modulo 2^n, where they give more */
 };
 
 struct cmap__box_heap {
   pthread_mutex_t mutex;
   struct cmap__box_list *lists; /* by class */
   unsigned classes;             /* that there is room for in `lists` */
+  /* Atomic, written under the mutex: of all classes. */
+  _Atomic size_t spares;
+  _Atomic size_t used; /* taken by its threads, less those that they gave:
+                          below 0, modulo 2^n, where they give more */
 } CMAP__ALIGNED(CMAP__CACHE_LINE);
 
 struct cmap__box_heaps {

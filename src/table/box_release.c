@@ -75,8 +75,7 @@ size_t cmap__boxes_used(struct cmap__boxes *boxes)
     if (heap == NULL)
       continue;
     pthread_mutex_lock(&heap->mutex);
-    for (unsigned class = 0; class < heap->classes; class ++)
-      used += heap->lists[class].used;
+    used += cmap__load_relaxed(&heap->used);
     pthread_mutex_unlock(&heap->mutex);
   }
   return used;

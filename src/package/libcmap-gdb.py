@@ -43,14 +43,20 @@ def word(address):
     return int.from_bytes(memory(address, 8), "little")
 
 
+def references(refs):
+    """Of an object; watched ones count twice (src/store/store.h)."""
+    return (refs & ~(1 << 63)) // 2 if refs >> 63 else refs
+
+
 def lock_text(lock):
     """The word of a shard's lock (src/sync/shardlock.h); "" if it is free."""
     state = number(lock["word"])
     words = []
     if state & 1:
         words.append("locked to write")
-    elif state & 0x7FFFFFC0:
-        words.append("locked to read by %d" % ((state & 0x7FFFFFC0) >> 6))
+    elif state & 0x7FFFFF00:
+        readers = (state & 0x7FFFFF00) >> 8
+        words.append("locked to read by %d" % (readers // 2 if state & 64 else readers))
     if state & 2:
         words.append("writers wait")
     if state & 4:
@@ -191,7 +197,7 @@ class StorePrinter:
                 header = at(address, "struct cmap__object")
                 text = "%s, %d references" % (
                     header["object"],
-                    number(header["refs"]),
+                    references(number(header["refs"])),
                 )
             elif kind == 1:
                 flight = at(address, "struct cmap__flight")

@@ -103,7 +103,7 @@ CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
   if (cmap__unlikely(store == NULL || how != NULL || handle == NULL))
     return false;
   map = store->map;
-  if (cmap__unlikely(map->table.layout.shape != CMAP__SHAPE_WORD) ||
+  if (cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
       cmap__unlikely(!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD,
                                        key, NULL, &probe)) ||
       cmap__unlikely(find_as(map, CMAP__SHAPE_WORD, &probe, &header) !=

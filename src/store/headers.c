@@ -261,7 +261,7 @@ uint64_t cmap__headers_refs(struct cmap_store *store)
     for (size_t i = 0; i < extent->count; i++) {
       const struct cmap__header_page *page = &extent->pages[i];
       for (unsigned h = 0; h < page->begun; h++)
-        refs += cmap__load_relaxed(&page->objects[h].refs);
+        refs += cmap__object_refs(&page->objects[h]);
     }
   }
   pthread_mutex_unlock(&store->headers.mutex);

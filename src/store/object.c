@@ -4,12 +4,25 @@
 #include "store/cancel.h"
 #include "store/store.h"
 
+/* The second half of giving back a watched reference. Was it the last? */
+static CMAP__COLD bool leave_watched(struct cmap__object *header)
+{
+  cmap__watch_release(header);
+  if (cmap__sub_acq_rel(&header->refs, 1) != (CMAP__REFS_WATCHED | 1))
+    return false;
+  cmap__watch_acquire(header);
+  cmap__store_relaxed(&header->refs, 0); /* it is nobody else's any more */
+  return true;
+}
+
 void cmap__object_unref(struct cmap__object *header)
 {
+  int64_t before;
   struct cmap_store *store;
 
   /* Acquire and release: all uses of the object come before its end. */
-  if (cmap__sub_acq_rel(&header->refs, 1) != 1)
+  before = (int64_t)cmap__sub_acq_rel(&header->refs, 1);
+  if (before > 1 || (cmap__unlikely(before < 0) && !leave_watched(header)))
     return;
   store = header->page->store;
   if (store->destroy != NULL && header->object != NULL) {

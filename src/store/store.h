@@ -25,6 +25,7 @@
 
 #include <pthread.h>
 
+#include "base/watch.h"
 #include "map/map.h"
 #include "store/counts.h"
 #include "store/failure.h"
@@ -40,7 +41,7 @@ enum cmap__word_kind {
 
 /* The header of an object. */
 struct cmap__object {
-  _Atomic uint64_t refs;          /* 0: free */
+  _Atomic uint64_t refs;          /* 0: free; watched: CMAP__REFS_WATCHED */
   void *object;                   /* const while refs > 0 */
   struct cmap__header_page *page; /* const */
   struct cmap__object *next;      /* of free ones, under their mutex */
@@ -142,17 +143,38 @@ void cmap__store_free(struct cmap_store *store, void *memory, size_t size,
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes);
 void cmap__store_count_given(struct cmap_store *store, size_t bytes);
 
+/*
+ * The bit of an object whose uses a tool is told of (base/watch.h). It makes
+ * refs a negative number; each reference counts twice, so that who gives one
+ * back tells it in between.
+ */
+#define CMAP__REFS_WATCHED (UINT64_C(1) << 63)
+
 /* Gives it an object, with one reference for the caller. */
 static inline void cmap__object_init(struct cmap__object *header, void *object)
 {
   header->object = object;
-  cmap__store_release(&header->refs, 1); /* to ref_unless_free */
+  cmap__store_release(&header->refs, cmap__watched() ? CMAP__REFS_WATCHED | 2
+                                                     : 1); /* ref_unless_free */
 }
 
 /* One more reference of an object that has one. */
 static inline void cmap__object_ref(struct cmap__object *header)
 {
-  cmap__add_relaxed(&header->refs, 1); /* it cannot go away */
+  /* Relaxed: it cannot go away. */
+  uint64_t before = cmap__add_relaxed(&header->refs, 1);
+
+  if (cmap__unlikely((before & CMAP__REFS_WATCHED) != 0))
+    cmap__add_relaxed(&header->refs, 1); /* the same */
+}
+
+/* How many there are. */
+static inline uint64_t cmap__object_refs(const struct cmap__object *header)
+{
+  uint64_t refs = cmap__load_relaxed(&header->refs); /* a statistic */
+
+  return (refs & CMAP__REFS_WATCHED) != 0 ? (refs & ~CMAP__REFS_WATCHED) / 2
+                                          : refs;
 }
 
 /* Gives a reference back. No lock is held. */

@@ -36,9 +36,10 @@
  */
 #include "sync/shardlock.h"
 
-#include <sched.h>
 #include <stddef.h>
 
+#include "base/watch.h"
+#include "sync/awake.h"
 #include "sync/turns.h"
 
 #define WRITER       CMAP__LOCK_WRITER
@@ -50,39 +51,37 @@
 #define ONE_READER   CMAP__LOCK_ONE_READER
 #define READERS      CMAP__LOCK_READERS
 #define FULL         CMAP__LOCK_FULL
+#define WATCHED      CMAP__LOCK_WATCHED
+#define LEAVING      CMAP__LOCK_LEAVING
+/* A writer has the lock, or has not told yet that it has not. */
+#define WRITTEN      (WRITER | LEAVING)
 
 /* Classes of sleepers for cmap__park_wait. */
 #define CLASS_WRITER 1u
 #define CLASS_READER 2u
-
-/*
- * Before parking: rounds of 1, 2, 4, ... pauses, then yields. Sections are
- * tens of nanoseconds long and a pause 5 to 50, so that the pauses outlast a
- * holder that runs; a yield lets one run that does not. With 64 threads on
- * 2 processors, parking without yields halved the throughput; 2 to 8 yields
- * after 3 to 7 rounds were alike.
- */
-#define PAUSE_ROUNDS 5
-#define YIELD_ROUNDS 12
 
 /* How long a full lock is left alone before it is looked at again. */
 #define FULL_NAP_NS UINT64_C(1000000)
 
 /* What the two modes differ in, so that they share one way of waiting. */
 struct mode {
-  uint32_t add;        /* to the word on taking the lock */
-  uint32_t announce;   /* the waiting bit */
-  uint32_t inherit;    /* set on taking the lock after an announcement */
-  uint32_t class_mask; /* to park in */
+  uint32_t add;         /* to the word on taking the lock */
+  uint32_t add_watched; /* and this, if it is watched */
+  uint32_t announce;    /* the waiting bit */
+  uint32_t inherit;     /* set on taking the lock after an announcement */
+  uint32_t class_mask;  /* to park in */
 };
 
 static const struct mode write_mode = {.add = WRITER,
+                                       .add_watched = LEAVING,
                                        .announce = WRITERS_WAIT,
                                        .inherit = WRITERS_WAIT,
                                        .class_mask = CLASS_WRITER};
 
-static const struct mode read_mode = {
-    .add = ONE_READER, .announce = READERS_WAIT, .class_mask = CLASS_READER};
+static const struct mode read_mode = {.add = ONE_READER,
+                                      .add_watched = ONE_READER,
+                                      .announce = READERS_WAIT,
+                                      .class_mask = CLASS_READER};
 
 /* PASSED_BY means nothing without one of the two others. */
 static inline uint32_t tidy(uint32_t word)
@@ -103,10 +102,10 @@ static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
                                 bool already_reads)
 {
   if (mode == &write_mode)
-    return word & (WRITER | READERS | READERS_NEXT);
+    return word & (WRITTEN | READERS | READERS_NEXT);
   if (already_reads || (word & (READERS_NEXT | ABANDONED)) != 0)
-    return word & (WRITER | FULL);
-  return word & (WRITER | FULL | WRITERS_WAIT);
+    return word & (WRITTEN | FULL);
+  return word & (WRITTEN | FULL | WRITERS_WAIT);
 }
 
 static void wake_readers(struct cmap__shardlock *lock)
@@ -143,11 +142,11 @@ static void writer_gives_up(struct cmap__shardlock *lock)
 
   /* Ends: a failure means that another thread got on. */
   do {
-    next = (word & WRITER) != 0 ? word | WRITERS_WAIT
-                                : tidy(word & ~(WRITERS_WAIT | READERS_WAIT));
+    next = (word & WRITTEN) != 0 ? word | WRITERS_WAIT
+                                 : tidy(word & ~(WRITERS_WAIT | READERS_WAIT));
   } while (!cmap__cas_weak_relaxed(&lock->word, &word, next));
 
-  if ((word & WRITER) != 0)
+  if ((word & WRITTEN) != 0)
     return;
   wake_both(lock, word | WRITERS_WAIT);
 }
@@ -172,65 +171,6 @@ static void reader_gives_up(struct cmap__shardlock *lock)
     wake_readers(lock);
   if ((word & (READERS_NEXT | WRITERS_WAIT)) == (READERS_NEXT | WRITERS_WAIT))
     wake_writer(lock);
-}
-
-/*
- * How hot the lock is that this thread last did not get at once: grows while it
- * is the same one again and again. Who waits longer before it looks lets the
- * other thread do many operations in a row, with the cache lines at
- * hand; where locks are met by chance a short wait is best.
- */
-static _Thread_local struct {
-  const struct cmap__shardlock *lock;
-  unsigned degree;
-} hot __attribute__((tls_model("initial-exec")));
-
-/* The top; and from where on a lock is hot. */
-#define HOTTEST 6
-#define HOT     3
-
-/* For so many pauses a writer keeps a hot lock that it waited for. */
-#define NOTICE_PAUSES 10
-
-static unsigned heat(const struct cmap__shardlock *lock)
-{
-  if (hot.lock != lock) {
-    hot.lock = lock;
-    hot.degree = 0;
-  } else if (hot.degree < HOTTEST) {
-    hot.degree++;
-  }
-  return hot.degree;
-}
-
-/* One round of waiting awake; false when it is time to park. */
-static bool spin(unsigned *rounds, unsigned degree)
-{
-  if (*rounds >= PAUSE_ROUNDS + YIELD_ROUNDS)
-    return false;
-  if (*rounds < PAUSE_ROUNDS) {
-    for (unsigned i = 0; i < 1u << (*rounds + degree); i++)
-      cmap__pause();
-  } else {
-    sched_yield();
-  }
-  ++*rounds;
-  return true;
-}
-
-/*
- * A writer has got a hot lock that it waited for. The thread that had it will
- * be back in some nanoseconds, and shall find it locked and wait in its turn,
- * for long. Else both go on by turns, each operation with the lines that the
- * other one has just written, for hundreds of operations until one happens to
- * find the other inside. One counter, two threads: 23 to 77 Mops/s without
- * this, 55 to 77 with it. Not where writers are parked: with so many the lock
- * is found locked anyway, and the idle time is everybody's.
- */
-static void make_notice(void)
-{
-  for (unsigned i = 0; i < NOTICE_PAUSES; i++)
-    cmap__pause();
 }
 
 /* Sleeps a little: the readers that leave a full lock wake nobody. */
@@ -344,7 +284,8 @@ static enum cmap__lock_result give_up(const struct waiter *waiter,
 static inline uint32_t taken(const struct waiter *waiter,
                              const struct mode *mode, uint32_t word)
 {
-  uint32_t next = word + mode->add;
+  uint32_t next =
+      word + mode->add + ((word & WATCHED) != 0 ? mode->add_watched : 0);
 
   if (waiter->announced || mode == &write_mode)
     next &= ~READERS_NEXT;
@@ -357,6 +298,40 @@ static inline uint32_t taken(const struct waiter *waiter,
   return tidy(next);
 }
 
+/*
+ * What a watched lock orders. Who had it to write tells it by the lock's own
+ * address, and who had it to read by the next: readers are not ordered among
+ * each other.
+ */
+static const void *told_by(const struct cmap__shardlock *lock, bool write)
+{
+  return (const char *)lock + (write ? 0 : 8);
+}
+
+static void tell_taken(const struct cmap__shardlock *lock, bool write)
+{
+  cmap__watch_acquire(told_by(lock, true));
+  if (write)
+    cmap__watch_acquire(told_by(lock, false));
+}
+
+bool cmap__shardlock_try_any(struct cmap__shardlock *lock, bool write)
+{
+  const struct mode *mode = write ? &write_mode : &read_mode;
+  /* Relaxed: the compare-and-swap acquires. */
+  uint32_t word = cmap__load_relaxed(&lock->word);
+
+  if ((word & WATCHED) == 0)
+    return write ? cmap__shardlock_try_write(lock)
+                 : cmap__shardlock_try_read(lock);
+  if (obstacle(mode, word, false) != 0 || (word & ~(WATCHED | READERS)) != 0 ||
+      !cmap__cas_strong_acquire(&lock->word, &word, /* [L1] [L2] */
+                                word + mode->add + mode->add_watched))
+    return false;
+  tell_taken(lock, write);
+  return true;
+}
+
 static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
                                                const struct mode *mode,
                                                struct cmap__lock_wait *wait)
@@ -365,7 +340,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
   struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
 
   wait = waiter.wait;
-  waiter.degree = wait->try_only || wait->soon ? 0 : heat(lock);
+  waiter.degree = wait->try_only || wait->soon ? 0 : cmap__lock_heat(lock);
   /* Ends: see "Policy"; with a deadline, refusal() ends it. */
   for (;;) {
     /* Relaxed: the compare-and-swap acquires. */
@@ -381,11 +356,13 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
       uint32_t next = taken(&waiter, mode, word);
 
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
+        if (cmap__unlikely((next & WATCHED) != 0))
+          tell_taken(lock, mode == &write_mode);
         if ((word & ~next & READERS_WAIT) != 0)
           wake_readers(lock);
-        if (wait->waited && mode == &write_mode && waiter.degree >= HOT &&
-            (next & WRITERS_WAIT) == 0)
-          make_notice();
+        if (wait->waited && mode == &write_mode &&
+            waiter.degree >= CMAP__LOCK_HOT && (next & WRITERS_WAIT) == 0)
+          cmap__lock_notice();
         return CMAP__LOCK_OK;
       }
       continue;
@@ -394,7 +371,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     if (result != CMAP__LOCK_OK)
       return give_up(&waiter, mode, result);
     wait->waited = true;
-    if (spin(&waiter.rounds, waiter.degree))
+    if (cmap__lock_spin(&waiter.rounds, waiter.degree))
       continue;
     if (obstacles == FULL) {
       nap(lock, word, wait->deadline_ns);
@@ -427,7 +404,7 @@ void cmap__shardlock_admit_readers(struct cmap__shardlock *lock)
 
   /* Ends: a failure means that another thread got on. */
   do {
-    if ((word & (WRITER | READERS_WAIT)) != READERS_WAIT)
+    if ((word & (WRITTEN | READERS_WAIT)) != READERS_WAIT)
       return;
   } while (
       !cmap__cas_weak_relaxed(&lock->word, &word, readers_turn(lock, word)));
@@ -446,11 +423,13 @@ CMAP__NOINLINE void cmap__shardlock_grant(struct cmap__shardlock *lock)
   uint32_t word = cmap__load_relaxed(&lock->word);
   uint32_t next;
 
+  if (cmap__unlikely((word & WATCHED) != 0))
+    cmap__watch_release(told_by(lock, true));
   /* Ends: a failure means that another thread got on. */
   do {
     if ((word & WRITER) != 0)
       return;
-    next = word & ~WRITERS_WAIT;
+    next = word & ~(WRITERS_WAIT | LEAVING);
     if ((word & READERS_WAIT) != 0 && (word & READERS) == 0)
       next = readers_turn(lock, next);
     next = tidy(next & ~READERS_WAIT);
@@ -459,10 +438,15 @@ CMAP__NOINLINE void cmap__shardlock_grant(struct cmap__shardlock *lock)
 }
 
 CMAP__NOINLINE void
-cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock)
+cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock, uint32_t before)
 {
+  if (cmap__unlikely((before & WATCHED) != 0)) {
+    cmap__watch_release(told_by(lock, false));
+    before = cmap__sub_release(&lock->word, ONE_READER); /* [L2] */
+  }
   /* WRITERS_WAIT stays: the writer that was woken finds no new readers. */
-  wake_writer(lock);
+  if ((before & (READERS | WRITERS_WAIT)) == (ONE_READER | WRITERS_WAIT))
+    wake_writer(lock);
 }
 
 CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
@@ -470,9 +454,11 @@ CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
   uint32_t word = cmap__load_relaxed(&lock->word);
   uint32_t next;
 
+  if (cmap__unlikely((word & WATCHED) != 0))
+    cmap__watch_release(told_by(lock, true));
   /* Ends: only a waiter's announcement or repair can make it fail. */
   do {
-    next = ONE_READER;
+    next = (word & WATCHED) != 0 ? WATCHED | 2 * ONE_READER : ONE_READER;
     if ((word & READERS_WAIT) != 0)
       next |= readers_turn(lock, word & PASSED_BY);
   } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */

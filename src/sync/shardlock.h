@@ -67,12 +67,24 @@
  *                  it; readers do if WRITER is set too, and else pay no heed
  *                  to the waiting writers.
  *
+ *   WATCHED        A tool that looks for races is told of this lock
+ *                  (base/watch.h). Set before anybody sees the lock, and never
+ *                  cleared. It is in the way of all short ways, so that every
+ *                  call on the lock comes to shardlock.c. A read hold counts
+ *                  twice in READERS: its unlock takes one away, tells the tool,
+ *                  and takes away the other.
+ *
+ *   LEAVING        Set and cleared with a write hold of a watched lock, but
+ *                  cleared by the unlock's second step, when the tool has been
+ *                  told: whoever comes is to be ordered after that. In the way
+ *                  of everybody, as WRITER is.
+ *
  *   A write unlock has two steps: it takes WRITER away, which is all if no
  *   other bit was set; else it grants what it found to those who waited. In
  *   between the bits lie in a word without WRITER, maybe for nobody, and others
  *   may take the lock. docs/model/lock_word.pml goes through the cases.
  *
- *   READERS        The number of read holds, from bit 6. Exact.
+ *   READERS        The number of read holds, from bit 8. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There
  *                  can be fewer threads than that; only nested holds get here.
  *
@@ -125,8 +137,10 @@
 #define CMAP__LOCK_READERS_NEXT UINT32_C(0x00000008)
 #define CMAP__LOCK_ABANDONED    UINT32_C(0x00000010)
 #define CMAP__LOCK_PASSED_BY    UINT32_C(0x00000020)
-#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000040)
-#define CMAP__LOCK_READERS      UINT32_C(0xffffffc0)
+#define CMAP__LOCK_WATCHED      UINT32_C(0x00000040)
+#define CMAP__LOCK_LEAVING      UINT32_C(0x00000080)
+#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000100)
+#define CMAP__LOCK_READERS      UINT32_C(0xffffff00)
 #define CMAP__LOCK_FULL         UINT32_C(0x80000000)
 
 /*
@@ -189,7 +203,8 @@ enum cmap__lock_result cmap__shardlock_read_slow(struct cmap__shardlock *lock,
 
 /* The rest of unlock and downgrade when the word showed waiters. */
 void cmap__shardlock_grant(struct cmap__shardlock *lock);
-void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock);
+void cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock,
+                                      uint32_t before);
 void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock);
 
 /*
@@ -201,17 +216,32 @@ void cmap__shardlock_admit_readers(struct cmap__shardlock *lock);
 /* The thread that held it has ended. Wakes everybody. */
 void cmap__shardlock_abandon(struct cmap__shardlock *lock);
 
+/* One attempt, also at a watched lock; not for a short way, which has no call
+ * in it. */
+bool cmap__shardlock_try_any(struct cmap__shardlock *lock, bool write);
+
+/* Before anybody else sees the lock, which is free. */
+static inline void cmap__shardlock_watch(struct cmap__shardlock *lock)
+{
+  cmap__store_relaxed(&lock->word, CMAP__LOCK_WATCHED);
+}
+
 /* There is no thread but the caller's: nobody waits for the lock, and nobody
  * has it; or `held`: the caller has it to write. */
 static inline void cmap__shardlock_alone(struct cmap__shardlock *lock,
                                          bool held)
 {
   /* Relaxed: there is nobody to see it. */
-  cmap__store_relaxed(&lock->word, held ? CMAP__LOCK_WRITER : 0);
+  uint32_t word = cmap__load_relaxed(&lock->word) & CMAP__LOCK_WATCHED;
+
+  if (held)
+    word |= CMAP__LOCK_WRITER | (word != 0 ? CMAP__LOCK_LEAVING : 0);
+  cmap__store_relaxed(&lock->word, word);
 }
 
 /*
- * One attempt at the write lock. Fails also when the lock is free but awaited;
+ * One attempt at the write lock. Fails also when the lock is watched, or free
+ * but awaited;
  * cmap__shardlock_write with try_only takes it then, unless it is the readers'
  * firm turn.
  */
@@ -249,10 +279,10 @@ static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
 }
 
 /*
- * One attempt at the read lock. Fails when a writer holds it or waits, and may
- * fail when other readers come or go at the same moment. No load comes first:
- * it would fetch the line to read, and then the compare-and-swap once more to
- * write. What that guesses wrong it has read.
+ * One attempt at the read lock. Fails when a writer holds it or waits, or when
+ * it is watched, and may fail when other readers come or go at the same moment.
+ * No load comes first: it would fetch the line to read, and then the
+ * compare-and-swap once more to write. What that guesses wrong it has read.
  */
 static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
 {
@@ -262,7 +292,7 @@ static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
                                             CMAP__LOCK_ONE_READER))) /* [L1] */
     return true;
   if (cmap__unlikely((word & (CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT |
-                              CMAP__LOCK_FULL)) != 0))
+                              CMAP__LOCK_FULL | CMAP__LOCK_WATCHED)) != 0))
     return false;
   return cmap__likely(cmap__cas_weak_acquire(
       &lock->word, &word, word + CMAP__LOCK_ONE_READER)); /* [L1] */
@@ -287,9 +317,8 @@ static inline void cmap__shardlock_read_unlock(struct cmap__shardlock *lock)
       cmap__sub_release(&lock->word, CMAP__LOCK_ONE_READER); /* [L2] */
 
   if (cmap__unlikely(
-          (before & (CMAP__LOCK_READERS | CMAP__LOCK_WRITERS_WAIT)) ==
-          (CMAP__LOCK_ONE_READER | CMAP__LOCK_WRITERS_WAIT)))
-    cmap__shardlock_read_unlock_slow(lock);
+          (before & (CMAP__LOCK_WRITERS_WAIT | CMAP__LOCK_WATCHED)) != 0))
+    cmap__shardlock_read_unlock_slow(lock, before);
 }
 
 /*

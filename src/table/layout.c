@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/watch.h"
 #include "table/seed.h"
 
 /* No struct of ours will ever be larger: a `size` beyond is a mistake. */
@@ -331,7 +332,8 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   layout->owns_anything = layout->has_destructors || layout->value_boxed ||
                           kind_is_string_like(o->key_kind);
   layout->lock_free =
-      o->key_kind != CMAP_CUSTOM && o->value_clone == NULL &&
+      !cmap__watched() && o->key_kind != CMAP_CUSTOM &&
+      o->value_clone == NULL &&
       !(layout->value_boxed && cmap__box_is_large(o->value_size));
   layout->shape = (uint8_t)shape_of(layout);
   layout->strict = (o->flags & CMAP_STRICT) != 0;

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/watch.h"
 
 /* The first chunk of headers. */
 #define FIRST_HEADERS 8
@@ -79,6 +80,8 @@ static void begin_shard(struct cmap__shard *shard)
   memset(shard, 0, sizeof *shard);
   shard->mask = CMAP__DEAD_MASK;
   shard->prefix = CMAP__DEAD_PREFIX;
+  if (cmap__watched())
+    cmap__shardlock_watch(&shard->lock);
   shard->block =
       cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
 }
@@ -107,7 +110,7 @@ void cmap__pool_first(struct cmap__pool *pool,
   size_t bytes = cmap__layout_block_bytes(layout, 0);
 
   begin_shard(shard);
-  (void)cmap__shardlock_try_write(&shard->lock);
+  (void)cmap__shardlock_try_any(&shard->lock, true);
   if (bytes <= FIRST_BLOCK &&
       cmap__region_grow(&pool->source, &pool->blocks, bytes, bytes, true))
     cut_block(pool, layout, 0, shard);

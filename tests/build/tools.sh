@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What docs/debugging.md says of tools: memcheck and AddressSanitizer name a
 # lost value where it was allocated, and memcheck a map that is used after its
-# end, with an ordinary library; ThreadSanitizer is quiet about a program that
-# is right and reports the race of one that is not, if cmap.c was compiled by it.
+# end; ThreadSanitizer, helgrind and DRD are quiet about a program that is right
+# and report the races of one that is not: all of it with an ordinary library.
 . "$(dirname "$0")/common.sh"
 
 library=$build_dir/libcmap.so
@@ -61,20 +61,58 @@ if "$cc" -fsanitize=address "$scratch/empty.c" -o "$scratch/empty" \
   said 'in new_box .*program\.c'
 fi
 
-echo "== ThreadSanitizer"
+# tsan <compiler> <library ...>: with that, the right program is quiet and each
+# race is reported.
+tsan() {
+  local cc=$1
+  shift
+  make right -fsanitize=thread "$@"
+  run "${as_it_is[@]}" "$scratch/right"
+  quiet
+  make race -fsanitize=thread -DRACE "$@"
+  run "${as_it_is[@]}" "$scratch/race"
+  said 'SUMMARY: ThreadSanitizer: data race .*program\.c:[0-9:]* in work'
+  make race -fsanitize=thread -DRACE_READ "$@"
+  run "${as_it_is[@]}" "$scratch/race"
+  said 'SUMMARY: ThreadSanitizer: data race .*program\.c:[0-9:]* in misuse_box'
+}
+
+as_it_is=()
+if setarch "$(uname -m)" -R true 2>"$scratch/log"; then
+  as_it_is=(setarch "$(uname -m)" -R)
+fi
+for compiler in "$cc" gcc clang; do
+  [ "$compiler" != "${compiler_before:-}" ] && have "$compiler" &&
+    "$compiler" -fsanitize=thread "$scratch/empty.c" -o "$scratch/empty" \
+      2>"$scratch/log" || continue
+  compiler_before=$compiler
+  echo "== ThreadSanitizer of $compiler, an ordinary library"
+  tsan "$compiler" "${ordinary[@]}"
+  tsan "$compiler" "$build_dir/libcmap.a"
+done
 if "$cc" -fsanitize=thread "$scratch/empty.c" -o "$scratch/empty" \
     2>"$scratch/log"; then
-  as_it_is=()
-  if setarch "$(uname -m)" -R true 2>"$scratch/log"; then
-    as_it_is=(setarch "$(uname -m)" -R)
-  fi
+  echo "== ThreadSanitizer, cmap.c compiled with it"
   sh "$source_dir/src/package/amalgamate.sh" "$scratch/one" >"$scratch/log"
   "$cc" -O0 -fsanitize=thread -c "$scratch/one/cmap.c" -o "$scratch/cmap.o" ||
     fail "cmap.c does not compile"
-  make right -fsanitize=thread "$scratch/cmap.o"
-  run "${as_it_is[@]}" "$scratch/right"
-  quiet
-  make race -fsanitize=thread -DRACE "$scratch/cmap.o"
-  run "${as_it_is[@]}" "$scratch/race"
-  said 'SUMMARY: ThreadSanitizer: data race .*program\.c:[0-9]* in work'
+  tsan "$cc" "$scratch/cmap.o"
+fi
+
+if have valgrind && grep -q '^CMAP_HAVE_VALGRIND:INTERNAL=1' \
+    "$build_dir/CMakeCache.txt"; then
+  for tool in helgrind drd; do
+    echo "== $tool"
+    checked=(valgrind -q --tool=$tool --fair-sched=try
+      --suppressions="$source_dir/src/package/valgrind.supp")
+    make right -DROUNDS=2500 "${ordinary[@]}"
+    run "${checked[@]}" "$scratch/right"
+    quiet
+    make race -DROUNDS=300 -DRACE "${ordinary[@]}"
+    run "${checked[@]}" "$scratch/race"
+    said ' at .*: work \(program\.c'
+    make race -DROUNDS=300 -DRACE_READ "${ordinary[@]}"
+    run "${checked[@]}" "$scratch/race"
+    said ' at .*: misuse_box \(program\.c'
+  done
 fi

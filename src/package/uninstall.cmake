@@ -8,7 +8,7 @@ file(STRINGS install_manifest.txt files)
 foreach(file IN LISTS files)
   message(STATUS "Removing: $ENV{DESTDIR}${file}")
   file(REMOVE "$ENV{DESTDIR}${file}")
-  if(file MATCHES "/cmap/cmapConfig\\.cmake$") # a folder of our own
+  if(file MATCHES "/cmap/[^/]*$") # a folder of our own
     get_filename_component(folder "${file}" DIRECTORY)
     file(REMOVE_RECURSE "$ENV{DESTDIR}${folder}")
   endif()

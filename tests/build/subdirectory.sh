@@ -2,7 +2,9 @@
 # Inside another project, through add_subdirectory(), libcmap is only its
 # library: no tests, no -Werror, nothing installed, the parent's flags as they
 # were. By default the parent links the shared library, and with
-# BUILD_SHARED_LIBS=OFF the static one.
+# BUILD_SHARED_LIBS=OFF the static one. The same where CMake fetches it
+# (FetchContent) and where meson does (a wrap). Without optimisation: that is not
+# what is tested.
 . "$(dirname "$0")/common.sh"
 
 # A build of the outer project in $scratch/<name> with more options.
@@ -11,7 +13,8 @@ build_outer() {
   shift
   cmake -S "$source_dir/tests/build/outer" -B "$scratch/$name" \
     -DCMAP_SOURCE_DIR_UNDER_TEST="$source_dir" \
-    -DCMAKE_C_COMPILER="$cc" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS=-O0 \
+    -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
     >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "$name does not configure"; }
   cmake --build "$scratch/$name" --target outer --parallel 2 \
@@ -43,7 +46,34 @@ if [ -d "$scratch/prefix" ] && find "$scratch/prefix" -type f | grep .; then
   fail "these files were installed"
 fi
 
-build_outer static -DBUILD_SHARED_LIBS=OFF
+mkdir "$scratch/libcmap"
+cp -r "$source_dir"/{CMakeLists.txt,LICENSE,include,src} "$scratch/libcmap"
+tar -C "$scratch" -czf "$scratch/libcmap.tar.gz" libcmap
+build_outer static -DBUILD_SHARED_LIBS=OFF \
+  -DCMAP_ARCHIVE_UNDER_TEST="$scratch/libcmap.tar.gz"
 if readelf -d "$scratch/static/outer" | grep 'NEEDED.*libcmap'; then
   fail "BUILD_SHARED_LIBS=OFF still links the shared library"
 fi
+
+have meson && have ninja || { echo "meson is not installed"; exit 0; }
+project=$scratch/meson
+mkdir -p "$project/subprojects/packagefiles/cmap"
+cp "$source_dir/src/package/meson/meson.build" \
+  "$project/subprojects/packagefiles/cmap"
+cp "$scratch/libcmap.tar.gz" "$project/subprojects/packagefiles"
+sed 's/^\[wrap-git\]$/[wrap-file]/; /^revision/d
+  s/^url = .*/directory = libcmap\nsource_filename = libcmap.tar.gz/' \
+  "$source_dir/src/package/meson/cmap.wrap" >"$project/subprojects/cmap.wrap"
+cp "$source_dir/tests/build/consumer/main.c" "$project"
+cat >"$project/meson.build" <<'TEXT'
+project('outer', 'c')
+executable('outer', 'main.c', dependencies: dependency('cmap'))
+TEXT
+{ CC=$cc meson setup -Dcmap:buildtype=plain "$project/build" "$project" &&
+  ninja -C "$project/build"; } >"$scratch/log" 2>&1 ||
+  { cat "$scratch/log"; fail "meson"; }
+if grep -q 'warning:' "$scratch/log"; then
+  cat "$scratch/log"
+  fail "meson: warnings"
+fi
+[ "$("$project/build/outer")" = "consumer ok" ] || fail "meson's program"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The installed library is found and used by outside programs: through CMake's
-# find_package() and through pkg-config, shared and static, also after the
-# installed tree has moved.
+# find_package() and through pkg-config, shared and static, by other compilers and
+# from C++, also after the installed tree has moved.
 . "$(dirname "$0")/common.sh"
 
 program=$source_dir/tests/build/consumer
@@ -66,6 +66,20 @@ if needs_shared "$scratch/static"; then
   fail "pkg-config --static loads the shared library"
 fi
 says_ok "$scratch/static"
+
+# Whoever compiled the library: other compilers link it, also from C++.
+for compiler in gcc clang "g++ -x c++" "clang++ -x c++"; do
+  read -r -a words <<<"$compiler"
+  have "${words[0]}" || continue
+  for kind in shared static; do
+    used=("${libs[@]}")
+    [ "$kind" = static ] || read -r -a used <<<"$(pkg-config --libs cmap)"
+    "${words[@]}" "${cflags[@]}" "$program/main.c" -x none \
+      -o "$scratch/other" "${used[@]}" || fail "$compiler, $kind"
+    LD_LIBRARY_PATH=$libdir says_ok "$scratch/other"
+  done
+  echo "-- $compiler"
+done
 
 # As the manual says it. libc and jemalloc need not be there as archives.
 read -r -a all <<<"$(pkg-config --static --cflags --libs cmap)"

@@ -20,14 +20,15 @@
  * 1. Rules that hold for every call
  * -------------------------------------------------------------------------
  *
- * Status. Every call that can fail returns enum cmap_status and must be
- *   checked. CMAP_OK is 0, the library's other codes are negative, and values
- *   above 0 belong to the user: a callback may return one, and it comes out of
- *   the call unchanged. Unless a call says otherwise, whatever is not CMAP_OK
- *   has changed nothing, and its outputs are untouched, but for what was to
- *   hold something, which is empty then: a new map, store or snapshot is NULL,
- *   and a guard, entry, iterator, hold, handle or ticket is CMAP_INIT (what was
- *   in it before is not released). The library never aborts, exits or prints.
+ * Status. Every call that can fail returns enum cmap_status, and must be
+ * checked where the compiler says so (cmap_ignore). CMAP_OK is 0, the library's
+ * other codes are negative, and values above 0 belong to the user: a callback
+ * may return one, and it comes out of the call unchanged. Unless a call says
+ * otherwise, whatever is not CMAP_OK has changed nothing, and its outputs are
+ * untouched, but for what was to hold something, which is empty then: a new
+ * map, store or snapshot is NULL, and a guard, entry, iterator, hold, handle or
+ * ticket is CMAP_INIT (what was in it before is not released). The library
+ * never aborts, exits or prints.
  *
  * Checked misuse. A NULL map, key or required pointer, a key size that does
  *   not fit the key kind, an unknown option, flag or enum value and a wrong
@@ -192,6 +193,7 @@ extern "C" {
     {                                                                          \
     }
 #  define CMAP__AS(type, value) static_cast<type>(value)
+#  define CMAP__AT(type, value) cmap__at<type>(value)
 #  define CMAP__NULL            nullptr
 #else
 #  define CMAP_INIT                                                            \
@@ -199,6 +201,7 @@ extern "C" {
       0                                                                        \
     }
 #  define CMAP__AS(type, value) ((type)(value))
+#  define CMAP__AT(type, value) (&(const type){value})
 #  define CMAP__NULL            NULL
 #endif
 
@@ -253,6 +256,12 @@ CMAP_API const char *cmap_status_text(enum cmap_status status)
  */
 CMAP_API const char *cmap_last_error(void) CMAP_SYMBOL(last_error);
 
+/* For a status that may be any: cmap_ignore(cmap_clear(map, NULL)); */
+static inline void cmap_ignore(enum cmap_status status)
+{
+  (void)status;
+}
+
 /* A status of the user's own, for callbacks; `number` is above 0. */
 static inline enum cmap_status cmap_status_user(int number)
 {
@@ -304,10 +313,40 @@ static inline struct cmap_key cmap_key_u64(const uint64_t *key)
   return cmap_key_bytes(key, sizeof *key);
 }
 
+/*
+ * The same of a number itself: cmap_get(map, CMAP_KEY_U64(7), &value, NULL).
+ * It lives to the end of the block in C, and of the call in C++.
+ */
+#define CMAP_KEY_U32(number) cmap_key_u32(CMAP__AT(uint32_t, number))
+#define CMAP_KEY_U64(number) cmap_key_u64(CMAP__AT(uint64_t, number))
+
 /* NULL gives the key (NULL, 0), which every call refuses. */
 static inline struct cmap_key cmap_key_string(const char *string)
 {
   return cmap_key_bytes(string, string ? strlen(string) : 0);
+}
+
+/* What a stored key is, in a callback, a guard, a buffer: of maps of CMAP_U32.
+ */
+static inline uint32_t cmap_key_as_u32(struct cmap_key key)
+{
+  uint32_t number;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+/* Of maps of CMAP_U64. */
+static inline uint64_t cmap_key_as_u64(struct cmap_key key)
+{
+  uint64_t number;
+  memcpy(&number, key.data, sizeof number);
+  return number;
+}
+
+/* Of maps of CMAP_STRING; it lives as long as the key. */
+static inline const char *cmap_key_as_string(struct cmap_key key)
+{
+  return CMAP__AS(const char *, key.data);
 }
 
 /* Flags of struct cmap_how; they may be combined. */
@@ -683,12 +722,13 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status cmap_get_or_insert_with_unlocked(
 /*
  * Removes the entry and moves its value to *old.
  *   CMAP_NOT_FOUND  the key is absent
+ * Who wants it gone and holds nothing of the map need not look at the status.
  * Lock: write; maybe none if the key is absent and cmap_get would take none:
  * that is a read, without the barrier of a call that writes.
  */
-CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_remove(struct cmap *map, struct cmap_key key, void *old,
-            const struct cmap_how *how) CMAP_SYMBOL(remove);
+CMAP_API enum cmap_status cmap_remove(struct cmap *map, struct cmap_key key,
+                                      void *old, const struct cmap_how *how)
+    CMAP_SYMBOL(remove);
 
 /*
  * Removes the entry if test says true. test may change the value; a changed
@@ -1279,6 +1319,19 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_lock_many(struct cmap_want *wants, size_t n, struct cmap_multi *held,
                const struct cmap_how *how) CMAP_SYMBOL(lock_many);
 
+/*
+ * The same of n keys of one map in one mode. `keys` is an array of what they
+ * are: uint32_t (CMAP_U32), uint64_t, const char * (CMAP_STRING), struct
+ * cmap_key (CMAP_BYTES), or objects of key_size bytes (CMAP_FIXED,
+ * CMAP_CUSTOM). Key i is want i of `held`.
+ *   CMAP_EINVAL  also if the map or `keys` is NULL
+ * Statuses, lock and cost as cmap_lock_many.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_lock_keys(struct cmap *map, const void *keys, size_t n,
+               enum cmap_mode mode, struct cmap_multi *held,
+               const struct cmap_how *how) CMAP_SYMBOL(lock_keys);
+
 /* The value of want i; NULL if the entry is vacant, i is not below n, or
    nothing is held. To be changed only if it was wanted to write. */
 CMAP_API void *cmap_multi_value(const struct cmap_multi *held, size_t i)
@@ -1741,6 +1794,19 @@ struct cmap_scan_buffer {
   size_t text_used; /* out: bytes; with CMAP_ENOSPC: the text_size needed */
 };
 
+/* Room for so many keys and values, either of which may be NULL: not wanted.
+   `text` is none: set it for keys of STRING and BYTES. */
+static inline void cmap_scan_buffer_init(struct cmap_scan_buffer *buffer,
+                                         size_t capacity, void *keys,
+                                         void *values)
+{
+  memset(buffer, 0, sizeof *buffer);
+  buffer->size = sizeof *buffer;
+  buffer->capacity = capacity;
+  buffer->keys = keys;
+  buffer->values = values;
+}
+
 /*
  * Copies entries from position *cursor on, as many as the buffer has room for,
  * and moves *cursor behind them. A scan begins with the cursor 0, and goes to
@@ -1875,6 +1941,13 @@ struct cmap_stats {
   uint64_t read_retries; /* lock-free reads that met a writer, about */
   uint64_t read_locks;   /* of those: reads that took the lock then */
 };
+
+/* All zero, but for the size. */
+static inline void cmap_stats_init(struct cmap_stats *stats)
+{
+  memset(stats, 0, sizeof *stats);
+  stats->size = sizeof *stats;
+}
 
 /*
  * Takes the statistics, without waiting for anybody: exact if no thread writes,
@@ -2091,9 +2164,10 @@ cmap_store_put(struct cmap_store *store, struct cmap_key key, void *object,
  * store. A failure that is remembered is forgotten.
  *   CMAP_NOT_FOUND  there was neither object nor construction
  */
-CMAP_MUST_CHECK CMAP_API enum cmap_status
-cmap_store_remove(struct cmap_store *store, struct cmap_key key,
-                  const struct cmap_how *how) CMAP_SYMBOL(store_remove);
+CMAP_API enum cmap_status cmap_store_remove(struct cmap_store *store,
+                                            struct cmap_key key,
+                                            const struct cmap_how *how)
+    CMAP_SYMBOL(store_remove);
 
 /*
  * The same, but an object that is there stays.
@@ -2170,6 +2244,13 @@ struct cmap_store_stats {
   uint64_t remembered; /* failures, now; some may be out of date */
   uint64_t bytes;      /* of memory in all, without the objects themselves */
 };
+
+/* All zero, but for the size. */
+static inline void cmap_store_stats_init(struct cmap_store_stats *stats)
+{
+  memset(stats, 0, sizeof *stats);
+  stats->size = sizeof *stats;
+}
 
 /* Sums over all threads' counts, exact when no thread uses the store. Never
  * waits. Cost as cmap_get_stats. CMAP_EINVAL: a NULL, or stats->size is
@@ -2336,11 +2417,26 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   by name_get_or_insert_with or the untyped cmap_insert. gcc may remark on
  *   the alignment of arguments if alignof(value_type) is above 16: -Wno-psabi.
  *
+ * Short forms of the commonest calls, with NULL for the rest and no `how`:
+ *     name_find(map, key, &value)      name_get
+ *     name_has(map, key)               name_contains: true for CMAP_OK
+ *     name_put(map, key, value)        name_insert; of a set name_add
+ *     name_put_new(map, key, value)    name_insert_new
+ *     name_drop(map, key)              name_remove
+ *     name_increase(map, key, by)      name_fetch_add
+ *     name_change(map, key, fn, ctx)   name_alter
+ *     name_read(map, key, &guard)      name_get_ref
+ *     name_write(map, key, &guard)     name_get_mut
+ *     name_each(map, fn, ctx)          name_for_each, of all
+ *     name_keep(map, fn, ctx)          name_retain
+ *   Sets have name_has, name_put, name_drop, name_each and name_keep.
+ *
  * Guards and entries are struct name_read_guard, name_write_guard and
  *   name_entry, with a key and a value of these types, and are scoped by
  *   CMAP_AUTO(name_write_guard, guard); Wants of cmap_lock_many
  *   come from name_want(map, &key, mode), and name_multi_value(held, i) is the
- *   value; the other calls on several keys are untyped, since their maps may be
+ *   value; name_lock_keys(map, keys, n, mode, &held, how) takes an array of
+ *   keys; the other calls on several keys are untyped, since their maps may be
  *   of several types, and so are cmap_entry_remove_entry and
  *   cmap_entry_replace_entry, which make a difference for CMAP_CUSTOM keys
  * only.
@@ -2479,6 +2575,13 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
 
 #ifdef __cplusplus
 extern "C++" {
+/* Where a value is, for the duration of a call. */
+template <typename type>
+static inline const type *cmap__at(const type &value) noexcept
+{
+  return &value;
+}
+
 template <typename type> struct cmap__fixed_key {
   enum { is_text = 0, is_float = 0 };
 };
@@ -2699,24 +2802,9 @@ cmap__key_in_CMAP_BYTES(const struct cmap_key *key)
   return *key;
 }
 
-static inline uint32_t cmap__key_out_CMAP_U32(struct cmap_key key)
-{
-  uint32_t number;
-  memcpy(&number, key.data, sizeof number);
-  return number;
-}
-
-static inline uint64_t cmap__key_out_CMAP_U64(struct cmap_key key)
-{
-  uint64_t number;
-  memcpy(&number, key.data, sizeof number);
-  return number;
-}
-
-static inline const char *cmap__key_out_CMAP_STRING(struct cmap_key key)
-{
-  return CMAP__AS(const char *, key.data);
-}
+#define cmap__key_out_CMAP_U32    cmap_key_as_u32
+#define cmap__key_out_CMAP_U64    cmap_key_as_u64
+#define cmap__key_out_CMAP_STRING cmap_key_as_string
 
 static inline struct cmap_key cmap__key_out_CMAP_BYTES(struct cmap_key key)
 {
@@ -2779,7 +2867,8 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
   CMAP__TYPED_WHOLE(name)                                                      \
   CMAP__TYPED_VISITS(name)                                                     \
   CMAP__TYPED_ITER(name)                                                       \
-  CMAP__TYPED_BATCHES(name)
+  CMAP__TYPED_BATCHES(name)                                                    \
+  CMAP__TYPED_SHORT(name)
 
 /* Section 5. */
 #define CMAP__TYPED_CREATE(name, kind, key_size_)                              \
@@ -2962,9 +3051,9 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
                    CMAP__STEP(make_, cmap_value_fn, name##__value_step),       \
                    &pair_, how_));                                             \
   }                                                                            \
-  CMAP__TYPED_STATUS name##_remove(struct name map_, name##__key key_,         \
-                                   name##__value *old_,                        \
-                                   const struct cmap_how *how_)                \
+  CMAP__TYPED enum cmap_status name##_remove(                                  \
+      struct name map_, name##__key key_, name##__value *old_,                 \
+      const struct cmap_how *how_)                                             \
   {                                                                            \
     return cmap_remove(map_.map, name##__key_in(&key_), old_, how_);           \
   }                                                                            \
@@ -3371,6 +3460,13 @@ cmap__typed_create(const struct cmap_options *options, enum cmap_key_kind kind,
       want_.key = name##__key_in(key_);                                        \
     want_.mode = mode_;                                                        \
     return want_;                                                              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_lock_keys(                                         \
+      struct name map_, const name##__key *keys_, size_t n_,                   \
+      enum cmap_mode mode_, struct cmap_multi *held_,                          \
+      const struct cmap_how *how_)                                             \
+  {                                                                            \
+    return cmap_lock_keys(map_.map, keys_, n_, mode_, held_, how_);            \
   }                                                                            \
   CMAP__TYPED name##__value *name##_multi_value(                               \
       const struct cmap_multi *held_, size_t i_)                               \
@@ -3800,6 +3896,65 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
                         befores_, sizeof(uint64_t), statuses_, how_);          \
   }
 
+/* The short forms of maps and sets that are alike. */
+#define CMAP__TYPED_SHORT_KEYS(name)                                           \
+  CMAP__TYPED bool name##_has(struct name map_, name##__key key_)              \
+  {                                                                            \
+    return name##_contains(map_, key_, NULL) == CMAP_OK;                       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_each(struct name map_, name##_view_fn *view_,      \
+                                 void *ctx_)                                   \
+  {                                                                            \
+    return name##_for_each(map_, 0, 1, view_, ctx_, NULL);                     \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_keep(struct name map_, name##_test_fn *keep_,      \
+                                 void *ctx_)                                   \
+  {                                                                            \
+    return name##_retain(map_, keep_, ctx_, NULL, NULL);                       \
+  }
+
+#define CMAP__TYPED_SHORT(name)                                                \
+  CMAP__TYPED_SHORT_KEYS(name)                                                 \
+  CMAP__TYPED_STATUS name##_find(struct name map_, name##__key key_,           \
+                                 name##__value *value_)                        \
+  {                                                                            \
+    return name##_get(map_, key_, value_, NULL);                               \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_put(struct name map_, name##__key key_,            \
+                                name##__value value_)                          \
+  {                                                                            \
+    return name##_insert(map_, key_, value_, NULL, NULL, NULL);                \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_put_new(struct name map_, name##__key key_,        \
+                                    name##__value value_)                      \
+  {                                                                            \
+    return name##_insert_new(map_, key_, value_, NULL, NULL);                  \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##_drop(struct name map_, name##__key key_) \
+  {                                                                            \
+    return name##_remove(map_, key_, NULL, NULL);                              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_increase(struct name map_, name##__key key_,       \
+                                     uint64_t by_)                             \
+  {                                                                            \
+    return name##_fetch_add(map_, key_, by_, NULL, NULL);                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_change(struct name map_, name##__key key_,         \
+                                   name##_value_fn *change_, void *ctx_)       \
+  {                                                                            \
+    return name##_alter(map_, key_, change_, ctx_, NULL);                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_read(struct name map_, name##__key key_,           \
+                                 struct name##_read_guard *guard_)             \
+  {                                                                            \
+    return name##_get_ref(map_, key_, guard_, NULL);                           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_write(struct name map_, name##__key key_,          \
+                                  struct name##_write_guard *guard_)           \
+  {                                                                            \
+    return name##_get_mut(map_, key_, guard_, NULL);                           \
+  }
+
 /* Sets: keys only. */
 #define CMAP__TYPED_SET(name, kind, key_size_)                                 \
   struct name {                                                                \
@@ -3815,7 +3970,16 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   CMAP__TYPED_WHOLE(name)                                                      \
   CMAP__TYPED_KEY_BATCHES(name)                                                \
   CMAP__TYPED_SET_CALLS(name)                                                  \
-  CMAP__TYPED_SET_WALKS(name)
+  CMAP__TYPED_SET_WALKS(name)                                                  \
+  CMAP__TYPED_SHORT_KEYS(name)                                                 \
+  CMAP__TYPED_STATUS name##_put(struct name set_, name##__key key_)            \
+  {                                                                            \
+    return name##_add(set_, key_, NULL);                                       \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##_drop(struct name set_, name##__key key_) \
+  {                                                                            \
+    return name##_remove(set_, key_, NULL);                                    \
+  }
 
 #define CMAP__TYPED_SET_CALLS(name)                                            \
   CMAP__TYPED_STATUS name##_add(struct name set_, name##__key key_,            \
@@ -3828,8 +3992,8 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   {                                                                            \
     return cmap_contains(set_.map, name##__key_in(&key_), how_);               \
   }                                                                            \
-  CMAP__TYPED_STATUS name##_remove(struct name set_, name##__key key_,         \
-                                   const struct cmap_how *how_)                \
+  CMAP__TYPED enum cmap_status name##_remove(                                  \
+      struct name set_, name##__key key_, const struct cmap_how *how_)         \
   {                                                                            \
     return cmap_remove(set_.map, name##__key_in(&key_), NULL, how_);           \
   }                                                                            \

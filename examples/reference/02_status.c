@@ -7,8 +7,8 @@ int main(void)
   printf("%s\n", cmap_status_text(cmap_status_user(7)));
 
   /* What was wrong, if the library is built with CMAP_CHECK. */
-  is(cmap_get_stats(NULL, NULL), CMAP_EINVAL);
-  printf("%s\n", cmap_last_error()); /* map is NULL */
+  cmap_ignore(cmap_get_stats(NULL, NULL)); /* CMAP_EINVAL, whatever it is */
+  printf("%s\n", cmap_last_error());       /* map is NULL */
 
   /* The library that runs is not older than the header. */
   so(cmap_version() >= CMAP_VERSION);

@@ -1,5 +1,30 @@
 #include "reference.h"
 
+static enum cmap_status print(struct cmap_key key, const void *value, void *out)
+{
+  fprintf(out, "%d %s\n", (int)cmap_key_as_u64(key), (const char *)value);
+  return CMAP_OK;
+}
+
+/* Integer keys by their value, or from where they are. */
+static void numbers(void)
+{
+  const uint64_t id = 7;
+  struct cmap_options options;
+  struct cmap *map;
+
+  cmap_options_init(&options, CMAP_U64, 4);
+  is(cmap_create(&options, &map), CMAP_OK);
+  is(cmap_insert(map, cmap_key_u64(&id), "ada", NULL, NULL, NULL), CMAP_OK);
+  is(cmap_view(map, CMAP_KEY_U64(7), print, stdout, NULL), CMAP_OK);
+  cmap_destroy(map);
+  options.key_kind = CMAP_U32;
+  is(cmap_create(&options, &map), CMAP_OK);
+  is(cmap_contains(map, CMAP_KEY_U32(7), NULL), CMAP_NOT_FOUND);
+  so(cmap_key_as_u32(CMAP_KEY_U32(7)) == 7);
+  cmap_destroy(map);
+}
+
 int main(void)
 {
   struct cmap *map = ages();
@@ -21,5 +46,7 @@ int main(void)
   is(cmap_get(map, bob, &value, &hashed), CMAP_OK);
   so(value == 41);
   cmap_destroy(map);
+
+  numbers();
   return 0;
 }

@@ -16,6 +16,11 @@ int main(void)
   is(cmap_entry_or_default(cmap_multi_entry(&held, 2)), CMAP_OK);
   is(cmap_multi_release(&held), CMAP_OK); /* now others see all of it */
 
+  const char *const both[] = {"ada", "eve"};
+  is(cmap_lock_keys(map, both, 2, CMAP_WRITE, &held, NULL), CMAP_OK);
+  *(uint64_t *)cmap_multi_value(&held, 1) += 1;
+  is(cmap_multi_release(&held), CMAP_OK);
+
   is(cmap_swap_values(map, KEY("ada"), KEY("bob"), NULL), CMAP_OK);
   is(cmap_rename(map, KEY("bob"), KEY("eve"), NULL), CMAP_EXISTS);
   is(cmap_rename(map, KEY("bob"), KEY("rob"), NULL), CMAP_OK);

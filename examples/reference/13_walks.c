@@ -42,20 +42,17 @@ static void by_buffer(struct cmap *map)
   struct cmap_key keys[100];
   uint64_t values[100], cursor, end;
   char text[2000];
-  struct cmap_scan_buffer buffer = CMAP_INIT;
+  struct cmap_scan_buffer buffer;
   enum cmap_status status;
 
-  buffer.size = sizeof buffer;
-  buffer.capacity = 100;
-  buffer.keys = keys;
-  buffer.values = values;
+  cmap_scan_buffer_init(&buffer, 100, keys, values);
   buffer.text = text;
   buffer.text_size = sizeof text;
   for (size_t part = 0; part < 2; part++) { /* a thread each, if you like */
     is(cmap_scan_part(part, 2, &cursor, &end), CMAP_OK);
     while ((status = cmap_scan(map, &cursor, end, &buffer, NULL)) == CMAP_OK)
       for (size_t i = 0; i < buffer.count; i++)
-        printf("%s %d\n", (const char *)keys[i].data, (int)values[i]);
+        printf("%s %d\n", cmap_key_as_string(keys[i]), (int)values[i]);
     is(status, CMAP_NOT_FOUND); /* the end */
   }
 }

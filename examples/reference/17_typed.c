@@ -31,6 +31,11 @@ int main(void)
     is(bank_get_mut(bank, "ada", &guard, NULL), CMAP_OK);
     guard.value->cents = 0;
   }
+  is(bank_put(bank, "bob", account), CMAP_OK); /* the short forms: no tails */
+  is(bank_change(bank, "bob", deposit, &cents), CMAP_OK);
+  is(bank_find(bank, "bob", &account), CMAP_OK);
+  so(account.cents == 110 && bank_has(bank, "ada"));
+  bank_drop(bank, "ada");
   bank_destroy(bank);
 
   is(names_create(NULL, &names), CMAP_OK);

@@ -44,6 +44,62 @@ enum cmap_status add(const char *owner, account *to, void *ctx)
   return CMAP_OK;
 }
 
+// The short forms, several keys, and what is released by itself.
+bool short_forms(bank accounts)
+{
+  const char *const names[] = {"ada", "bob"};
+  CMAP_AUTO(bank_write_guard, guard);
+  account found = {0, 0};
+
+  if (bank_put(accounts, "bob", account{7, 0}) != CMAP_OK ||
+      bank_put_new(accounts, "bob", account{8, 0}) != CMAP_EXISTS ||
+      bank_find(accounts, "bob", &found) != CMAP_OK || found.cents != 7)
+    return false;
+  {
+    CMAP_AUTO(cmap_multi, held);
+    if (bank_lock_keys(accounts, names, 2, CMAP_WRITE, &held, nullptr) !=
+        CMAP_OK)
+      return false;
+    bank_multi_value(&held, 0)->cents -= 5;
+    bank_multi_value(&held, 1)->cents += 5;
+  }
+  if (bank_write(accounts, "bob", &guard) != CMAP_OK ||
+      guard.value->cents != 12 || bank_drop(accounts, "ada") != CMAP_EDEADLK)
+    return false;
+  bank_write_guard_release(&guard);
+  guard.value = nullptr;
+  bank_drop(accounts, "bob");
+  return !bank_has(accounts, "bob");
+}
+
+// Keys by value; a callback of an untyped call, which must not throw.
+bool untyped(bank accounts)
+{
+  std::uint64_t seven = 7, total = 0;
+  struct cmap_options options;
+  struct cmap *numbered;
+  bool good;
+
+  cmap_options_init(&options, CMAP_U64, sizeof seven);
+  if (cmap_create(&options, &numbered) != CMAP_OK)
+    return false;
+  good = cmap_insert(numbered, CMAP_KEY_U64(7), &seven, nullptr, nullptr,
+                     nullptr) == CMAP_OK &&
+         cmap_contains(numbered, CMAP_KEY_U64(8), nullptr) == CMAP_NOT_FOUND &&
+         cmap_view_all(
+             numbered,
+             [](struct cmap_key id, const void *, void *ctx) noexcept {
+               *static_cast<std::uint64_t *>(ctx) += cmap_key_as_u64(id);
+               return CMAP_OK;
+             },
+             &total, nullptr) == CMAP_OK &&
+         total == 7;
+  cmap_remove(numbered, CMAP_KEY_U64(7), nullptr, nullptr);
+  cmap_ignore(bank_clear(accounts, nullptr));
+  cmap_destroy(numbered);
+  return good;
+}
+
 bool all_is_well()
 {
   bank accounts = CMAP_INIT;
@@ -73,6 +129,7 @@ bool all_is_well()
           CMAP_OK &&
       places_get(somewhere, point{1, 2}, &height, nullptr) == CMAP_OK &&
       height > 8 && bank_len(accounts) + places_len(somewhere) == 2;
+  good = good && short_forms(accounts) && untyped(accounts);
   places_destroy(somewhere);
   bank_destroy(accounts);
   return good && map + key + value + how == 0;

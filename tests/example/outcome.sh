@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An example prints the lines of tests/example/<name>.expect, one extended
-# regular expression a line, and ends with 0; in every one of a few runs.
+# regular expression a line, and ends with 0; in every one of a few runs. It
+# reads <name>.input, if there is one.
 #
 #   outcome.sh <source folder> <name> <program and what it runs under> ...
 #
@@ -28,9 +29,11 @@ if [ "$name" = 04_transfer ]; then
 fi
 
 mapfile -t wanted <"$expect"
+input=$source_dir/tests/example/$name.input
+[ -e "$input" ] || input=/dev/null
 for ((run = 1; run <= runs; run++)); do
   status=0
-  output=$("${program[@]}") || status=$?
+  output=$("${program[@]}" <"$input") || status=$?
   [ "$status" -eq 0 ] || fail "exit status $status"
   mapfile -t lines <<<"$output"
   [ ${#lines[@]} -eq ${#wanted[@]} ] ||

@@ -12,6 +12,7 @@
 #include "threads.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define UNIVERSE      150
 #define MOST_REQUESTS 3000
@@ -218,9 +219,10 @@ static void check_refused(struct test_map *m, struct cmap_key key,
   struct cmap_read_guard read = CMAP_INIT;
   struct cmap_write_guard write = CMAP_INIT;
   struct cmap_entry entry = CMAP_INIT;
-  struct cmap_multi held = CMAP_INIT;
+  struct cmap_multi held = CMAP_INIT, several;
   struct cmap_iter iter = CMAP_INIT;
   struct cmap_want want = {m->map, key, CMAP_ENTRY, CMAP_OK};
+  static const uint64_t ids[100];
   enum cmap_event event = NO_EVENT;
 
   CHECK_STATUS(cmap_get_ref(m->map, key, &read, &how), CMAP_ENOMEM);
@@ -229,6 +231,14 @@ static void check_refused(struct test_map *m, struct cmap_key key,
   CHECK_STATUS(cmap_get_mut(m->map, key, &write, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_entry_begin(m->map, key, &entry, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_lock_many(&want, 1, &held, &how), CMAP_ENOMEM);
+  memset(&several, 0xa5, sizeof several);
+  if (m->spec.keys == KEYS_U64 && m->spec.hash == HASH_DEFAULT) {
+    CHECK_STATUS(cmap_lock_keys(m->map, ids, 1, CMAP_ENTRY, &several, &how),
+                 CMAP_ENOMEM);
+    CHECK_STATUS(cmap_lock_keys(m->map, ids, 100, CMAP_ENTRY, &several, &how),
+                 CMAP_ENOMEM);
+    CHECK(memcmp(&several, &held, sizeof several) == 0);
+  }
   CHECK_STATUS(cmap_iter_begin(m->map, CMAP_READ, 0, 1, &iter), CMAP_ENOMEM);
   CHECK_STATUS(cmap_rename(m->map, key, key, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_swap_values(m->map, key, key, &how), CMAP_ENOMEM);

@@ -177,8 +177,10 @@ static void held_shards_come_last(void **state)
   /* Free locks are taken whatever `how` says. */
   assert_ok(cmap_read_guard_release(&guard));
   assert_ok(cmap_pop(map, 0, 1, NULL, NULL, &try_only));
-  assert_ok(cmap_pop(map, 0, 1, NULL, NULL, &past));
-  assert_int_equal(cmap_len(map), 198 - count);
+  /* The shard may have had no other entry. */
+  assert_status(cmap_pop(map, 0, 1, NULL, NULL, &past),
+                count < 199 ? CMAP_OK : CMAP_NOT_FOUND);
+  assert_int_equal(cmap_len(map), count < 199 ? 198 - count : 0);
   cmap_destroy(map);
   checks_assert();
 }

@@ -1991,7 +1991,7 @@ cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
  * compiled expressions, loaded files. Each is built once, whoever asks; who
  * asks for the same key meanwhile waits for it, and nobody else waits for
  * anything. A handle keeps its object alive, also when that has been removed
- * from the store.
+ * from the store. With a bound or with times in its options it is a cache.
  *
  *     static enum cmap_status load(struct cmap_key key, void **object,
  *                                  void *ctx);     // takes a second
@@ -2048,6 +2048,22 @@ enum {
   CMAP_RETRY_FAILURE = 32  /* one of them goes on with its own constructor */
 };
 
+/* Why an object is no longer in the store. */
+enum cmap_removal {
+  CMAP_EVICTED,  /* the bound asked for it */
+  CMAP_EXPIRED,  /* its time was over */
+  CMAP_REPLACED, /* by put, or by a refresh */
+  CMAP_DELETED,  /* by cmap_store_remove */
+  CMAP_CLEARED   /* by cmap_store_clear, or with the store */
+};
+
+/* The times of an object, as in struct cmap_store_options. */
+struct cmap_lifetime {
+  uint64_t ttl_ns;
+  uint64_t idle_ns;
+  uint64_t refresh_ns;
+};
+
 struct cmap_store_options {
   size_t size;              /* sizeof(struct cmap_store_options) */
   struct cmap_options keys; /* of the keys; all about values must be
@@ -2064,7 +2080,39 @@ struct cmap_store_options {
   /* Releases an object; NULL: nothing is to be done. No lock is held; it may
      use the store. */
   void (*object_destroy)(void *object, void *ctx) CMAP_NOEXCEPT;
-  void *object_ctx;
+  void *object_ctx; /* of all callbacks but the clock */
+
+  /* A bound, of one kind or none (docs/store.md says who is evicted): */
+  size_t max_objects; /* so many; 0: no bound */
+  uint64_t max_cost;  /* what they cost in all; 0: no bound */
+  /* With max_cost, and only then: what an object costs, in any unit, for as
+     long as the store has it. Called once for each, with no lock held. One that
+     costs more than max_cost is handed out, and not kept. */
+  uint64_t (*cost)(struct cmap_key key, const void *object,
+                   void *ctx) CMAP_NOEXCEPT;
+
+  /* Times since an object was built or put; 0: none. */
+  uint64_t ttl_ns;     /* it expires then */
+  uint64_t idle_ns;    /* it expires so long after the last call that found it,
+                          or up to a sixteenth of that later */
+  uint64_t refresh_ns; /* get_or_create and begin let the first who asks build
+                          it anew then, and give all others the old one */
+  /* Other times for an object: *lifetime has the three above, and may be
+     changed. Called once for each, with no lock held. NULL: none */
+  void (*lifetime)(struct cmap_key key, const void *object,
+                   struct cmap_lifetime *lifetime, void *ctx) CMAP_NOEXCEPT;
+  /* Nanoseconds by which all times here and negative_ns go, never decreasing,
+     for tests; NULL: CLOCK_MONOTONIC, and a tick of the system behind it (1 to
+     10 ms) where an object is found. Deadlines do not go by it. No lock is
+     held. */
+  uint64_t (*clock)(void *clock_ctx) CMAP_NOEXCEPT;
+  void *clock_ctx;
+
+  /* Told of each object that was in the store, once, when it is there no more;
+     NULL: not. It may still have handles, and is not destroyed before the call
+     has ended. No lock is held; it may use the store. */
+  void (*on_remove)(struct cmap_key key, void *object, enum cmap_removal reason,
+                    void *ctx) CMAP_NOEXCEPT;
 };
 
 /* All defaults, for keys of key_kind, and objects that object_destroy ends. */
@@ -2086,7 +2134,9 @@ typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
 /*
  * Makes an empty store into *store.
  *   CMAP_EINVAL  an option is not valid; CUSTOM keys with key_destroy need
- *                key_copy, because a construction has a key of its own
+ *                key_copy, because a construction has a key of its own; both
+ *                bounds, max_cost without cost, cost without max_cost, or
+ *                clock_ctx without clock
  *   CMAP_ENOMEM, CMAP_ENORANDOM  as of cmap_create
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -2113,9 +2163,23 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_handle_copy(const struct cmap_handle *from, struct cmap_handle *to)
     CMAP_SYMBOL(handle_copy);
 
+/* What the call did that has filled a handle. */
+enum cmap_origin {
+  CMAP_HIT,    /* the object was there, or the call was put */
+  CMAP_BUILT,  /* the call, or its ticket, has built it */
+  CMAP_WAITED, /* it is of another call's construction, or of a put meanwhile */
+  CMAP_STALE /* it was there and is to be built anew: somebody does so, or this
+                call has failed to, or is one that does not build */
+};
+
+/* How the call got it that filled the handle, or the one that it was copied
+   from. CMAP_HIT if there is none, or `handle` is NULL. */
+CMAP_API enum cmap_origin cmap_handle_origin(const struct cmap_handle *handle)
+    CMAP_SYMBOL(handle_origin);
+
 /*
  * Gets a handle of the key's object, if it is there.
- *   CMAP_NOT_FOUND  it is absent, or being built
+ *   CMAP_NOT_FOUND  it is absent, or being built, or has expired
  * Never waits for a construction. Lock: none, if the key can be read without
  * one (section 1). Cost: two reads of a map and two atomic additions, with the
  * release.
@@ -2140,9 +2204,13 @@ cmap_store_get_or_create(struct cmap_store *store, struct cmap_key key,
     CMAP_SYMBOL(store_get_or_create);
 
 /*
- * Builds a new object for the key, present or not, in the calling thread, and
- * puts it. Others get the old object meanwhile. `handle` may be NULL. Two
- * threads that refresh one key both build; the last to end is kept.
+ * Builds a new object for the key, present or not, and puts it. Others get the
+ * old object meanwhile, and wait if there is none. Threads that refresh one key
+ * at a time build once: the others wait for it, and get what it makes; but what
+ * cmap_store_get_or_create is building already is not waited for: this call
+ * builds on its own then, and puts. What happens meanwhile does what it does to
+ * a construction in flight; a failure leaves the old object there. `handle` may
+ * be NULL. Statuses as of cmap_store_get_or_create.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_refresh(struct cmap_store *store, struct cmap_key key,
@@ -2198,7 +2266,23 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_shrink_to_fit(struct cmap_store *store)
     CMAP_SYMBOL(store_shrink_to_fit);
 
-/* The number of objects in the store. Exact when no thread changes it. */
+/*
+ * Takes out the objects and the failures whose time is over. They go by and by
+ * as others are asked for and put in; this is for a store that nobody uses for
+ * a while, and for a program that wants them gone by a certain time. With
+ * CMAP_TRY some 32 objects are looked at, and the next call goes on from there;
+ * so it is with a deadline.
+ *   CMAP_OK                   all were looked at
+ *   CMAP_BUSY, CMAP_TIMEDOUT  some were not
+ *   CMAP_EINVAL               NULL
+ * Lock: none for longer than 32 objects take. O(n).
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_maintain(struct cmap_store *store, const struct cmap_how *how)
+    CMAP_SYMBOL(store_maintain);
+
+/* The number of objects in the store, among them those whose time is over and
+   that were not taken out yet. Exact when no thread changes it. */
 CMAP_API size_t cmap_store_len(const struct cmap_store *store)
     CMAP_SYMBOL(store_len);
 
@@ -2223,7 +2307,7 @@ cmap_store_hash(const struct cmap_store *store, struct cmap_key key,
 
 /* How many threads wait for the key's construction; 0 if there is none. Neither
    who builds is counted, though it wants the object too, nor who is to be told
-   by a cmap_notify_fn; and nobody waits for a cmap_store_refresh. */
+   by a cmap_notify_fn, nor who waits for a refresh of a present object. */
 CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
                                    struct cmap_key key)
     CMAP_SYMBOL(store_waiters);
@@ -2243,6 +2327,15 @@ struct cmap_store_stats {
   uint64_t build_ns;   /* time in constructors */
   uint64_t remembered; /* failures, now; some may be out of date */
   uint64_t bytes;      /* of memory in all, without the objects themselves */
+  /* Objects that have left the store, by their reasons (enum cmap_removal): */
+  uint64_t evicted;
+  uint64_t expired;
+  uint64_t replaced;
+  uint64_t removed;
+  uint64_t cleared;
+  uint64_t too_dear; /* that were not kept, for what they cost */
+  uint64_t cost;     /* with a bound or with times: what the objects cost in
+                        all, or their number */
 };
 
 /* All zero, but for the size. */

@@ -87,6 +87,7 @@ int main(void)
   is(cmap_store_get(store, KEY("a"), &first, NULL), CMAP_NOT_FOUND);
   is(cmap_store_get_or_create(store, KEY("a"), &first, upper, NULL, NULL),
      CMAP_OK);
+  so(cmap_handle_origin(&first) == CMAP_BUILT);
   is(cmap_handle_copy(&first, &second), CMAP_OK);
   is(cmap_store_remove(store, KEY("a"), NULL), CMAP_OK);
   cmap_handle_release(&first);
@@ -104,6 +105,7 @@ int main(void)
   cmap_store_stats_init(&stats);
   is(cmap_store_get_stats(store, &stats), CMAP_OK);
   so(stats.objects == 2 && stats.running == 0);
+  is(cmap_store_maintain(store, NULL), CMAP_OK); /* nothing has a time */
   is(cmap_store_clear(store), CMAP_OK);
   is(cmap_store_shrink_to_fit(store), CMAP_OK);
   is(cmap_store_destroy(store), CMAP_OK);

@@ -6,16 +6,54 @@
 
 #include "store/flight.h"
 
+/* What a call is after. */
+enum cmap__want {
+  CMAP__WANT_ANY, /* an object; one that is stale if somebody replaces it */
+  CMAP__WANT_NEW  /* one that somebody builds for a refresh */
+};
+
 /*
- * What a call that wants the key's object is to do, decided in one step:
- *   CMAP_OK, *header    it is there; with a reference
- *   CMAP_OK, *flight    *mine: build it, *header is a header to use;
- *                       else wait for it: joined
- *   another status      a failure that is remembered, or CMAP_ENOMEM
- * `waits`: the caller is a thread that will wait, and is counted as one.
+ * What a call is to do, decided in one step:
+ *   flight, mine  build it; header is one to use
+ *   flight        wait for it: joined
+ *   header        it is there; with a reference
+ *   neither       WANT_NEW: somebody builds, but for no refresh
  */
-enum cmap_status cmap__store_enter(struct cmap__request *request, bool waits,
-                                   struct cmap__object **header,
-                                   struct cmap__flight **flight, bool *mine);
+struct cmap__entered {
+  struct cmap__object *header;
+  struct cmap__flight *flight;
+  bool mine;
+};
+
+/*
+ * `waits`: the caller is a thread that will wait, and is counted as one. The
+ * status of a failure that is remembered, or CMAP_ENOMEM.
+ */
+enum cmap_status cmap__store_enter(struct cmap__request *request,
+                                   enum cmap__want want, bool waits,
+                                   struct cmap__entered *entered);
+
+/* A constructor at work. */
+struct cmap__building {
+  struct cmap__request *request;
+  struct cmap__flight *flight; /* NULL: of a refresh beside a flight */
+  struct cmap__object *header; /* to be used; NULL: no memory */
+  struct cmap__object *stale;  /* what the caller has instead; or NULL */
+  cmap_build_fn *build;
+  void *ctx;
+  void *object;
+  enum cmap_status status;
+  bool keep;
+  uint64_t since_ns;
+  struct cmap__hold *hold; /* that others may wait for the flight */
+};
+
+/* Calls the constructor; no lock is held. status; header and keep if CMAP_OK.
+ */
+void cmap__building_run(struct cmap__building *b);
+
+/* Builds what the flight is for, if it is `mine`; else waits for it. */
+enum cmap_status cmap__building_end(struct cmap__building *b, bool mine,
+                                    struct cmap_handle *handle);
 
 #endif

@@ -1,59 +1,123 @@
 /*
  * Changing what the store has: put, remove, forget, clear; and walking it.
  */
-#include "store/flight.h"
+#include "store/refresh.h"
 
-/*
- * Lets the key have the object, whose one reference is the map's; *old is the
- * word that was there, or 0. A flight that was there is decided: the object is
- * what its builder and those who wait get.
- */
-static enum cmap_status store_word(struct cmap__request *r,
-                                   struct cmap__object *header, uint64_t *old)
+/* Letting the key have another object. */
+struct putting {
+  struct cmap__request *request;
+  struct cmap__object *header; /* with a reference */
+  bool keep;
+  struct cmap__object *old;    /* that was there */
+  uint64_t failure;            /* the word of one that was there, or 0 */
+  struct cmap__flight *flight; /* that was decided, with its map's reference */
+};
+
+/* The key's word is there, and is given up. Shard lock held. */
+static void put_over(struct putting *p)
 {
-  uint64_t word = cmap__word_of(header, CMAP__WORD_OBJECT);
+  struct cmap_store *store = p->request->store;
+  uint64_t word = cmap__load_relaxed(cmap__request_word(p->request)); /* held */
+
+  if (cmap__word_kind(word) == CMAP__WORD_FAILURE) {
+    p->failure = word;
+  } else if (cmap__word_kind(word) == CMAP__WORD_FLIGHT) {
+    p->flight = cmap__word_pointer(word);
+  } else {
+    p->old = cmap__word_pointer(word);
+    if (cmap__load_relaxed(&p->old->refreshing)) { /* lock held */
+      p->flight = cmap__refresh_of(store, p->old);
+      cmap__refresh_end(p->flight);
+    }
+    cmap__object_out(store, p->old);
+  }
+  /* Before anybody is told of the new one nobody finds the old one. */
+  cmap__payload_store(cmap__request_word(p->request),
+                      p->keep ? cmap__word_of(p->header, CMAP__WORD_OBJECT)
+                              : CMAP__WORD_NOTHING);
+  if (p->flight != NULL)
+    (void)cmap__flight_decide(p->flight, p->header);
+}
+
+/* A flight that is there is decided: the object is what its builder and those
+ * who wait get. */
+static enum cmap_status store_word(struct putting *p)
+{
+  struct cmap__request *r = p->request;
   enum cmap_status status = CMAP_OK;
 
-  *old = 0;
   cmap__request_lock(r);
-  if (r->call.found) {
-    *old = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
-    cmap__payload_store(cmap__request_word(r), word);
-    if (cmap__word_kind(*old) == CMAP__WORD_FLIGHT)
-      (void)cmap__flight_decide(cmap__word_pointer(*old), header);
-  } else {
-    status = cmap__call_put_word(r->store->map, &r->call, word);
-  }
-  if (status == CMAP_OK)
-    cmap__add_release(&r->store->objects, 1);
-  cmap__request_unlock(r);
+  if (r->call.found)
+    put_over(p);
+  else if (p->keep)
+    status = cmap__call_put_word(r->store->map, &r->call,
+                                 cmap__word_of(p->header, CMAP__WORD_OBJECT));
+  if (status == CMAP_OK && p->keep)
+    cmap__object_in(r->store, p->header, r->call.probe.hash);
+  if (r->call.found && !p->keep)
+    cmap__request_take(r);
+  else
+    cmap__request_unlock(r);
   return status;
 }
 
+/* What comes after it, without a lock. */
+static void end_putting(struct putting *p)
+{
+  struct cmap_store *store = p->request->store;
+  int cancel = cmap__cancel_disable();
+
+  if (p->flight != NULL) {
+    cmap__flight_tell(p->flight);
+    cmap__flight_unref(p->flight, 1);
+  }
+  if (p->failure != 0)
+    cmap__word_drop(store, p->failure);
+  if (p->old != NULL)
+    cmap__object_left(store, p->request->key, p->old, CMAP_REPLACED);
+  if (!p->keep) {
+    cmap__add_relaxed(&store->too_dear, 1); /* a statistic */
+    cmap__object_unref(p->header);
+  }
+  if (store->is_cache)
+    cmap__store_tidy(store);
+  cmap__cancel_restore(cancel);
+}
+
+/* Room for an object whose key is absent; of a present one there is. */
+static void put_makes_room(struct cmap__request *r,
+                           const struct cmap__object *header)
+{
+  bool found;
+
+  while (cmap__call_lock(r->store->map, &r->call, CMAP__READ) != CMAP_OK)
+    cmap__pause(); /* see cmap__request_lock */
+  found = r->call.found;
+  cmap__request_unlock(r);
+  if (!found)
+    cmap__cache_make_room(r->store, cmap__cache_cost(&r->store->cache, header));
+}
+
 enum cmap_status cmap__store_replace(struct cmap__request *r,
-                                     struct cmap__object *header,
+                                     struct cmap__object *header, bool keep,
                                      struct cmap_handle *handle)
 {
+  struct putting p = {.request = r, .header = header, .keep = keep};
   enum cmap_status status;
-  uint64_t old;
-  int cancel;
 
+  if (keep && r->store->is_cache)
+    put_makes_room(r, header);
   if (handle != NULL)
     cmap__object_ref(header);
-  status = store_word(r, header, &old);
+  status = store_word(&p);
   if (status != CMAP_OK) {
     if (handle != NULL)
       cmap__object_unref(header);
     return status;
   }
-  cancel = cmap__cancel_disable();
-  if (old != 0 && cmap__word_kind(old) == CMAP__WORD_FLIGHT)
-    cmap__flight_tell(cmap__word_pointer(old));
-  if (old != 0)
-    cmap__word_drop(r->store, old);
-  cmap__cancel_restore(cancel);
   if (handle != NULL)
-    cmap__handle_fill(handle, header);
+    cmap__handle_fill(handle, header, CMAP_HIT);
+  end_putting(&p);
   return CMAP_OK;
 }
 
@@ -63,6 +127,7 @@ enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
 {
   struct cmap__object *header;
   struct cmap__request r;
+  bool keep;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
   cmap__handle_clear(handle);
@@ -73,13 +138,34 @@ enum cmap_status cmap_store_put(struct cmap_store *store, struct cmap_key key,
   header = cmap__header_take(store);
   if (header == NULL)
     return CMAP_ENOMEM;
-  cmap__object_init(header, object);
-  status = cmap__store_replace(&r, header, handle);
+  keep = cmap__object_init(store, key, header, object);
+  status = cmap__store_replace(&r, header, keep, handle);
   if (status != CMAP_OK) {
     header->object = NULL; /* it stays the caller's */
     cmap__object_unref(header);
   }
   return status;
+}
+
+/* Takes the key's object out. Shard lock held, and given up. An object whose
+ * time is over was not there. */
+static enum cmap_status take_object(struct cmap__request *r,
+                                    struct cmap__object *header, uint64_t now)
+{
+  struct cmap_store *store = r->store;
+  bool over = cmap__object_is_over(store, header, now);
+
+  cmap__object_out(store, header);
+  cmap__request_take(r);
+  cmap__object_left(store, r->key, header, over ? CMAP_EXPIRED : CMAP_DELETED);
+  return over ? CMAP_NOT_FOUND : CMAP_OK;
+}
+
+/* Takes out a flight or a failure. Shard lock held, and given up. */
+static void take_other(struct cmap__request *r, uint64_t word)
+{
+  cmap__request_take(r);
+  cmap__word_drop(r->store, word);
 }
 
 /* Takes the key's word out of the map, objects only if wanted. */
@@ -88,26 +174,31 @@ static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
 {
   struct cmap__request r;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
-  uint64_t word;
+  enum cmap__word_kind kind = CMAP__WORD_OBJECT;
+  uint64_t word = 0, now;
   int cancel;
 
   if (status != CMAP_OK)
     return status;
+  now = store->has_times ? cmap__store_now(store) : 0;
+  cancel = cmap__cancel_disable(); /* keys have destructors, too */
   cmap__request_lock(&r);
   if (r.call.found) {
     word = cmap__load_relaxed(cmap__request_word(&r)); /* lock held */
-    if (objects || cmap__word_kind(word) != CMAP__WORD_OBJECT) {
-      cancel = cmap__cancel_disable(); /* keys have destructors, too */
-      cmap__request_take(&r);
-      cmap__word_drop(store, word);
-      cmap__cancel_restore(cancel);
-      return objects && cmap__word_kind(word) == CMAP__WORD_FAILURE
-                 ? CMAP_NOT_FOUND
-                 : CMAP_OK;
-    }
+    kind = cmap__word_kind(word);
   }
-  cmap__request_unlock(&r);
-  return CMAP_NOT_FOUND;
+  status = CMAP_NOT_FOUND;
+  if (word != 0 && kind != CMAP__WORD_OBJECT) {
+    take_other(&r, word);
+    if (!objects || kind == CMAP__WORD_FLIGHT)
+      status = CMAP_OK;
+  } else if (word != 0 && objects) {
+    status = take_object(&r, cmap__word_pointer(word), now);
+  } else {
+    cmap__request_unlock(&r);
+  }
+  cmap__cancel_restore(cancel);
+  return status;
 }
 
 enum cmap_status cmap_store_remove(struct cmap_store *store,
@@ -134,6 +225,7 @@ struct object_walk {
   struct cmap_store *store;
   cmap_object_fn *visit;
   void *ctx;
+  uint64_t now;
   struct copied_entry *entries;
   size_t count;
 };
@@ -166,7 +258,8 @@ static enum cmap_status copy_shard(const struct cmap__layout *layout,
   while (status == CMAP_OK && cmap__cursor_next(layout, &cursor, &place)) {
     uint64_t word =
         cmap__load_relaxed(place.slot + layout->value_word); /* lock held */
-    if (cmap__word_kind(word) != CMAP__WORD_OBJECT)
+    if (cmap__word_kind(word) != CMAP__WORD_OBJECT ||
+        cmap__object_is_over(walk->store, cmap__word_pointer(word), walk->now))
       continue;
     walk->entries[walk->count].header = cmap__word_pointer(word);
     status = copy_object(layout, &place, &walk->entries[walk->count]);
@@ -215,6 +308,7 @@ enum cmap_status cmap_store_for_each(struct cmap_store *store,
 
   if (CMAP__MISSING(store) || CMAP__MISSING(visit))
     return CMAP_EINVAL;
+  walk.now = store->has_times ? cmap__store_now(store) : 0;
   return cmap__map_walk(store->map, CMAP__READ, NULL, visit_shard, &walk);
 }
 
@@ -223,9 +317,13 @@ static enum cmap_status drop_word(struct cmap_key key, void *value, void *store)
 {
   uint64_t word;
 
-  (void)key;
   memcpy(&word, value, sizeof word);
-  cmap__word_drop(store, word);
+  if (cmap__word_kind(word) == CMAP__WORD_OBJECT) {
+    cmap__object_out(store, cmap__word_pointer(word));
+    cmap__object_left(store, key, cmap__word_pointer(word), CMAP_CLEARED);
+  } else {
+    cmap__word_drop(store, word);
+  }
   return CMAP_OK;
 }
 

@@ -56,11 +56,10 @@ static bool passes(enum cmap_status status)
 }
 
 bool cmap__failure_remember(struct cmap__request *request,
-                            enum cmap_status status)
+                            enum cmap_status status, uint64_t now)
 {
   struct cmap__failures *failures = &request->store->failures;
   struct cmap__failure *failure;
-  uint64_t now;
 
   if (request->policy.negative_ns == 0 || passes(status))
     return false;
@@ -68,12 +67,9 @@ bool cmap__failure_remember(struct cmap__request *request,
                               _Alignof(struct cmap__failure));
   if (failure == NULL)
     return false;
-  now = cmap__now_ns();
   failure->status = status;
   failure->hash = request->call.probe.hash;
-  failure->until_ns = request->policy.negative_ns < UINT64_MAX - now
-                          ? now + request->policy.negative_ns
-                          : UINT64_MAX;
+  failure->until_ns = cmap__later(now, request->policy.negative_ns);
   pthread_mutex_lock(&failures->mutex);
   append(failures, failure);
   cmap__add_relaxed(&failures->count, 1); /* read as a hint and a statistic */
@@ -126,13 +122,15 @@ static bool take(struct cmap_store *store, uint64_t now, uint64_t hash,
                  uint64_t word)
 {
   struct cmap__locked locked;
+  struct cmap__taken taken;
   struct cmap__place place;
 
   cmap__store_lock_hash(store, hash, &locked);
   if (cmap__shard_find_word(&store->map->table.layout, locked.shard, hash, word,
                             &place) &&
       is_to_go(&store->failures, cmap__word_pointer(word), now)) {
-    cmap__store_take(store, &locked, &place);
+    cmap__store_take(store, &locked, &place, &taken);
+    cmap__key_words_destroy(&store->map->table.layout, taken.words);
     return true;
   }
   cmap__table_unlock(&locked);
@@ -160,7 +158,7 @@ void cmap__failures_sweep(struct cmap_store *store, size_t steps)
 
   if (count == 0)
     return;
-  now = cmap__now_ns();
+  now = cmap__store_now(store);
   for (; steps > 0 && count > 0; steps--, count--) {
     if (!next_to_go(failures, now, &hash, &word))
       break;

@@ -50,7 +50,7 @@ void cmap__failures_end(struct cmap__failures *failures);
  * lead to a failure. False: no memory, or not wanted. Shard lock held.
  */
 bool cmap__failure_remember(struct cmap__request *request,
-                            enum cmap_status status);
+                            enum cmap_status status, uint64_t now);
 
 /* A failure that was taken out of the map is freed. */
 void cmap__failure_drop(struct cmap_store *store,

@@ -3,6 +3,8 @@
  */
 #include "store/flight.h"
 
+#include "store/refresh.h"
+
 struct cmap__flight *cmap__flight_new(struct cmap_store *store)
 {
   struct cmap__flight *flight =
@@ -33,6 +35,8 @@ static void flight_free(struct cmap__flight *flight)
 
   if (flight->result != NULL)
     cmap__object_unref(flight->result);
+  if (flight->replaces != NULL)
+    cmap__object_unref(flight->replaces);
   (void)pthread_cond_destroy(&flight->changed);
   (void)pthread_mutex_destroy(&flight->mutex);
   cmap__store_free(store, flight, sizeof *flight, CMAP__CACHE_LINE);
@@ -186,7 +190,7 @@ static void tell(struct cmap__flight *flight, const struct cmap__notice *notice)
 
   if (flight->state == CMAP__FLIGHT_DONE) {
     cmap__object_ref(flight->result);
-    cmap__handle_fill(&handle, flight->result);
+    cmap__handle_fill(&handle, flight->result, CMAP_WAITED);
     notice->notify(CMAP_OK, &handle, notice->ctx);
   } else {
     notice->notify(flight->status, &handle, notice->ctx);
@@ -218,96 +222,172 @@ void cmap__flight_tell(struct cmap__flight *flight)
   cmap__cancel_restore(cancel);
 }
 
-/* The key's word in the map is this flight's. Shard lock held. */
-static bool is_in_map(const struct cmap__request *request,
-                      const struct cmap__flight *flight)
+/* The end of a construction. */
+struct ending {
+  struct cmap__request *request;
+  struct cmap__flight *flight;
+  struct cmap__object *header; /* it has succeeded, with a reference */
+  enum cmap_status status;     /* it has failed */
+  bool keep;
+  uint64_t now;   /* by the store's clock */
+  bool overtaken; /* it was decided before */
+  bool is_in_map; /* the key's word is the flight's, or that of the object which
+                     it replaces */
+  bool take;      /* the map's entry is to be removed */
+  unsigned done;  /* the flight's references that are done with */
+  struct cmap__object *replaced; /* was taken out of the map */
+};
+
+/* Shard lock held. */
+static bool is_in_map(const struct ending *e)
 {
-  return request->call.found &&
-         cmap__load_relaxed(cmap__request_word(request)) ==
-             cmap__word_of(flight, CMAP__WORD_FLIGHT);
+  const struct cmap__flight *flight = e->flight;
+
+  if (!e->request->call.found)
+    return false;
+  return cmap__load_relaxed(cmap__request_word(e->request)) == /* lock held */
+         (flight->replaces == NULL
+              ? cmap__word_of(flight, CMAP__WORD_FLIGHT)
+              : cmap__word_of(flight->replaces, CMAP__WORD_OBJECT));
 }
 
-/*
- * The construction has succeeded with *header, which has a reference for the
- * builder. Shard lock and mutex held. Returns how many of the flight's
- * references are done with.
- */
-static unsigned succeed(struct cmap__request *request,
-                        struct cmap__flight *flight,
-                        struct cmap__object *header)
+/* Shard lock and mutex held, here and below. */
+static void succeed(struct ending *e)
 {
-  decide(flight, header);
-  cmap__count(&flight->store->counts, CMAP__COUNT_DONE, 1);
-  if (!is_in_map(request, flight))
-    return 1;
-  cmap__object_ref(header);
-  cmap__payload_store(cmap__request_word(request),
-                      cmap__word_of(header, CMAP__WORD_OBJECT));
-  cmap__add_release(&flight->store->objects, 1);
-  return 2;
+  struct cmap_store *store = e->flight->store;
+
+  decide(e->flight, e->header);
+  cmap__count(&store->counts, CMAP__COUNT_DONE, 1);
+  if (!e->is_in_map)
+    return;
+  e->replaced = e->flight->replaces;
+  if (e->replaced != NULL)
+    cmap__object_out(store, e->replaced);
+  e->take = !e->keep;
+  if (e->take) {
+    cmap__payload_store(cmap__request_word(e->request), CMAP__WORD_NOTHING);
+    cmap__add_relaxed(&store->too_dear, 1); /* a statistic */
+    return;
+  }
+  cmap__object_ref(e->header);
+  cmap__payload_store(cmap__request_word(e->request),
+                      cmap__word_of(e->header, CMAP__WORD_OBJECT));
+  cmap__object_in(store, e->header, e->request->call.probe.hash);
 }
 
-/*
- * The construction has failed. Shard lock and mutex held. *take: the map's
- * entry is to be removed. Returns as succeed.
- */
-static unsigned fail(struct cmap__request *request, struct cmap__flight *flight,
-                     enum cmap_status status, bool *take)
+/* A refresh that has failed: after a while the next call tries it again. */
+static void put_off_refresh(struct ending *e)
 {
+  struct cmap_store *store = e->flight->store;
+
+  if (store->has_times && e->request->policy.negative_ns != 0)
+    cmap__store_relaxed(&cmap__kept(e->flight->replaces)->refresh_ns,
+                        cmap__later(e->now, e->request->policy.negative_ns));
+}
+
+/* False: one of those who wait goes on. */
+static bool fail(struct ending *e)
+{
+  struct cmap__flight *flight = e->flight;
+
   cmap__count(&flight->store->counts,
-              status == CMAP_EABANDONED ? CMAP__COUNT_ABANDONED
-                                        : CMAP__COUNT_FAILED,
+              e->status == CMAP_EABANDONED ? CMAP__COUNT_ABANDONED
+                                           : CMAP__COUNT_FAILED,
               1);
-  if (!request->policy.share && flight->waiters > 0) {
+  if (!e->request->policy.share && flight->waiters > 0) {
     flight->state = CMAP__FLIGHT_OPEN;
     flight->beginner = 0;
     pthread_cond_broadcast(&flight->changed);
-    return 1;
+    return false;
   }
   flight->state = CMAP__FLIGHT_FAILED;
-  flight->status = status;
+  flight->status = e->status;
   cmap__store_release(&flight->decided, true);
   pthread_cond_broadcast(&flight->changed);
-  if (!is_in_map(request, flight))
-    return 1;
-  *take = !cmap__failure_remember(request, status);
-  return 2;
+  if (flight->replaces != NULL)
+    put_off_refresh(e);
+  else if (e->is_in_map)
+    e->take = !cmap__failure_remember(e->request, e->status, e->now);
+  return true;
+}
+
+/* Ends it, unless it was decided before; then it is overtaken. */
+static void end(struct ending *e)
+{
+  struct cmap__flight *flight = e->flight;
+  bool is_over = true;
+
+  e->is_in_map = is_in_map(e);
+  e->done = 1;
+  pthread_mutex_lock(&flight->mutex);
+  e->overtaken = is_decided(flight);
+  if (e->overtaken)
+    cmap__count(&flight->store->counts, CMAP__COUNT_OVERTAKEN, 1);
+  else if (e->header != NULL)
+    succeed(e);
+  else
+    is_over = fail(e);
+  pthread_mutex_unlock(&flight->mutex);
+  if (!is_over)
+    return;
+  if (flight->is_listed)
+    cmap__refresh_end(flight);
+  else if (flight->replaces != NULL || !e->is_in_map)
+    return;
+  e->done = 2;
+}
+
+/* Locks the shard. If a new object is about to be stored there is room for it,
+ * but for what others put in meanwhile. */
+static void lock_with_room(struct ending *e)
+{
+  struct cmap__cache *cache = &e->flight->store->cache;
+  uint64_t cost;
+
+  cmap__request_lock(e->request);
+  if (!e->keep || e->flight->replaces != NULL || !is_in_map(e))
+    return;
+  cost = cmap__cache_cost(cache, e->header);
+  if (!cmap__cache_is_full(cache, cost))
+    return;
+  cmap__request_unlock(e->request);
+  cmap__cache_make_room(e->flight->store, cost);
+  cmap__request_lock(e->request);
 }
 
 enum cmap_status cmap__flight_end(struct cmap__request *request,
                                   struct cmap__flight *flight,
-                                  enum cmap_status status,
+                                  enum cmap_status status, bool keep,
                                   struct cmap__object **header)
 {
-  struct cmap__object *loser = NULL;
+  struct ending e = {.request = request,
+                     .flight = flight,
+                     .header = *header,
+                     .status = status,
+                     .keep = keep && *header != NULL,
+                     .now = cmap__store_now(request->store)};
+  struct cmap_store *store = request->store;
   int cancel = cmap__cancel_disable();
-  bool take = false;
-  unsigned done = 1;
 
-  cmap__request_lock(request);
-  pthread_mutex_lock(&flight->mutex);
-  if (is_decided(flight)) {
-    /* A put came first: it is what everybody gets. */
-    cmap__count(&request->store->counts, CMAP__COUNT_OVERTAKEN, 1);
-    loser = *header;
-    *header = flight->result;
-    cmap__object_ref(*header);
-    status = CMAP_OK;
-  } else if (*header != NULL) {
-    done = succeed(request, flight, *header);
-  } else {
-    done = fail(request, flight, status, &take);
-  }
-  pthread_mutex_unlock(&flight->mutex);
-  if (take)
+  lock_with_room(&e);
+  end(&e);
+  if (e.take)
     cmap__request_take(request);
   else
     cmap__request_unlock(request);
-  if (loser != NULL)
-    cmap__object_unref(loser);
+  if (e.replaced != NULL)
+    cmap__object_left(store, request->key, e.replaced, CMAP_REPLACED);
+  if (e.overtaken) {
+    /* A put came first: it is what everybody gets. */
+    if (e.header != NULL)
+      cmap__object_unref(e.header);
+    cmap__object_ref(flight->result);
+    *header = flight->result;
+    status = CMAP_OK;
+  }
   cmap__flight_tell(flight);
-  cmap__flight_unref(flight, done);
-  cmap__failures_sweep(request->store, CMAP__FAILURE_STEPS);
+  cmap__flight_unref(flight, e.done);
+  cmap__store_tidy(store);
   cmap__cancel_restore(cancel);
   return status;
 }

@@ -49,6 +49,11 @@ struct cmap__flight {
      is known; 0: none, or a thread's hold tells. */
   uint64_t beginner;
   struct cmap__notice *notices;
+  /* Of a refresh (store/refresh.h): */
+  bool refreshes;                    /* const once it is known to others */
+  bool is_listed;                    /* under the shard lock */
+  struct cmap__object *replaces;     /* const, with a reference; NULL: none */
+  struct cmap__flight *next_refresh; /* in the list, under its mutex */
 };
 
 /* A running flight with two references, the map's and the builder's. NULL: out
@@ -80,11 +85,12 @@ void cmap__flight_tell(struct cmap__flight *flight);
  * The end of a construction; the builder's reference is used up. Without
  * `header` it has failed with `status`. The result is what the builder gets:
  * CMAP_OK and *header with a reference, which may be another object; its own
- * is destroyed then. No lock is held.
+ * is destroyed then. With `keep` the store has the object from now on. No lock
+ * is held.
  */
 enum cmap_status cmap__flight_end(struct cmap__request *request,
                                   struct cmap__flight *flight,
-                                  enum cmap_status status,
+                                  enum cmap_status status, bool keep,
                                   struct cmap__object **header);
 
 #endif

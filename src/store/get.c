@@ -9,7 +9,7 @@
  */
 static bool ref_unless_free(struct cmap__object *header)
 {
-  uint64_t refs = 1;
+  uint32_t refs = 1;
 
   /* Ends: a failure means that the guess was wrong, or that another thread got
    * on. Acquire: the object was made before its first reference. */
@@ -87,6 +87,30 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
   return status;
 }
 
+/* What a hit does in a cache: at most a store into the object's own header, and
+ * some more once in a sixteenth of its idle time. */
+CMAP__ALWAYS_INLINE enum cmap__age hit(struct cmap_store *store,
+                                       struct cmap__object *header)
+{
+  uint8_t used = cmap__load_relaxed(&header->used); /* a hint */
+  enum cmap__age age = CMAP__FRESH;
+
+  if (store->has_times)
+    age = cmap__object_hit(header, cmap__store_about_now(store));
+  if (used < CMAP__USED_MAX)
+    cmap__store_relaxed(&header->used, (uint8_t)(used + 1)); /* a hint */
+  return age;
+}
+
+/* The same; without more to do the reference is given back. */
+static bool is_fresh(struct cmap_store *store, struct cmap__object *header)
+{
+  if (cmap__likely(hit(store, header) == CMAP__FRESH))
+    return true;
+  cmap__object_unref(header);
+  return false;
+}
+
 /*
  * The short way: u64 keys, the object is there, and nobody is in the way.
  * No address of a local leaves this function.
@@ -109,13 +133,15 @@ CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
       cmap__unlikely(find_as(map, CMAP__SHAPE_WORD, &probe, &header) !=
                      CMAP_OK))
     return false;
+  if (cmap__unlikely(store->is_cache) && !is_fresh(store, header))
+    return false;
   cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
-  cmap__handle_fill(handle, header);
+  cmap__handle_fill(handle, header, CMAP_HIT);
   return true;
 }
 
-enum cmap_status cmap__store_find(struct cmap__request *r,
-                                  struct cmap__object **header)
+static enum cmap_status find_present(struct cmap__request *r,
+                                     struct cmap__object **header)
 {
   enum cmap_status status = find_without_lock(r, header);
   uint64_t word;
@@ -137,6 +163,22 @@ enum cmap_status cmap__store_find(struct cmap__request *r,
   return status;
 }
 
+enum cmap_status cmap__store_find(struct cmap__request *r,
+                                  struct cmap__object **header,
+                                  enum cmap__age *age)
+{
+  enum cmap_status status = find_present(r, header);
+
+  *age = CMAP__FRESH;
+  if (status != CMAP_OK || !r->store->is_cache)
+    return status;
+  *age = hit(r->store, *header);
+  if (*age != CMAP__EXPIRED)
+    return CMAP_OK;
+  cmap__object_unref(*header);
+  return CMAP_NOT_FOUND;
+}
+
 static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
                                                   struct cmap_key key,
                                                   struct cmap_handle *handle,
@@ -144,6 +186,7 @@ static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
 {
   struct cmap__object *header;
   struct cmap__request r;
+  enum cmap__age age;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
   cmap__handle_clear(handle);
@@ -151,11 +194,15 @@ static CMAP__NOINLINE enum cmap_status get_object(struct cmap_store *store,
     return status;
   if (CMAP__MISSING(handle))
     return CMAP_EINVAL;
-  status = cmap__store_find(&r, &header);
+  /* Ends: it goes on if another thread has hit what was over for this one. */
+  do
+    status = cmap__store_find(&r, &header, &age);
+  while (age == CMAP__EXPIRED && !cmap__store_expire(&r));
   cmap__count(&store->counts,
               status == CMAP_OK ? CMAP__COUNT_HITS : CMAP__COUNT_MISSES, 1);
   if (status == CMAP_OK)
-    cmap__handle_fill(handle, header);
+    cmap__handle_fill(handle, header,
+                      age == CMAP__STALE ? CMAP_STALE : CMAP_HIT);
   return status;
 }
 
@@ -169,165 +216,28 @@ enum cmap_status cmap_store_get(struct cmap_store *store, struct cmap_key key,
 }
 
 /*
- * The key is in the map. Shard lock held. False: what is there is a failure
- * that is out of date. The results are those of cmap__store_enter.
+ * The object is absent, or it is stale and nobody replaces it yet. One that is
+ * stale is the caller's in any case: it has a reference.
  */
-static bool enter_present(struct cmap__request *r, bool waits,
-                          struct cmap__object **header,
-                          struct cmap__flight **flight,
-                          enum cmap_status *status)
+static enum cmap_status create(struct cmap__building *b,
+                               struct cmap_handle *handle)
 {
-  uint64_t word = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
-  void *pointer = cmap__word_pointer(word);
-  const struct cmap__failure *failure;
-
-  *status = CMAP_OK;
-  switch (cmap__word_kind(word)) {
-  case CMAP__WORD_OBJECT:
-    *header = pointer;
-    cmap__object_ref(*header);
-    return true;
-  case CMAP__WORD_FLIGHT:
-    *flight = pointer;
-    pthread_mutex_lock(&(*flight)->mutex);
-    (*flight)->refs++;
-    (*flight)->waiters += waits;
-    pthread_mutex_unlock(&(*flight)->mutex);
-    return true;
-  default:
-    failure = pointer;
-    *status = failure->status;
-    return cmap__now_ns() < failure->until_ns;
-  }
-}
-
-/* Puts a flight there. Shard lock held. CMAP_ENOMEM */
-static enum cmap_status launch(struct cmap__request *r,
-                               struct cmap__flight *flight, uint64_t *old)
-{
-  uint64_t word = cmap__word_of(flight, CMAP__WORD_FLIGHT);
-
-  if (!r->call.found)
-    return cmap__call_put_word(r->store->map, &r->call, word);
-  *old = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
-  cmap__payload_store(cmap__request_word(r), word);
-  return CMAP_OK;
-}
-
-enum cmap_status cmap__store_enter(struct cmap__request *r, bool waits,
-                                   struct cmap__object **header,
-                                   struct cmap__flight **flight, bool *mine)
-{
-  struct cmap__object *fresh = cmap__header_take(r->store);
-  struct cmap__flight *own = fresh ? cmap__flight_new(r->store) : NULL;
+  struct cmap__entered in;
   enum cmap_status status;
-  uint64_t old = 0;
 
-  *header = NULL;
-  *flight = NULL;
-  *mine = false;
-  cmap__request_lock(r);
-  if (!r->call.found || !enter_present(r, waits, header, flight, &status)) {
-    status = own == NULL ? CMAP_ENOMEM : launch(r, own, &old);
-    *mine = status == CMAP_OK;
-  }
-  cmap__request_unlock(r);
-  if (old != 0)
-    cmap__word_drop(r->store, old);
-  if (*mine) {
-    *header = fresh;
-    *flight = own;
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
+  status = cmap__store_enter(b->request, CMAP__WANT_ANY, true, &in);
+  if (status != CMAP_OK)
+    return status;
+  if (in.flight == NULL) {
+    cmap__handle_fill(handle, in.header,
+                      b->stale == in.header ? CMAP_STALE : CMAP_HIT);
     return CMAP_OK;
   }
-  if (own != NULL)
-    cmap__flight_unref(own, 2);
-  if (fresh != NULL)
-    cmap__header_give(fresh);
-  return status;
-}
-
-/* A constructor at work. */
-struct building {
-  struct cmap__request *request;
-  struct cmap__flight *flight; /* NULL: of a refresh */
-  struct cmap__object *header; /* to be used; NULL: no memory */
-  struct cmap_key key;
-  cmap_build_fn *build;
-  void *ctx;
-  void *object;
-  enum cmap_status status;
-  uint64_t since_ns;
-  struct cmap__hold *hold; /* that others may wait for the flight */
-};
-
-static void end_timing(struct building *b)
-{
-  struct cmap_store *store = b->request->store;
-
-  cmap__count(&store->counts, CMAP__COUNT_BUILD_NS,
-              cmap__now_ns() - b->since_ns);
-  cmap__sub_release(&store->running, 1);
-}
-
-/* The thread ends inside the constructor. */
-static void abandon(void *building)
-{
-  struct building *b = building;
-  struct cmap__object *none = NULL;
-
-  b->hold->object = NULL; /* nobody will wait for it any more */
-  end_timing(b);
-  cmap__header_give(b->header);
-  if (b->flight == NULL)
-    cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
-  else if (cmap__flight_end(b->request, b->flight, CMAP_EABANDONED, &none) ==
-           CMAP_OK)
-    cmap__object_unref(none);
-}
-
-/* Calls the constructor; no lock is held. */
-static void run(struct building *b)
-{
-  b->object = NULL;
-  b->since_ns = cmap__now_ns();
-  cmap__add_release(&b->request->store->running, 1);
-  b->hold = cmap__hold_next();
-  b->hold->object = b->flight;
-  b->hold->first = b->hold->last = 0;
-  b->hold->mode = CMAP__WRITE;
-  b->hold->lock = NULL;
-  ((struct cmap__record *)b->hold)->ended = NULL; /* abandon() does it */
-  cmap__hold_begin(b->hold);
-  pthread_cleanup_push(abandon, b);
-  b->status = b->build(b->key, &b->object, b->ctx);
-  pthread_cleanup_pop(0);
-  cmap__hold_end(b->hold);
-  end_timing(b);
-  if (CMAP__WRONG(b->status == CMAP_OK && b->object == NULL,
-                  "build has returned CMAP_OK without an object"))
-    b->status = CMAP_EINVAL;
-  if (b->status == CMAP_OK)
-    cmap__object_init(b->header, b->object);
-}
-
-/* Builds what the flight is for. */
-static enum cmap_status construct(struct building *b,
-                                  struct cmap_handle *handle)
-{
-  struct cmap__object *header = NULL;
-  enum cmap_status status;
-
-  b->status = CMAP_ENOMEM;
-  if (b->header != NULL)
-    run(b);
-  if (b->status == CMAP_OK)
-    header = b->header;
-  else if (b->header != NULL)
-    cmap__header_give(b->header);
-  status = cmap__flight_end(b->request, b->flight, b->status, &header);
-  if (status == CMAP_OK)
-    cmap__handle_fill(handle, header);
-  return status;
+  b->flight = in.flight;
+  b->header = in.header;
+  return cmap__building_end(b, in.mine, handle);
 }
 
 static CMAP__NOINLINE enum cmap_status
@@ -336,9 +246,9 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
                   const struct cmap_how *how)
 {
   struct cmap__request r;
-  struct building b = {.request = &r, .key = key, .build = build, .ctx = ctx};
+  struct cmap__building b = {.request = &r, .build = build, .ctx = ctx};
   struct cmap__object *header;
-  bool mine;
+  enum cmap__age age;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
   cmap__handle_clear(handle);
@@ -346,30 +256,27 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
     return status;
   if (CMAP__MISSING(handle) || CMAP__MISSING(build))
     return CMAP_EINVAL;
-  if (cmap__likely(cmap__store_find(&r, &header) == CMAP_OK)) {
-    cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
-    cmap__handle_fill(handle, header);
-    return CMAP_OK;
+  status = cmap__store_find(&r, &header, &age);
+  if (cmap__likely(status == CMAP_OK)) {
+    /* Relaxed: a hint; who wants to know looks with the lock. */
+    if (age == CMAP__FRESH || cmap__load_relaxed(&header->refreshing)) {
+      cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
+      cmap__handle_fill(handle, header,
+                        age == CMAP__STALE ? CMAP_STALE : CMAP_HIT);
+      return CMAP_OK;
+    }
+    b.stale = header;
   }
   cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
-  if (!cmap__hold_prepare())
-    return CMAP_ENOMEM;
-  status = cmap__store_enter(&r, true, &header, &b.flight, &mine);
-  if (status != CMAP_OK)
+  status = create(&b, handle);
+  if (b.stale == NULL)
     return status;
-  if (b.flight != NULL && !mine) {
-    status = cmap__flight_wait(b.flight, &r.patience, &header, &mine);
-    if (status != CMAP_OK)
-      return status;
-    if (mine)
-      header = cmap__header_take(store);
-  }
-  if (!mine) {
-    cmap__handle_fill(handle, header);
+  if (status == CMAP_OK) {
+    cmap__object_unref(b.stale);
     return CMAP_OK;
   }
-  b.header = header;
-  return construct(&b, handle);
+  cmap__handle_fill(handle, b.stale, CMAP_STALE);
+  return CMAP_OK;
 }
 
 enum cmap_status cmap_store_get_or_create(struct cmap_store *store,
@@ -381,39 +288,6 @@ enum cmap_status cmap_store_get_or_create(struct cmap_store *store,
   if (cmap__likely(build != NULL && get_at_once(store, key, how, handle)))
     return CMAP_OK;
   return get_or_create_any(store, key, handle, build, ctx, how);
-}
-
-enum cmap_status cmap_store_refresh(struct cmap_store *store,
-                                    struct cmap_key key,
-                                    struct cmap_handle *handle,
-                                    cmap_build_fn *build, void *ctx,
-                                    const struct cmap_how *how)
-{
-  struct cmap__request r;
-  struct building b = {.request = &r, .key = key, .build = build, .ctx = ctx};
-  enum cmap_status status = cmap__request_begin(store, key, how, &r);
-
-  cmap__handle_clear(handle);
-  if (status != CMAP_OK)
-    return status;
-  if (CMAP__MISSING(build))
-    return CMAP_EINVAL;
-  if (!cmap__hold_prepare())
-    return CMAP_ENOMEM;
-  b.header = cmap__header_take(store);
-  if (b.header == NULL)
-    return CMAP_ENOMEM;
-  run(&b);
-  if (b.status != CMAP_OK) {
-    cmap__count(&store->counts, CMAP__COUNT_FAILED, 1);
-    cmap__header_give(b.header);
-    return b.status;
-  }
-  cmap__count(&store->counts, CMAP__COUNT_DONE, 1);
-  status = cmap__store_replace(&r, b.header, handle);
-  if (status != CMAP_OK)
-    cmap__object_unref(b.header);
-  return status;
 }
 
 size_t cmap_store_waiters(struct cmap_store *store, struct cmap_key key)

@@ -34,7 +34,7 @@ static unsigned headers_of(const struct cmap__header_page *page)
 {
   size_t size = page->whole ? cmap__page_size() : SMALL_PAGE;
 
-  return (unsigned)(size / sizeof(struct cmap__object));
+  return (unsigned)(size / (sizeof *page->objects + page->kept_size));
 }
 
 static void push_page(struct cmap__header_page **list,
@@ -98,9 +98,12 @@ static struct cmap__header_extent *extent_new(struct cmap_store *store,
   extent->count = count;
   memset(extent->pages, 0, count * sizeof *extent->pages);
   for (size_t i = 0; i < count; i++) {
-    extent->pages[i].store = store;
-    extent->pages[i].whole = whole;
-    extent->pages[i].objects = (void *)((char *)extent + begin + i * page_size);
+    struct cmap__header_page *page = &extent->pages[i];
+    page->store = store;
+    page->whole = whole;
+    page->objects = (void *)((char *)extent + begin + i * page_size);
+    page->kept_size = store->kept_size;
+    page->kept = page->objects + headers_of(page);
   }
   return extent;
 }
@@ -173,8 +176,11 @@ struct cmap__object *cmap__header_take(struct cmap_store *store)
     } else {
       header = page->objects + page->begun++;
       header->page = page;
+      header->queue = 0;
       /* Relaxed: it has none for a late reader, if there is one, either. */
       cmap__store_relaxed(&header->refs, 0);
+      cmap__store_relaxed(&header->used, 0);
+      cmap__store_relaxed(&header->refreshing, false);
     }
     if (++page->taken == headers_of(page))
       unlink_page(&headers->some, page);

@@ -37,6 +37,8 @@ struct cmap__header_extent;
 struct cmap__header_page {
   struct cmap_store *store;     /* const */
   struct cmap__object *objects; /* const: the page */
+  void *kept;                   /* const: in it, their second parts */
+  size_t kept_size;             /* const: of each of those; 0: there are none */
   bool whole;                   /* const: a page of the system's */
   /* Under the mutex: */
   struct cmap__object *free; /* that have been taken before */

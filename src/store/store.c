@@ -48,6 +48,64 @@ static bool read_options(const struct cmap_store_options *given,
   return true;
 }
 
+/* What the options say that makes a cache of the store. */
+static bool is_cache_valid(const struct cmap_store_options *o)
+{
+  return !CMAP__WRONG(o->max_objects != 0 && o->max_cost != 0,
+                      "options has max_objects and max_cost") &&
+         !CMAP__WRONG((o->max_cost != 0) != (o->cost != NULL),
+                      "options has one of max_cost and cost") &&
+         !CMAP__WRONG(o->clock == NULL && o->clock_ctx != NULL,
+                      "options has clock_ctx without clock");
+}
+
+static bool are_valid(const struct cmap_store_options *o)
+{
+  return !CMAP__WRONG((o->flags & ~(unsigned)STORE_FLAGS) != 0 ||
+                          o->flags == STORE_FLAGS,
+                      "options->flags has an unknown flag, or both") &&
+         !CMAP__WRONG((o->keys.flags & CMAP_STRICT) != 0,
+                      "options->keys.flags has CMAP_STRICT") &&
+         !CMAP__WRONG(!are_without_values(&o->keys),
+                      "options->keys says something about values") &&
+         !CMAP__WRONG(o->keys.key_destroy != NULL && o->keys.key_copy == NULL,
+                      "options->keys.key_destroy needs key_copy") &&
+         is_cache_valid(o);
+}
+
+static void fill(struct cmap_store *store, const struct cmap_store_options *o)
+{
+  store->destroy = o->object_destroy;
+  store->ctx = o->object_ctx;
+  store->flags = o->flags;
+  store->negative_ns = o->negative_ns;
+  store->clock = o->clock;
+  store->clock_ctx = o->clock_ctx;
+  store->cost = o->cost;
+  store->lifetime = o->lifetime;
+  store->on_remove = o->on_remove;
+  store->life.ttl_ns = o->ttl_ns;
+  store->life.idle_ns = o->idle_ns;
+  store->life.refresh_ns = o->refresh_ns;
+  store->has_times = o->ttl_ns != 0 || o->idle_ns != 0 || o->refresh_ns != 0 ||
+                     o->lifetime != NULL;
+  store->is_cache = store->has_times || o->max_objects != 0 || o->max_cost != 0;
+  store->cache.has_times = store->has_times;
+  store->kept_size = store->has_times || o->max_cost != 0
+                         ? sizeof(struct cmap__kept)
+                     : store->is_cache ? CMAP__KEPT_BY_COUNT
+                                       : 0;
+}
+
+/* The mutexes of a store, or none. */
+static bool begin_parts(struct cmap_store *store,
+                        const struct cmap_store_options *options)
+{
+  return cmap__headers_begin(&store->headers) &&
+         cmap__failures_begin(&store->failures, options->max_failures) &&
+         cmap__cache_begin(store, options);
+}
+
 enum cmap_status cmap_store_create(const struct cmap_store_options *given,
                                    struct cmap_store **store)
 {
@@ -61,16 +119,7 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
   if (CMAP__WRONG(given == NULL, "options is NULL") || CMAP__MISSING(store) ||
       CMAP__WRONG(!read_options(given, &options),
                   "options->size, or that of options->keys, is wrong") ||
-      CMAP__WRONG((options.flags & ~(unsigned)STORE_FLAGS) != 0 ||
-                      options.flags == STORE_FLAGS,
-                  "options->flags has an unknown flag, or both") ||
-      CMAP__WRONG((options.keys.flags & CMAP_STRICT) != 0,
-                  "options->keys.flags has CMAP_STRICT") ||
-      CMAP__WRONG(!are_without_values(&options.keys),
-                  "options->keys says something about values") ||
-      CMAP__WRONG(options.keys.key_destroy != NULL &&
-                      options.keys.key_copy == NULL,
-                  "options->keys.key_destroy needs key_copy"))
+      !are_valid(&options))
     return CMAP_EINVAL;
   options.keys.value_size = sizeof(uint64_t);
   status = cmap_create(&options.keys, &map);
@@ -78,8 +127,7 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
     return status;
   fresh = cmap__alloc_zeroed(&map->table.layout.options.allocator,
                              sizeof *fresh, CMAP__CACHE_LINE);
-  if (fresh == NULL || !cmap__headers_begin(&fresh->headers) ||
-      !cmap__failures_begin(&fresh->failures, options.max_failures)) {
+  if (fresh == NULL || !begin_parts(fresh, &options)) {
     cmap__free(&map->table.layout.options.allocator, fresh, sizeof *fresh,
                CMAP__CACHE_LINE);
     cmap_destroy(map);
@@ -87,11 +135,8 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
   }
   fresh->map = map;
   fresh->allocator = map->table.layout.options.allocator;
-  fresh->destroy = options.object_destroy;
-  fresh->ctx = options.object_ctx;
-  fresh->flags = options.flags;
+  fill(fresh, &options);
   cmap__counts_begin(&fresh->counts, &fresh->allocator);
-  fresh->negative_ns = options.negative_ns;
   *store = fresh;
   return CMAP_OK;
 }
@@ -123,6 +168,7 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
   allocator = store->allocator;
   cmap_destroy(store->map);
   cmap__headers_end(store);
+  cmap__cache_end(store);
   cmap__failures_end(&store->failures);
   cmap__counts_end(&store->counts);
   cmap__free(&allocator, store, sizeof *store, CMAP__CACHE_LINE);
@@ -157,6 +203,7 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   if (status != CMAP_OK)
     return status;
   request->store = store;
+  request->key = key;
   request->policy.share = flags != 0 ? (flags & CMAP_SHARE_FAILURE) != 0
                                      : (store->flags & CMAP_SHARE_FAILURE) != 0;
   request->policy.negative_ns = store->negative_ns;
@@ -193,27 +240,26 @@ void cmap__request_lock(struct cmap__request *request)
     cmap__pause();
 }
 
-/* A slot of a store's map, outside of it. */
-struct taken {
-  uint64_t words[1 + CMAP__KEY_WORDS_MAX + 1];
-};
-
 void cmap__store_take(struct cmap_store *store,
                       const struct cmap__locked *locked,
-                      const struct cmap__place *place)
+                      const struct cmap__place *place,
+                      struct cmap__taken *taken)
 {
   struct cmap__table *table = &store->map->table;
-  struct taken taken;
 
-  cmap__assert(table->layout.slot_words * sizeof *taken.words <= sizeof taken);
-  cmap__shard_take(&table->layout, locked->shard, place, false, taken.words);
+  cmap__assert(table->layout.slot_words * sizeof *taken->words <=
+               sizeof *taken);
+  cmap__shard_take(&table->layout, locked->shard, place, false, taken->words);
   cmap__locked_end_removal(table, locked);
-  cmap__key_words_destroy(&table->layout, taken.words);
 }
 
 void cmap__request_take(struct cmap__request *request)
 {
-  cmap__store_take(request->store, &request->call.locked, &request->call.place);
+  struct cmap__taken taken;
+
+  cmap__store_take(request->store, &request->call.locked, &request->call.place,
+                   &taken);
+  cmap__key_words_destroy(&request->store->map->table.layout, taken.words);
 }
 
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes)
@@ -248,17 +294,10 @@ void cmap__word_drop(struct cmap_store *store, uint64_t word)
 {
   void *pointer = cmap__word_pointer(word);
 
-  switch (cmap__word_kind(word)) {
-  case CMAP__WORD_OBJECT:
-    cmap__sub_release(&store->objects, 1);
-    cmap__object_unref(pointer);
-    break;
-  case CMAP__WORD_FLIGHT:
+  if (cmap__word_kind(word) == CMAP__WORD_FLIGHT)
     cmap__flight_unref(pointer, 1);
-    break;
-  default:
+  else
     cmap__failure_drop(store, pointer);
-  }
 }
 
 enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
@@ -309,6 +348,13 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.bytes = sizeof *store + map.bytes +
               cmap__load_relaxed(&store->headers.bytes) +
               cmap__counts_sum(counts, CMAP__COUNT_BYTES);
+  now.evicted = cmap__load_acquire(&store->removals[CMAP_EVICTED]); /* [N3] */
+  now.expired = cmap__load_acquire(&store->removals[CMAP_EXPIRED]);
+  now.replaced = cmap__load_acquire(&store->removals[CMAP_REPLACED]);
+  now.removed = cmap__load_acquire(&store->removals[CMAP_DELETED]);
+  now.cleared = cmap__load_acquire(&store->removals[CMAP_CLEARED]);
+  now.too_dear = cmap__load_relaxed(&store->too_dear);
+  now.cost = store->is_cache ? cmap__load_relaxed(&store->cache.cost) : 0;
   return CMAP__WRONG(
              !cmap__struct_write(&now, offsetof(struct cmap_store_stats, hits),
                                  sizeof now, stats),

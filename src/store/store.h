@@ -8,7 +8,7 @@
  * Locks. The words are changed under the map's shard lock, which is held for
  * moments only: no user code runs under it. A flight has a mutex of its own.
  * LOCK ORDER: shard lock, then one flight's mutex, then the mutexes of the
- * headers and of the failures; the detector's mutex after a flight's.
+ * cache, the headers and the failures; the detector's mutex after a flight's.
  *
  * Invariants
  *   1. At most one flight of a key is in the map; a flight that was taken out
@@ -27,9 +27,14 @@
 
 #include "base/watch.h"
 #include "map/map.h"
+#include "store/cache.h"
 #include "store/counts.h"
 #include "store/failure.h"
 #include "store/headers.h"
+#include "store/object.h"
+
+/* A word under the shard lock, of an entry that is about to be removed. */
+#define CMAP__WORD_NOTHING ((uint64_t)CMAP__WORD_FAILURE)
 
 /* What the low bits of a word say. */
 enum cmap__word_kind {
@@ -39,28 +44,35 @@ enum cmap__word_kind {
   CMAP__WORD_MASK = 3
 };
 
-/* The header of an object. */
-struct cmap__object {
-  _Atomic uint64_t refs;          /* 0: free; watched: CMAP__REFS_WATCHED */
-  void *object;                   /* const while refs > 0 */
-  struct cmap__header_page *page; /* const */
-  struct cmap__object *next;      /* of free ones, under their mutex */
-};
-
 struct cmap_store {
+  /* Const, down to `life`: */
   struct cmap *map;
+  bool is_cache;  /* objects are queued: there is a bound, or they have times */
+  bool has_times; /* objects may be stale, or expire */
+  unsigned flags;
+  size_t kept_size;             /* of the second part of a header; 0: none */
+  uint64_t (*clock)(void *ctx); /* NULL: the system's */
+  void *clock_ctx;
   struct cmap_allocator allocator;
   void (*destroy)(void *object, void *ctx);
   void *ctx;
-  unsigned flags;
   uint64_t negative_ns;
+  uint64_t (*cost)(struct cmap_key key, const void *object, void *ctx);
+  void (*lifetime)(struct cmap_key key, const void *object,
+                   struct cmap_lifetime *lifetime, void *ctx);
+  void (*on_remove)(struct cmap_key key, void *object, enum cmap_removal reason,
+                    void *ctx);
+  struct cmap_lifetime life; /* unless `lifetime` says something else */
   /* Changed by release, told to others by acquire [N3]. */
   _Atomic size_t objects; /* in the map */
   _Atomic size_t flights; /* not freed yet */
   _Atomic size_t running; /* constructions, refreshes, tickets */
   _Atomic size_t tickets; /* not used up yet */
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
+  _Atomic uint64_t removals[CMAP_CLEARED + 1]; /* by their reasons */
+  _Atomic uint64_t too_dear; /* objects that were not kept; a statistic */
 
+  struct cmap__cache cache;
   struct cmap__headers headers;
   struct cmap__failures failures;
   struct cmap__counts counts;
@@ -75,6 +87,7 @@ struct cmap__policy {
 /* One call. */
 struct cmap__request {
   struct cmap_store *store;
+  struct cmap_key key;    /* the caller's */
   struct cmap__call call; /* on store->map */
   struct cmap__policy policy;
   struct cmap__patience patience;
@@ -125,11 +138,17 @@ static inline void cmap__request_unlock(struct cmap__request *request)
 /* Removes the key's entry and unlocks. */
 void cmap__request_take(struct cmap__request *request);
 
+/* A slot of a store's map, outside of it. */
+struct cmap__taken {
+  uint64_t words[1 + CMAP__KEY_WORDS_MAX + 1];
+};
+
 /* Removes the entry at the place in the shard that is locked to write, and
- * unlocks. */
+ * unlocks; the stored key becomes the caller's. */
 void cmap__store_take(struct cmap_store *store,
                       const struct cmap__locked *locked,
-                      const struct cmap__place *place);
+                      const struct cmap__place *place,
+                      struct cmap__taken *taken);
 
 /*
  * Memory for the store's own books, zeroed, and counted in its statistics;
@@ -143,43 +162,6 @@ void cmap__store_free(struct cmap_store *store, void *memory, size_t size,
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes);
 void cmap__store_count_given(struct cmap_store *store, size_t bytes);
 
-/*
- * The bit of an object whose uses a tool is told of (base/watch.h). It makes
- * refs a negative number; each reference counts twice, so that who gives one
- * back tells it in between.
- */
-#define CMAP__REFS_WATCHED (UINT64_C(1) << 63)
-
-/* Gives it an object, with one reference for the caller. */
-static inline void cmap__object_init(struct cmap__object *header, void *object)
-{
-  header->object = object;
-  cmap__store_release(&header->refs, cmap__watched() ? CMAP__REFS_WATCHED | 2
-                                                     : 1); /* ref_unless_free */
-}
-
-/* One more reference of an object that has one. */
-static inline void cmap__object_ref(struct cmap__object *header)
-{
-  /* Relaxed: it cannot go away. */
-  uint64_t before = cmap__add_relaxed(&header->refs, 1);
-
-  if (cmap__unlikely((before & CMAP__REFS_WATCHED) != 0))
-    cmap__add_relaxed(&header->refs, 1); /* the same */
-}
-
-/* How many there are. */
-static inline uint64_t cmap__object_refs(const struct cmap__object *header)
-{
-  uint64_t refs = cmap__load_relaxed(&header->refs); /* a statistic */
-
-  return (refs & CMAP__REFS_WATCHED) != 0 ? (refs & ~CMAP__REFS_WATCHED) / 2
-                                          : refs;
-}
-
-/* Gives a reference back. No lock is held. */
-void cmap__object_unref(struct cmap__object *header);
-
 /* Hands a reference that the caller has to the user. */
 static inline void cmap__handle_clear(struct cmap_handle *handle)
 {
@@ -188,27 +170,70 @@ static inline void cmap__handle_clear(struct cmap_handle *handle)
 }
 
 static inline void cmap__handle_fill(struct cmap_handle *handle,
-                                     struct cmap__object *header)
+                                     struct cmap__object *header,
+                                     enum cmap_origin origin)
 {
   handle->object = header->object;
   handle->internal[0] = (uintptr_t)header;
-  handle->internal[1] = 0;
+  handle->internal[1] = origin;
 }
 
-/* The object of the key, without a lock if possible. CMAP_NOT_FOUND: there is
- * none; CMAP_BUSY: it takes the lock to know. */
+/* The time by the store's clock. It may be the user's: no lock is held. */
+static inline uint64_t cmap__store_now(const struct cmap_store *store)
+{
+  return store->clock != NULL ? store->clock(store->clock_ctx) : cmap__now_ns();
+}
+
+/* The same, or a tick of the system before, but at once. */
+static inline uint64_t cmap__store_about_now(const struct cmap_store *store)
+{
+  struct timespec now;
+
+  if (store->clock != NULL)
+    return store->clock(store->clock_ctx);
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Is the object's time over, and nobody builds it anew? Shard lock held. */
+static inline bool cmap__object_is_over(const struct cmap_store *store,
+                                        const struct cmap__object *header,
+                                        uint64_t now)
+{
+  return store->has_times && cmap__object_age(header, now) == CMAP__EXPIRED &&
+         !cmap__load_relaxed(&header->refreshing); /* lock held */
+}
+
+/* The object of the key, without a lock if possible, and its age. It is hit.
+ * CMAP_NOT_FOUND: there is none, or it has expired. */
 enum cmap_status cmap__store_find(struct cmap__request *request,
-                                  struct cmap__object **header);
+                                  struct cmap__object **header,
+                                  enum cmap__age *age);
 
 /*
- * Lets the key have the header's object; the caller's reference becomes the
- * map's. CMAP_ENOMEM: it is still the caller's.
+ * Lets the key have the header's object, if it is to be kept; the caller's
+ * reference is used up. CMAP_ENOMEM: it is still the caller's.
  */
 enum cmap_status cmap__store_replace(struct cmap__request *request,
-                                     struct cmap__object *header,
+                                     struct cmap__object *header, bool keep,
                                      struct cmap_handle *handle);
 
-/* A word that was taken out of the map is given up. No lock is held. */
+/* What is no object, and was taken out of the map, is given up. No lock is
+ * held. */
 void cmap__word_drop(struct cmap_store *store, uint64_t word);
+
+/* Takes the key's object out if its time is over. False: there is one whose
+ * time is not, which was hit meanwhile. No lock is held. */
+bool cmap__store_expire(struct cmap__request *request);
+
+/* Takes out the object, which is known by its hash and its header only, if it
+ * is still there; for CMAP_EXPIRED, if its time is over. No lock is held. */
+void cmap__store_evict(struct cmap_store *store, uint64_t hash,
+                       struct cmap__object *header, enum cmap_removal reason,
+                       uint64_t now);
+
+/* After an insertion: the bound, and a few of what is out of date. No lock is
+ * held. */
+void cmap__store_tidy(struct cmap_store *store);
 
 #endif

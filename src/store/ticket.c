@@ -141,28 +141,64 @@ static enum cmap_status begin_absent(struct cmap__request *r,
                                      struct cmap__object **header,
                                      enum cmap_begin *outcome)
 {
-  struct cmap__flight *flight;
-  bool mine;
-  enum cmap_status status = cmap__store_enter(r, false, header, &flight, &mine);
+  struct cmap__entered in;
+  enum cmap_status status = cmap__store_enter(r, CMAP__WANT_ANY, false, &in);
 
   *outcome = CMAP_PRESENT;
-  if (status != CMAP_OK || flight == NULL)
+  *header = in.header;
+  if (status != CMAP_OK || in.flight == NULL)
     return status;
-  if (mine) {
-    b->ticket->flight = flight;
-    b->ticket->header = *header;
+  if (in.mine) {
+    b->ticket->flight = in.flight;
+    b->ticket->header = in.header;
     b->ticket = NULL;
-    begins(flight, cmap__thread_number());
+    begins(in.flight, cmap__thread_number());
     cmap__add_release(&r->store->running, 1);
     *outcome = CMAP_YOURS;
     return CMAP_OK;
   }
-  status = join(flight, b->notice, header);
+  status = join(in.flight, b->notice, header);
   if (status != CMAP_BUSY)
     return status;
   b->notice = NULL;
   *outcome = CMAP_PENDING;
   return CMAP_OK;
+}
+
+/* What cmap_store_begin gives out. */
+struct begun {
+  struct cmap_handle *handle;
+  struct cmap_ticket *ticket;
+  enum cmap_begin *outcome;
+};
+
+/* There is no object, or it is stale and nobody replaces it yet. */
+static enum cmap_status begin_new(struct cmap__request *r,
+                                  cmap_notify_fn *notify, void *ctx,
+                                  const struct begun *out)
+{
+  struct cmap__object *header;
+  struct cmap__ticket *fresh;
+  struct beginning b;
+  enum cmap_begin outcome;
+  enum cmap_status status = beginning_new(r, notify, ctx, &b);
+
+  if (status != CMAP_OK)
+    return status;
+  fresh = b.ticket;
+  status = begin_absent(r, &b, &header, &outcome);
+  if (status == CMAP_OK) {
+    *out->outcome = outcome;
+    if (outcome == CMAP_YOURS)
+      out->ticket->internal[0] = (uintptr_t)fresh;
+    else if (outcome == CMAP_PRESENT)
+      cmap__handle_fill(out->handle, header, CMAP_HIT);
+  }
+  if (b.ticket != NULL)
+    ticket_free(b.ticket);
+  if (b.notice != NULL)
+    notice_free(r->store, b.notice);
+  return status;
 }
 
 enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
@@ -172,10 +208,10 @@ enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
                                   cmap_notify_fn *notify, void *ctx,
                                   const struct cmap_how *how)
 {
-  struct cmap__object *header;
-  struct cmap__ticket *fresh;
+  const struct begun out = {handle, ticket, outcome};
+  struct cmap__object *header = NULL;
   struct cmap__request r;
-  struct beginning b;
+  enum cmap__age age;
   enum cmap_status status = cmap__request_begin(store, key, how, &r);
 
   cmap__handle_clear(handle);
@@ -185,51 +221,46 @@ enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
     return status;
   if (CMAP__MISSING(handle) || CMAP__MISSING(ticket) || CMAP__MISSING(outcome))
     return CMAP_EINVAL;
-  if (cmap__store_find(&r, &header) == CMAP_OK) {
+  if (cmap__store_find(&r, &header, &age) != CMAP_OK)
+    header = NULL;
+  /* Relaxed: a hint; who wants to know looks with the lock. */
+  if (header == NULL ||
+      (age == CMAP__STALE && !cmap__load_relaxed(&header->refreshing))) {
+    cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
+    status = begin_new(&r, notify, ctx, &out);
+    if (status == CMAP_OK && header != NULL)
+      cmap__object_unref(header);
+    if (status == CMAP_OK || header == NULL)
+      return status;
+  } else {
     cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
-    cmap__handle_fill(handle, header);
-    *outcome = CMAP_PRESENT;
-    return CMAP_OK;
   }
-  cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
-  status = beginning_new(&r, notify, ctx, &b);
-  if (status != CMAP_OK)
-    return status;
-  fresh = b.ticket;
-  {
-    enum cmap_begin what;
-    status = begin_absent(&r, &b, &header, &what);
-    if (status == CMAP_OK) {
-      *outcome = what;
-      if (what == CMAP_YOURS)
-        ticket->internal[0] = (uintptr_t)fresh;
-      else if (what == CMAP_PRESENT)
-        cmap__handle_fill(handle, header);
-    }
-  }
-  if (b.ticket != NULL)
-    ticket_free(b.ticket);
-  if (b.notice != NULL)
-    notice_free(store, b.notice);
-  return status;
+  cmap__handle_fill(handle, header, age == CMAP__STALE ? CMAP_STALE : CMAP_HIT);
+  *outcome = CMAP_PRESENT;
+  return CMAP_OK;
+}
+
+static struct cmap_key ticket_key(struct cmap__ticket *ticket)
+{
+  return cmap__slot_key(&ticket->store->map->table.layout,
+                        cmap__payload_of(ticket->key.words));
 }
 
 /* Ends the ticket's flight; the result is that of cmap__flight_end. */
 static enum cmap_status end_flight(struct cmap__ticket *ticket,
-                                   enum cmap_status status,
+                                   enum cmap_status status, bool keep,
                                    struct cmap__object **header)
 {
   const struct cmap__layout *layout = &ticket->store->map->table.layout;
   struct cmap__request r = {.store = ticket->store, .policy = ticket->policy};
-  struct cmap_key key =
-      cmap__slot_key(layout, cmap__payload_of(ticket->key.words));
 
+  r.key = ticket_key(ticket);
   /* It was a key of the map before. */
-  (void)cmap__probe_init(layout, key, &ticket->hash, &r.call.probe);
+  (void)cmap__probe_init(layout, r.key, &ticket->hash, &r.call.probe);
   r.call.patience.try_only = false;
   r.call.patience.deadline_ns = CMAP__NO_DEADLINE;
   cmap__sub_release(&ticket->store->running, 1);
-  return cmap__flight_end(&r, ticket->flight, status, header);
+  return cmap__flight_end(&r, ticket->flight, status, keep, header);
 }
 
 /* The thread that is bound to the ticket has ended. */
@@ -240,7 +271,7 @@ static void ticket_thread_ended(struct cmap__record *record)
   struct cmap__object *header = NULL;
 
   cmap__header_give(ticket->header);
-  if (end_flight(ticket, CMAP_EABANDONED, &header) == CMAP_OK)
+  if (end_flight(ticket, CMAP_EABANDONED, false, &header) == CMAP_OK)
     cmap__object_unref(header);
   /* After this another thread may free it. */
   pthread_mutex_lock(mutex);
@@ -341,6 +372,7 @@ enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
   struct cmap__ticket *ticket;
   struct cmap__object *header;
   enum cmap_status status;
+  bool keep;
 
   cmap__handle_clear(handle);
   if (CMAP__MISSING(object) || CMAP__MISSING(handle))
@@ -349,9 +381,10 @@ enum cmap_status cmap_ticket_complete(struct cmap_ticket *user_ticket,
   if (status != CMAP_OK)
     return status;
   header = ticket->header;
-  cmap__object_init(header, object);
-  status = end_flight(ticket, CMAP_OK, &header);
-  cmap__handle_fill(handle, header);
+  keep = cmap__object_init(ticket->store, ticket_key(ticket), header, object);
+  status = end_flight(ticket, CMAP_OK, keep, &header);
+  cmap__handle_fill(handle, header,
+                    header == ticket->header ? CMAP_BUILT : CMAP_WAITED);
   ticket_free(ticket);
   return status;
 }
@@ -369,7 +402,7 @@ enum cmap_status cmap_ticket_fail(struct cmap_ticket *user_ticket,
   if (status != CMAP_OK)
     return status;
   cmap__header_give(ticket->header);
-  if (end_flight(ticket, why, &header) == CMAP_OK)
+  if (end_flight(ticket, why, false, &header) == CMAP_OK)
     cmap__object_unref(header);
   ticket_free(ticket);
   return CMAP_OK;

@@ -163,6 +163,7 @@ static void missing_outputs_and_callbacks(void **state)
 static void whole_store_calls(void **state)
 {
   struct cmap_store_stats stats = {.size = sizeof stats - 1};
+  const struct cmap_how no_how = {.size = 0};
   int calls = 0;
 
   (void)state;
@@ -170,6 +171,8 @@ static void whole_store_calls(void **state)
   assert_ok(cmap_store_destroy(NULL));
   assert_status(cmap_store_clear(NULL), CMAP_EINVAL);
   assert_status(cmap_store_shrink_to_fit(NULL), CMAP_EINVAL);
+  assert_status(cmap_store_maintain(NULL, NULL), CMAP_EINVAL);
+  assert_status(cmap_store_maintain(t.store, &no_how), CMAP_EINVAL);
   assert_int_equal(cmap_store_len(NULL), 0);
   assert_status(cmap_store_for_each(NULL, visit, &calls), CMAP_EINVAL);
   assert_status(cmap_store_for_each(t.store, NULL, &calls), CMAP_EINVAL);
@@ -191,6 +194,8 @@ static void handles(void **state)
   assert_status(cmap_handle_copy(&none, &copy), CMAP_EINVAL);
   assert_status(cmap_handle_copy(&none, NULL), CMAP_EINVAL);
   assert_memory_equal(&copy, &no_handle, sizeof copy);
+  assert_int_equal(cmap_handle_origin(NULL), CMAP_HIT);
+  assert_int_equal(cmap_handle_origin(&none), CMAP_HIT);
   cmap_handle_release(NULL);
   cmap_handle_release(&none);
   cmap_handle_release(&none);
@@ -250,6 +255,12 @@ static bool some_equal(const void *a, const void *b, void *ctx)
   return a == b;
 }
 
+static uint64_t some_cost(struct cmap_key key, const void *object, void *ctx)
+{
+  (void)key, (void)object, (void)ctx;
+  return 1;
+}
+
 static void spoil(struct cmap_store_options *o, int how)
 {
   switch (how) {
@@ -292,6 +303,20 @@ static void spoil(struct cmap_store_options *o, int how)
   case 12:
     o->keys.key_kind = CMAP_CUSTOM;
     break;
+  case 13:
+    o->max_objects = 1;
+    o->max_cost = 1;
+    o->cost = some_cost;
+    break;
+  case 14:
+    o->max_cost = 1;
+    break;
+  case 15:
+    o->cost = some_cost;
+    break;
+  case 16:
+    o->clock_ctx = o;
+    break;
   default:
     o->keys.allocator.free = NULL;
   }
@@ -305,7 +330,7 @@ static void options(void **state)
   test_store_prepare(&t, KEYS_U64);
   assert_status(cmap_store_create(NULL, &store), CMAP_EINVAL);
   assert_status(cmap_store_create(&t.options, NULL), CMAP_EINVAL);
-  for (int how = 0; how < 14; how++) {
+  for (int how = 0; how < 18; how++) {
     struct cmap_store_options bad = t.options;
     spoil(&bad, how);
     if (cmap_store_create(&bad, &store) != CMAP_EINVAL)

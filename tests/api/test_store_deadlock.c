@@ -26,9 +26,15 @@ static const struct store_scene scenes[] = {
     {"other store", "a create S1 builds, a create T1 builds,"
                     " a create S1 EDEADLK, a makes #1, a makes #2,"
                     " - len:1 S, - len:1 T"},
-    {"refresh of the same key", "a refresh S1 builds, a create S1 builds,"
-                                " a create S1 EDEADLK, a makes #1, a makes #2,"
+    {"refresh of the same key", "a refresh S1 builds, a create S1 EDEADLK,"
+                                " a refresh S1 EDEADLK, a makes #1,"
+                                " a refresh S1 builds, a create S1 #1,"
+                                " a refresh S1 EDEADLK, a makes #2,"
                                 " b get S1 #2"},
+    {"refreshes in a circle", "a put S1 #1, a put S2 #2, a refresh S1 builds,"
+                              " b refresh S2 builds, a refresh S2 waits,"
+                              " b refresh S1 EDEADLK, b makes #3,"
+                              " a resumes #3, a makes #4, b get S1 #4"},
     {"again after a handover", "a create S1 builds, b create S1 waits,"
                                " a fails:7 7, b builds, b create S1 EDEADLK,"
                                " b makes #1"},

@@ -152,13 +152,50 @@ static const struct store_scene scenes[] = {
                       " c get S1 #1, b refresh S1 builds, b exits,"
                       " c get S1 #1, - stats failed=2 running=0 objects=1"},
     {"refresh of what is absent", "a refresh S1 builds, b get S1 NOT_FOUND,"
-                                  " b create S1 builds, c create S1 waits,"
-                                  " a makes #1, c resumes #1, b makes #1,"
-                                  " - dead:2, - len:1 S"},
-    {"refresh twice", "a refresh S1 builds, b refresh S1 builds, b makes #1,"
-                      " c get S1 #1, a makes #2, c get S1 #2, - len:1 S"},
+                                  " b create S1 waits, c refresh S1 waits,"
+                                  " a makes #1, c resumes #1, b resumes #1,"
+                                  " - len:1 S, - stats done=1"},
+    {"refresh twice", "a put S1 #1, b refresh S1 builds, c refresh S1 waits,"
+                      " d get S1 #1, d create S1 #1, b makes #2,"
+                      " c resumes #2, d get S1 #2, - len:1 S,"
+                      " - stats done=1 replaced=1"},
+    {"refresh twice, fails", "a put S1 #1, b refresh S1 builds,"
+                             " c refresh S1 waits, b fails:7 7, c builds,"
+                             " d refresh S1 try BUSY, c makes #2,"
+                             " d get S1 #2"},
+    {"refresh twice, fails for all",
+     "share | a put S1 #1, b refresh S1 builds, c refresh S1 waits,"
+     " d refresh S1 soon waits, d resumes TIMEDOUT, b fails:7 7,"
+     " c resumes 7, d get S1 #1, d refresh S1 builds, d makes #2"},
+    {"refresh twice, abandoned", "a put S1 #1, b refresh S1 builds,"
+                                 " c refresh S1 waits, b exits, c builds,"
+                                 " c makes #2, a get S1 #2"},
+    {"refresh beside a construction", "a create S1 builds, b refresh S1 builds,"
+                                      " c refresh S1 builds, b makes #1,"
+                                      " d get S1 #1, c makes #2, d get S1 #2,"
+                                      " a makes #1, - dead:3, - len:1 S,"
+                                      " - stats overtaken=1 done=2"},
     {"refresh, removed meanwhile", "a put S1 #1, b refresh S1 builds,"
-                                   " a remove S1, b makes #2, c get S1 #2"},
+                                   " a remove S1, b makes #2,"
+                                   " c get S1 NOT_FOUND"},
+    {"refresh, cleared meanwhile", "a put S1 #1, b refresh S1 builds, a clear,"
+                                   " c create S1 builds, b makes #2,"
+                                   " c makes #3, c get S1 #3"},
+    {"refresh, put meanwhile", "a put S1 #1, b refresh S1 builds,"
+                               " c refresh S1 waits, d put S1 #2,"
+                               " c resumes #2, b makes #2, - dead:3,"
+                               " a get S1 #2, - stats overtaken=1 replaced=1"},
+    {"refresh, put twice meanwhile", "a put S1 #1, b refresh S1 builds,"
+                                     " d put S1 #2, d put S1 #3, b fails:7 #2,"
+                                     " a get S1 #3, a refresh S1 builds,"
+                                     " a makes #4, b get S1 #4"},
+    {"refresh, again after a removal", "a put S1 #1, b refresh S1 builds,"
+                                       " a remove S1, a put S1 #2,"
+                                       " c refresh S1 builds, c makes #3,"
+                                       " b makes #4, d get S1 #3"},
+    {"refresh, destroyed", "a put S1 #1, b refresh S1 builds, a releases,"
+                           " c destroy S BUSY, a remove S1, c destroy S BUSY,"
+                           " b makes #2, b releases, - dead:1, - dead:2"},
     {"refresh by the constructor", "a create S1 builds, b create S1 waits,"
                                    " a refresh S1 builds, a makes #1,"
                                    " b resumes #1, a makes #1, - dead:2"},

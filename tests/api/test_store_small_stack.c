@@ -39,6 +39,12 @@ static void let_go(void *object, void *ctx)
   (void)object, (void)ctx;
 }
 
+static void see_off(struct cmap_key k, void *object, enum cmap_removal reason,
+                    void *ctx)
+{
+  (void)k, (void)object, (void)reason, (void)ctx;
+}
+
 static enum cmap_status visit(struct cmap_key k, void *object, void *ctx)
 {
   (void)object, (void)ctx;
@@ -60,6 +66,9 @@ static void create_and_get(void)
   cmap_store_options_init(&options, CMAP_U64, let_go);
   options.negative_ns = UINT64_MAX;
   options.max_failures = 10;
+  options.max_objects = 1000;
+  options.ttl_ns = UINT64_MAX / 2;
+  options.on_remove = see_off;
   options.keys.allocator = small_stack_allocator();
   options.keys.flags = CMAP_AUTO_SHRINK;
   CHECK_OK(cmap_store_create(&options, &store));
@@ -114,11 +123,12 @@ static void forget_and_destroy(void)
 
   stats.size = sizeof stats;
   CHECK_OK(cmap_store_get_stats(store, &stats));
-  CHECK(stats.remembered == 10);
+  CHECK(stats.remembered == 10 && stats.evicted > 0);
+  CHECK_OK(cmap_store_maintain(store, NULL));
   CHECK_OK(cmap_store_hash(store, cmap_key_u64(&id), &hash));
   CHECK(cmap_store_waiters(store, cmap_key_u64(&id)) == 0);
   CHECK_OK(cmap_store_forget(store, cmap_key_u64(&id), NULL));
-  id = 1;
+  id = 2999;
   CHECK_OK(cmap_store_remove(store, cmap_key_u64(&id), NULL));
   CHECK_OK(cmap_store_for_each(store, visit, NULL));
   CHECK(cmap_store_len(store) == 0);

@@ -53,7 +53,7 @@ AT(cmap_options, value_equal, 160);
 AT(cmap_options, value_ctx, 168);
 AT(cmap_options, allocator, 176);
 
-SIZE(cmap_store_options, 248);
+SIZE(cmap_store_options, 328);
 AT(cmap_store_options, size, 0);
 AT(cmap_store_options, keys, 8);
 AT(cmap_store_options, flags, 208);
@@ -61,6 +61,21 @@ AT(cmap_store_options, negative_ns, 216);
 AT(cmap_store_options, max_failures, 224);
 AT(cmap_store_options, object_destroy, 232);
 AT(cmap_store_options, object_ctx, 240);
+AT(cmap_store_options, max_objects, 248);
+AT(cmap_store_options, max_cost, 256);
+AT(cmap_store_options, cost, 264);
+AT(cmap_store_options, ttl_ns, 272);
+AT(cmap_store_options, idle_ns, 280);
+AT(cmap_store_options, refresh_ns, 288);
+AT(cmap_store_options, lifetime, 296);
+AT(cmap_store_options, clock, 304);
+AT(cmap_store_options, clock_ctx, 312);
+AT(cmap_store_options, on_remove, 320);
+
+SIZE(cmap_lifetime, 24);
+AT(cmap_lifetime, ttl_ns, 0);
+AT(cmap_lifetime, idle_ns, 8);
+AT(cmap_lifetime, refresh_ns, 16);
 
 SIZE(cmap_attempts, 12);
 AT(cmap_attempts, max, 0);
@@ -130,7 +145,7 @@ SIZE(cmap_handle, 24);
 AT(cmap_handle, object, 0);
 AT(cmap_handle, internal, 8);
 
-SIZE(cmap_store_stats, 104);
+SIZE(cmap_store_stats, 160);
 AT(cmap_store_stats, size, 0);
 AT(cmap_store_stats, objects, 8);
 AT(cmap_store_stats, hits, 16);
@@ -144,6 +159,13 @@ AT(cmap_store_stats, overtaken, 72);
 AT(cmap_store_stats, build_ns, 80);
 AT(cmap_store_stats, remembered, 88);
 AT(cmap_store_stats, bytes, 96);
+AT(cmap_store_stats, evicted, 104);
+AT(cmap_store_stats, expired, 112);
+AT(cmap_store_stats, replaced, 120);
+AT(cmap_store_stats, removed, 128);
+AT(cmap_store_stats, cleared, 136);
+AT(cmap_store_stats, too_dear, 144);
+AT(cmap_store_stats, cost, 152);
 
 SIZE(cmap_ticket, 16);
 AT(cmap_ticket, internal, 0);

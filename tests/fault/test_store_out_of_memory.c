@@ -20,6 +20,9 @@ static const enum key_shape shapes[] = {KEYS_U64, KEYS_U32, KEYS_STRING,
 
 static struct test_store t;
 static uint64_t fill; /* the keys 0 ... fill - 1 are there, if not cleared */
+/* The store is a cache with a bound that is never reached, and all that is
+   found there is to be built anew. */
+static bool is_cache;
 
 static struct cmap_key key_of(uint64_t id)
 {
@@ -130,10 +133,10 @@ static void notify(enum cmap_status status, struct cmap_handle *handle,
   told++;
 }
 
-/* Begins twice: the second is pending. */
+/* Begins twice: the second is pending, or gets the old object. */
 static enum cmap_status call_begin(uint64_t id)
 {
-  struct cmap_handle handle = CMAP_INIT;
+  struct cmap_handle handle = CMAP_INIT, other = CMAP_INIT;
   struct cmap_ticket ticket = CMAP_INIT, none = CMAP_INIT;
   enum cmap_begin outcome = (enum cmap_begin)99, second = (enum cmap_begin)99;
   enum cmap_status status = cmap_store_begin(
@@ -145,12 +148,16 @@ static enum cmap_status call_begin(uint64_t id)
   }
   told = 0;
   if (outcome == CMAP_YOURS) {
-    status = cmap_store_begin(t.store, key_of(id), &handle, &none, &second,
+    status = cmap_store_begin(t.store, key_of(id), &other, &none, &second,
                               notify, NULL, NULL);
-    CHECK(second == (status == CMAP_OK ? CMAP_PENDING : (enum cmap_begin)99));
+    CHECK(second == (status != CMAP_OK      ? (enum cmap_begin)99
+                     : other.object != NULL ? CMAP_PRESENT
+                                            : CMAP_PENDING));
+    CHECK(other.object == NULL || (is_cache && id < fill));
     CHECK_OK(
         cmap_ticket_complete(&ticket, tracked_new(&t.lives, id, 3), &handle));
-    CHECK(told == (status == CMAP_OK));
+    CHECK(told == (second == CMAP_PENDING));
+    cmap_handle_release(&other);
   }
   CHECK(handle.object != NULL);
   cmap_handle_release(&handle);
@@ -267,11 +274,25 @@ static void check_store(size_t len)
   CHECK(stats.running == 0 && stats.waiters == 0 && stats.objects == len);
 }
 
+static uint64_t ever_later(void *ctx)
+{
+  static _Atomic uint64_t time;
+
+  (void)ctx;
+  return atomic_fetch_add(&time, 2);
+}
+
 static void open_filled(enum key_shape shape, uint64_t count)
 {
   test_store_prepare(&t, shape);
   t.options.negative_ns = UINT64_MAX;
   t.options.keys.shard_groups = 1;
+  if (is_cache) {
+    t.options.max_objects = 1000;
+    t.options.refresh_ns = 1;
+    t.options.ttl_ns = UINT64_MAX / 2;
+    t.options.clock = ever_later;
+  }
   test_store_create(&t);
   for (uint64_t id = 0; id < count; id++)
     CHECK_OK(put(id, 1, NULL));
@@ -305,7 +326,7 @@ static void fail_each_request(size_t which, uint64_t id)
 
 static void every_request_of_every_call(void **state)
 {
-  (void)state;
+  is_cache = *state != NULL;
   for (size_t shape = 0; shape < SHAPES; shape++) {
     for (size_t i = 0; i < FILLS; i++) {
       for (size_t which = 0; which < CALLS && !checks_failed(); which++) {
@@ -318,6 +339,7 @@ static void every_request_of_every_call(void **state)
       }
     }
   }
+  is_cache = false;
 }
 
 static void stores_that_cannot_be_created(void **state)
@@ -455,6 +477,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stores_that_cannot_be_created),
       cmocka_unit_test(every_request_of_every_call),
+      cmocka_unit_test_prestate(every_request_of_every_call, &is_cache),
       cmocka_unit_test(no_memory_for_anything),
       cmocka_unit_test(keys_that_are_not_copied),
       cmocka_unit_test(handed_on_without_memory),

@@ -1,17 +1,17 @@
 /*
  * Random calls of 2 to 16 threads on a few keys of two stores: get-or-create
  * with failures, deadlines, recursion and threads that end in a constructor;
- * put, remove, forget, clear, refresh, tickets. What came of them is checked
- * against store_history.h; every object is destroyed once, and nobody hangs.
+ * put, remove, forget, clear, refresh, tickets; in stores without and with
+ * bounds and times (cache_mix.h). What came of them is checked against
+ * store_history.h; every object is destroyed once, and nobody hangs.
  */
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "random.h"
+#include "cache_mix.h"
 #include "settings.h"
 #include "store_history.h"
-#include "store_objects.h"
 #include "threads.h"
 
 #define MOST_THREADS  16
@@ -43,6 +43,9 @@ static struct history history;
 /* In calm rounds most constructions fail, so that keys stay absent, and little
    else takes them out of the store: what overlaps does so by itself. */
 static bool calm;
+/* A constructor that runs does not say that the key was absent. */
+static bool has_times;
+static unsigned thread_count;
 
 static struct cmap_store *store_of(uint32_t key)
 {
@@ -85,7 +88,6 @@ struct call {
   uint64_t begin;
   bool share, refresh;
   bool ran;             /* the constructor has */
-  uint64_t made_at;     /* when it had returned */
   struct tracked *made; /* NULL: it has failed: */
   uint32_t failure;     /* 0: with another's status */
   enum cmap_status status;
@@ -102,7 +104,7 @@ static enum cmap_status build(struct cmap_key k, void **object, void *ctx)
   CHECK(!call->ran && k.size == sizeof(uint64_t) && *object == NULL);
   call->ran = true;
   atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
-  if (!call->refresh)
+  if (!call->refresh && !has_times)
     history_log(&history, s->index, EVENT_BREAKS, call->key, call->begin, 0);
   s->depth++;
   for (uint64_t n = random_below(&s->random, 4); n > 0; n--)
@@ -123,8 +125,7 @@ static enum cmap_status build(struct cmap_key k, void **object, void *ctx)
     call->made = new_object(call->key);
     *object = call->made;
   }
-  call->made_at = history_now(&history);
-  if (!call->refresh)
+  if (!call->refresh && !has_times)
     history_log(&history, s->index, EVENT_CONSTRUCTION, call->key, start,
                 (uint32_t)call->begin);
   /* "No object" comes out as a status of the library's. */
@@ -169,6 +170,8 @@ static void check_own(const struct call *call, enum cmap_status status,
   if (status != CMAP_OK) {
     CHECK_STATUS(status, call->status);
     CHECK(call->made == NULL);
+  } else if (cmap_handle_origin(handle) == CMAP_BUILT) {
+    CHECK(handle->object == call->made);
   } else if (call->made != NULL && handle->object != call->made) {
     CHECK(!tracked_is_alive(call->made));
   }
@@ -195,9 +198,11 @@ static void choose_how(struct slot *s, struct cmap_how *how, bool *share)
   }
 }
 
-static void create(struct slot *s, uint32_t key)
+/* get_or_create or, if it says so, refresh, which has replaced what was there;
+ * but what it has built may have been taken out meanwhile. */
+static void create(struct slot *s, uint32_t key, bool refresh)
 {
-  struct call call = {.slot = s, .key = key};
+  struct call call = {.slot = s, .key = key, .refresh = refresh};
   struct cmap_handle handle = CMAP_INIT;
   struct cmap_how how = CMAP_INIT;
   enum cmap_status status;
@@ -205,12 +210,13 @@ static void create(struct slot *s, uint32_t key)
 
   choose_how(s, &how, &call.share);
   call.begin = history_now(&history);
-  status = cmap_store_get_or_create(store_of(key), KEY(key), &handle, build,
-                                    &call, &how);
+  status = (refresh ? cmap_store_refresh : cmap_store_get_or_create)(
+      store_of(key), KEY(key), &handle, build, &call, &how);
   CHECK((status == CMAP_OK) == (handle.object != NULL));
   if (status == CMAP_OK)
-    history_log(&history, s->index, EVENT_RETURNED, key, call.begin,
-                number_of(&handle, key));
+    history_log(&history, s->index,
+                EVENT_RETURNED | (refresh ? EVENT_BREAKS | EVENT_TAKES : 0),
+                key, call.begin, number_of(&handle, key));
   if (call.ran)
     check_own(&call, status, &handle);
   else if (status != CMAP_OK)
@@ -218,23 +224,6 @@ static void create(struct slot *s, uint32_t key)
   now = history_now(&history);
   if (call.failure != 0)
     history.failures[call.failure].over = now;
-  keep(s, &handle);
-}
-
-static void refresh(struct slot *s, uint32_t key)
-{
-  struct call call = {.slot = s, .key = key, .refresh = true};
-  struct cmap_handle handle = CMAP_INIT;
-  enum cmap_status status =
-      cmap_store_refresh(store_of(key), KEY(key), &handle, build, &call, NULL);
-
-  CHECK(call.ran);
-  CHECK_STATUS(status, call.status);
-  if (status == CMAP_OK) {
-    CHECK(handle.object == call.made);
-    history_log(&history, s->index, EVENT_BREAKS | EVENT_TAKES | EVENT_SEEN,
-                key, call.made_at, number_of(&handle, key));
-  }
   keep(s, &handle);
 }
 
@@ -313,7 +302,7 @@ static void end_ticket(struct slot *s)
   uint32_t key = s->ticket_key;
 
   /* If its thread may have ended, so may the construction. */
-  if (!s->ticket_bound)
+  if (!s->ticket_bound && !has_times)
     history_log(&history, s->index, EVENT_CONSTRUCTION, key, s->ticket_since,
                 s->ticket_asked);
   if (random_once_in(&s->random, 2)) {
@@ -355,7 +344,8 @@ static void ticket(struct slot *s, uint32_t key)
     history_log(&history, s->index, EVENT_RETURNED, key, begin,
                 number_of(&handle, key));
   } else if (outcome == CMAP_YOURS) {
-    history_log(&history, s->index, EVENT_BREAKS, key, begin, 0);
+    if (!has_times)
+      history_log(&history, s->index, EVENT_BREAKS, key, begin, 0);
     atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
     s->ticket_key = key;
     s->ticket_asked = (uint32_t)begin;
@@ -389,7 +379,7 @@ static void operate(struct slot *s)
     break;
   case 4:
     if (s->depth < DEPTH)
-      refresh(s, key);
+      create(s, key, true);
     break;
   case 5:
   case 6:
@@ -401,7 +391,7 @@ static void operate(struct slot *s)
     get(s, key);
     break;
   default:
-    create(s, key);
+    create(s, key, false);
   }
 }
 
@@ -418,6 +408,7 @@ static void work(unsigned index, void *ctx)
   while (s->left > 0 && history_has_room(&history, index) && !checks_failed()) {
     s->left--;
     operate(s);
+    cache_mix_step(&stores[s->left % 2], &s->random, thread_count);
   }
   if (s->ticket.internal[0] != 0)
     end_ticket(s);
@@ -440,12 +431,15 @@ static void play_round(unsigned threads, uint64_t number)
   uint64_t ended = 0;
 
   calm = number % 2 == 1;
+  has_times = cache_mix_has_times(number / 2);
+  thread_count = threads;
   atomic_store(&begun, 0);
   memset(slots, 0, sizeof slots);
   history_begin(&history, 2 * KEYS, threads, ROOM);
   for (int i = 0; i < 2; i++) {
     test_store_prepare(&stores[i], KEYS_U64);
     stores[i].options.object_ctx = &stores[0].lives;
+    cache_mix_choose(&stores[i], number / 2, i == 0);
     test_store_create(&stores[i]);
   }
   for (unsigned i = 0; i < threads; i++) {
@@ -458,6 +452,9 @@ static void play_round(unsigned threads, uint64_t number)
     for (int j = 0; j < KEPT; j++)
       cmap_handle_release(&slots[i].kept[j]);
   history_check(&history);
+  for (int i = 0; i < 2; i++)
+    CHECK_OK(cmap_store_clear(stores[i].store));
+  cache_mix_check(stores, 2);
   history_end(&history);
   for (int i = 1; i >= 0; i--) {
     struct cmap_store_stats stats = store_stats(stores[i].store);

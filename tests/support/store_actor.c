@@ -174,6 +174,7 @@ static int perform(struct actor *actor, const struct act *act)
   outcome = ask(actor, act, &handle, how);
   CHECK(outcome == CMAP_OK || handle.object == NULL);
   actor->object = handle.object;
+  actor->origin = cmap_handle_origin(&handle);
   if (handle.object != NULL)
     actor->handles[actor->handle_count++] = handle;
   if (outcome != WAITS)
@@ -184,6 +185,8 @@ static int perform(struct actor *actor, const struct act *act)
     return (int)cmap_store_forget(store, key, how);
   if (act_is(act, "clear"))
     return (int)cmap_store_clear(store);
+  if (act_is(act, "maintain"))
+    return (int)cmap_store_maintain(store, how);
   if (act_is(act, "destroy"))
     return (int)cmap_store_destroy(store);
   if (act_is(act, "lock"))

@@ -15,7 +15,14 @@
 #define SCENE_HANDLES 16
 
 /* Outcomes that are no status of a call's. */
-enum { BUILDS = 100001, WAITS, YOURS, PENDING };
+enum {
+  BUILDS = 100001,
+  WAITS,
+  YOURS,
+  PENDING,
+  ORIGINS,                            /* and an enum cmap_origin */
+  REMOVALS = ORIGINS + CMAP_STALE + 1 /* and an enum cmap_removal */
+};
 
 struct act {
   char who;
@@ -34,7 +41,8 @@ struct actor {
   struct player player;
   struct act act; /* the script's; then what came of it, the actor's */
   int outcome;
-  void *object; /* of an outcome that has one */
+  void *object;            /* of an outcome that has one */
+  enum cmap_origin origin; /* the same */
   size_t handle_count;
   struct cmap_handle handles[SCENE_HANDLES];
   size_t lock_count;
@@ -53,6 +61,8 @@ extern struct scene_world {
   unsigned object_count;
   atomic_bool closing; /* all constructors fail, all let go of locks, and end */
   atomic_uint begun;   /* constructors and tickets */
+  _Atomic uint64_t clock;         /* of both stores, if a setting asks */
+  atomic_int left[SCENE_OBJECTS]; /* REMOVALS and why; 0: not yet */
 } world;
 
 static inline bool act_is(const struct act *act, const char *verb)

@@ -6,8 +6,9 @@
 #include "numbers.h"
 #include "store_actor.h"
 
-#define ACTORS  8
-#define HOUR_NS (UINT64_C(3600) * 1000000000)
+#define ACTORS    8
+#define SECOND_NS UINT64_C(1000000000)
+#define HOUR_NS   (3600 * SECOND_NS)
 
 /* Of the running scene. */
 static struct actor actors[ACTORS];
@@ -56,7 +57,10 @@ static void play_stats(const char *text)
              {" misses=", s.misses},       {" running=", s.running},
              {" waiters=", s.waiters},     {" done=", s.done},
              {" failed=", s.failed},       {" abandoned=", s.abandoned},
-             {" overtaken=", s.overtaken}, {" remembered=", s.remembered}};
+             {" overtaken=", s.overtaken}, {" remembered=", s.remembered},
+             {" evicted=", s.evicted},     {" expired=", s.expired},
+             {" replaced=", s.replaced},   {" removed=", s.removed},
+             {" cleared=", s.cleared},     {" cost=", s.cost}};
 
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     const char *at = strstr(text, all[i].name);
@@ -89,6 +93,14 @@ static void play_own(const struct act *act, const char *text)
     check_object(about->told_object, act->object);
   } else if (act_is(act, "untold")) {
     CHECK(atomic_load(&about->told) == 0);
+  } else if (act_is(act, "clock")) {
+    atomic_store(&world.clock, (uint64_t)act->number * SECOND_NS);
+  } else if (act_is(act, "was")) {
+    CHECK((int)about->origin == act->outcome - ORIGINS);
+  } else if (act_is(act, "left") || act_is(act, "in")) {
+    CHECK((unsigned)act->number <= world.object_count);
+    CHECK(atomic_load(&world.left[act->number]) ==
+          (act_is(act, "in") ? 0 : act->outcome));
   } else if (act_is(act, "cancel")) {
     CHECK(pthread_cancel(about->player.thread.id) == 0);
   } else {
@@ -128,11 +140,13 @@ static bool read_flag(const char *word, struct act *act)
 
 static void read_word(const char *word, struct act *act)
 {
-  static const char *const outcomes[] = {"builds", "waits", "YOURS", "PENDING"};
+  static const char *const outcomes[] = {
+      "builds", "waits",   "YOURS",   "PENDING",  "HIT",     "BUILT",  "WAITED",
+      "STALE",  "EVICTED", "EXPIRED", "REPLACED", "DELETED", "CLEARED"};
 
   if (read_flag(word, act) || strchr(word, '=') != NULL)
     return;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < (int)(sizeof outcomes / sizeof *outcomes); i++) {
     if (strcmp(word, outcomes[i]) == 0) {
       act->outcome = BUILDS + i;
       return;
@@ -183,6 +197,62 @@ static void read_and_play_act(const char *text)
  * Scenes
  * ------------------------------------------------------------------------ */
 
+/* An object is told of once, when its key is what it is made for. */
+static void object_left(struct cmap_key key, void *object,
+                        enum cmap_removal reason, void *ctx)
+{
+  struct tracked *tracked = object;
+  uint64_t id;
+
+  (void)ctx;
+  memcpy(&id, key.data, sizeof id);
+  CHECK(tracked_is_alive(tracked) && tracked->id == id);
+  CHECK(atomic_exchange(&world.left[tracked->version],
+                        REMOVALS + (int)reason) == 0);
+}
+
+static uint64_t scene_clock(void *ctx)
+{
+  return atomic_load((_Atomic uint64_t *)ctx);
+}
+
+/* The number behind a setting; 0 if it is not there. */
+static uint64_t setting(const char *settings, const char *name)
+{
+  const char *at = strstr(settings, name);
+
+  return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
+}
+
+static void set_cache(struct cmap_store_options *options, const char *settings)
+{
+  options->on_remove = object_left;
+  options->max_objects = setting(settings, "max:");
+  options->ttl_ns = setting(settings, "ttl:") * SECOND_NS;
+  options->idle_ns = setting(settings, "idle:") * SECOND_NS;
+  options->refresh_ns = setting(settings, "stale:") * SECOND_NS;
+  if (options->ttl_ns != 0 || options->idle_ns != 0 ||
+      options->refresh_ns != 0) {
+    options->clock = scene_clock;
+    options->clock_ctx = &world.clock;
+  }
+}
+
+/* Objects that were in a store have left it once; and those alone. */
+static void check_left(void)
+{
+  uint64_t left = 0, told = 0;
+
+  for (unsigned i = 1; i <= world.object_count; i++)
+    told += atomic_load(&world.left[i]) != 0;
+  for (int i = 0; i < 2; i++) {
+    struct cmap_store_stats s = store_stats(world.stores[i].store);
+    left += s.evicted + s.expired + s.replaced + s.removed + s.cleared;
+    CHECK(s.objects == 0);
+  }
+  CHECK(left == told);
+}
+
 static void scene_open(const char *settings)
 {
   memset(&world, 0, sizeof world);
@@ -193,6 +263,7 @@ static void scene_open(const char *settings)
     if (strstr(settings, "negative") != NULL)
       world.stores[i].options.negative_ns = HOUR_NS;
     world.stores[i].options.object_ctx = &world.stores[0].lives;
+    set_cache(&world.stores[i].options, settings);
     test_store_create(&world.stores[i]);
     world.maps[i] = numbers_open();
     for (uint64_t id = 0; id < SCENE_KEYS; id++)
@@ -237,6 +308,9 @@ static void scene_close(void)
   }
   abandon_tickets(); /* of threads that have ended */
   check_ends();
+  for (int i = 0; i < 2; i++)
+    CHECK_OK(cmap_store_clear(world.stores[i].store));
+  check_left();
   for (int i = 1; i >= 0; i--) {
     cmap_destroy(world.maps[i]);
     test_store_close(&world.stores[i]);

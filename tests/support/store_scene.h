@@ -13,22 +13,26 @@
  * S1, T2: keys of two stores; M1, N2: of two maps. Objects are numbered in the
  * order in which they are made, from 1.
  *
- *   before the bar: share, negative (for an hour)
- *   create get put refresh remove forget clear destroy
- *              the store's calls; handles stay until "releases"
- *   lock       a write guard of a map, until "unlocks"
- *   begin complete ticketfails:S abandons binds unbinds
- *              the ticket is the key's, whoever uses it
+ *   before the bar: share, negative (for an hour), max:N objects, ttl:N
+ *              idle:N stale:N seconds, by a clock that stands unless "-
+ * clock:N" says what it shows (with any of the last three) create get put
+ * refresh remove forget clear destroy the store's calls; handles stay until
+ * "releases" lock       a write guard of a map, until "unlocks" begin complete
+ * ticketfails:S abandons binds unbinds the ticket is the key's, whoever uses it
  *   makes null fails:S exits cancels
  *              end the constructor, the last two with the thread
  *   counts:N   cmap_store_waiters of the key is N
  *   resumes builds
  *              no call: the one that waited has returned; or builds now
  *   ends       the thread
+ *   maintain
  *   try soon late share retry
  *              with CMAP_TRY; a deadline within the scene; one behind it; flags
  *   - alive N, - dead N, - len:N S, - told:a OUTCOME, - untold:a, - cancel:a
  *   - stats hits=N ...   of S
+ *   - was:a ORIGIN       of the handle that a got last: HIT, BUILT ...
+ *   - left:N REASON      object N is in the store no more: EVICTED ...
+ *   - in:N               it has not left
  *
  * Outcomes: a status by its name or number, OK if there is none; "#N": CMAP_OK
  * with object N; YOURS, PENDING.

@@ -43,7 +43,8 @@ static void take_all(void)
     assert_non_null(taken[i]);
     assert_true(taken[i]->page->store == store);
     assert_int_equal(cmap__load_relaxed(&taken[i]->refs), 0);
-    cmap__object_init(taken[i], taken[i]);
+    (void)cmap__object_init(store, cmap_key_u64(&(uint64_t){0}), taken[i],
+                            taken[i]);
     sorted[i] = taken[i];
   }
   qsort(sorted, MANY, sizeof *sorted, by_address);
@@ -118,7 +119,8 @@ static void half_of_them(void **state)
   assert_int_equal(bytes(), full);
   for (size_t i = 0; i < MANY; i += 2) {
     taken[i] = cmap__header_take(store);
-    cmap__object_init(taken[i], taken[i]);
+    (void)cmap__object_init(store, cmap_key_u64(&(uint64_t){0}), taken[i],
+                            taken[i]);
   }
   assert_int_equal(bytes(), full);
   assert_int_equal(cmap__headers_refs(store), MANY);

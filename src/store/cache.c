@@ -1,0 +1,280 @@
+/*
+ * The queues of a cache, and who is evicted.
+ */
+#include "store/cache.h"
+
+#include "base/alloc.h"
+#include "store/flight.h"
+
+/* The part of the bound that new objects have. By measurement, docs/design.md:
+ * a tenth costs more where all is used again at once, a fifth more where not.
+ */
+#define YOUNG_OF(most) ((most) / 100 * 15 + (most) % 100 * 15 / 100)
+
+/* Objects that are let through before one is evicted that was hit: by threads
+ * that hit all of them as fast, it would never end. */
+#define PASS_MAX 256
+
+bool cmap__cache_begin(struct cmap_store *store,
+                       const struct cmap_store_options *options)
+{
+  struct cmap__cache *cache = &store->cache;
+
+  cache->by_cost = options->max_cost != 0;
+  cache->most = options->max_objects != 0 ? options->max_objects
+                : cache->by_cost          ? options->max_cost
+                                          : UINT64_MAX;
+  return pthread_mutex_init(&cache->mutex, NULL) == 0;
+}
+
+static size_t ghost_bytes(size_t buckets)
+{
+  return buckets * CMAP__GHOST_WAYS * sizeof(uint16_t);
+}
+
+void cmap__cache_end(struct cmap_store *store)
+{
+  struct cmap__ghosts *ghosts = &store->cache.ghosts;
+
+  if (ghosts->buckets != NULL)
+    cmap__store_free(store, ghosts->buckets, ghost_bytes(ghosts->count),
+                     CMAP__CACHE_LINE);
+  (void)pthread_mutex_destroy(&store->cache.mutex);
+}
+
+static struct cmap__queue *queue_of(struct cmap__cache *cache,
+                                    const struct cmap__object *header)
+{
+  return header->queue == CMAP__QUEUE_MAIN ? &cache->main : &cache->young;
+}
+
+/* The next newer one, which is where a header has room for it. */
+static struct cmap__object **next_of(const struct cmap__cache *cache,
+                                     struct cmap__object *header)
+{
+  return cache->has_times ? &cmap__kept(header)->next : &header->next;
+}
+
+/* Mutex held, here and below. */
+static void push(struct cmap__cache *cache, struct cmap__object *header,
+                 enum cmap__queue_name name)
+{
+  struct cmap__queue *queue;
+
+  header->queue = (uint8_t)name;
+  queue = queue_of(cache, header);
+  *next_of(cache, header) = NULL;
+  cmap__kept(header)->previous = queue->newest;
+  if (queue->newest != NULL)
+    *next_of(cache, queue->newest) = header;
+  else
+    queue->oldest = header;
+  queue->newest = header;
+  queue->cost += cmap__cache_cost(cache, header);
+}
+
+static void unlink_object(struct cmap__cache *cache,
+                          struct cmap__object *header)
+{
+  struct cmap__queue *queue = queue_of(cache, header);
+  struct cmap__object *previous = cmap__kept(header)->previous;
+  struct cmap__object *next = *next_of(cache, header);
+
+  if (cache->hand == header)
+    cache->hand = next;
+  if (next != NULL)
+    cmap__kept(next)->previous = previous;
+  else
+    queue->newest = previous;
+  if (previous != NULL)
+    *next_of(cache, previous) = next;
+  else
+    queue->oldest = next;
+  queue->cost -= cmap__cache_cost(cache, header);
+  header->queue = CMAP__QUEUE_NONE;
+}
+
+/* As unlink_object, for good. */
+static void leave(struct cmap__cache *cache, struct cmap__object *header)
+{
+  unlink_object(cache, header);
+  cmap__sub_relaxed(&cache->cost, cmap__cache_cost(cache, header)); /* [N5] */
+  cache->count--;
+}
+
+void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
+                     uint64_t hash)
+{
+  struct cmap__cache *cache = &store->cache;
+  bool comes_back;
+
+  if (!store->is_cache)
+    return;
+  cmap__kept(header)->hash = hash;
+  cmap__store_relaxed(&header->used, 0); /* a hint */
+  pthread_mutex_lock(&cache->mutex);
+  comes_back = cmap__ghost_take(&cache->ghosts, hash);
+  push(cache, header, comes_back ? CMAP__QUEUE_MAIN : CMAP__QUEUE_YOUNG);
+  /* Relaxed: who reads it without the mutex looks again with it [N5]. */
+  cmap__add_relaxed(&cache->cost, cmap__cache_cost(cache, header));
+  cache->count++;
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header)
+{
+  struct cmap__cache *cache = &store->cache;
+
+  if (!store->is_cache)
+    return;
+  pthread_mutex_lock(&cache->mutex);
+  if (header->queue == CMAP__QUEUE_PICKED)
+    header->queue = CMAP__QUEUE_NONE;
+  else
+    leave(cache, header);
+  pthread_mutex_unlock(&cache->mutex);
+}
+
+/* The oldest object of `young` gets on, if it was hit; false: it is to go. */
+static bool grows_up(struct cmap__cache *cache, struct cmap__object *header)
+{
+  if (cmap__load_relaxed(&header->used) == 0) /* a hint */
+    return false;
+  cmap__store_relaxed(&header->used, 0);
+  unlink_object(cache, header);
+  push(cache, header, CMAP__QUEUE_MAIN);
+  return true;
+}
+
+/* The same in `main`, where it begins again. */
+static bool passes_again(struct cmap__cache *cache, struct cmap__object *header)
+{
+  uint8_t used = cmap__load_relaxed(&header->used); /* a hint */
+
+  if (used == 0)
+    return false;
+  cmap__store_relaxed(&header->used, (uint8_t)(used - 1));
+  unlink_object(cache, header);
+  push(cache, header, CMAP__QUEUE_MAIN);
+  return true;
+}
+
+/* Takes the object that is to go out of its queue. There is one. */
+static struct cmap__object *pick(struct cmap_store *store)
+{
+  struct cmap__cache *cache = &store->cache;
+  uint64_t young = YOUNG_OF(cache->most);
+  struct cmap__object *header;
+  unsigned passed = 0;
+  bool is_young, passes;
+
+  do {
+    is_young = cache->main.oldest == NULL ||
+               (cache->young.oldest != NULL && cache->young.cost >= young &&
+                cache->young.cost > 0);
+    header = is_young ? cache->young.oldest : cache->main.oldest;
+    passes = is_young ? grows_up(cache, header) : passes_again(cache, header);
+  } while (passes && ++passed < PASS_MAX);
+  /* If it has passed, it is to go all the same. */
+  if (is_young && !passes)
+    cmap__ghost_put(&cache->ghosts, cmap__kept(header)->hash);
+  leave(cache, header);
+  header->queue = CMAP__QUEUE_PICKED;
+  return header;
+}
+
+/* More ghosts, if there are few. No lock is held. */
+static void make_ghosts(struct cmap_store *store, size_t objects)
+{
+  size_t buckets = cmap__ghosts_for(objects);
+  void *memory =
+      cmap__store_alloc(store, ghost_bytes(buckets), CMAP__CACHE_LINE);
+  struct cmap__ghosts *ghosts = &store->cache.ghosts;
+  struct cmap__ghosts old = {.buckets = memory, .count = buckets};
+
+  if (memory == NULL)
+    return;
+  pthread_mutex_lock(&store->cache.mutex);
+  if (ghosts->count < buckets) {
+    struct cmap__ghosts fresh = old;
+    old = *ghosts;
+    *ghosts = fresh;
+  }
+  pthread_mutex_unlock(&store->cache.mutex);
+  if (old.buckets != NULL)
+    cmap__store_free(store, old.buckets, ghost_bytes(old.count),
+                     CMAP__CACHE_LINE);
+}
+
+void cmap__cache_make_room(struct cmap_store *store, uint64_t cost)
+{
+  struct cmap__cache *cache = &store->cache;
+
+  /* Ends: each round evicts one object, or another thread has taken it. */
+  while (store->is_cache && cmap__cache_is_full(cache, cost)) {
+    struct cmap__object *header = NULL;
+    uint64_t hash = 0;
+    size_t few = 0;
+
+    pthread_mutex_lock(&cache->mutex);
+    if (cmap__cache_is_full(cache, cost)) {
+      if (cmap__ghosts_are_few(&cache->ghosts, cache->count))
+        few = cache->count;
+      header = pick(store);
+      hash = cmap__kept(header)->hash;
+    }
+    pthread_mutex_unlock(&cache->mutex);
+    if (header == NULL)
+      return;
+    cmap__store_evict(store, hash, header, CMAP_EVICTED,
+                      cmap__store_now(store));
+    if (few > 0)
+      make_ghosts(store, few);
+  }
+}
+
+/* The object under the hand, which goes on; NULL: there is none. */
+static struct cmap__object *next_object(struct cmap__cache *cache)
+{
+  struct cmap__object *header;
+
+  if (cache->hand == NULL) {
+    cache->hand_in_main = !cache->hand_in_main;
+    cache->hand =
+        cache->hand_in_main ? cache->main.oldest : cache->young.oldest;
+  }
+  header = cache->hand;
+  if (header != NULL)
+    cache->hand = *next_of(cache, header);
+  return header;
+}
+
+size_t cmap__cache_sweep(struct cmap_store *store, uint64_t now, unsigned steps)
+{
+  struct {
+    struct cmap__object *header;
+    uint64_t hash;
+  } old[CMAP__SWEEP_MAX];
+  struct cmap__cache *cache = &store->cache;
+  unsigned found = 0;
+  size_t count;
+
+  pthread_mutex_lock(&cache->mutex);
+  count = cache->count;
+  for (unsigned i = 0; i < steps && i < CMAP__SWEEP_MAX && i < count; i++) {
+    struct cmap__object *header = next_object(cache);
+
+    if (header == NULL)
+      header = next_object(cache); /* the other queue has them all */
+    if (header == NULL)
+      break;
+    if (cmap__object_age(header, now) != CMAP__EXPIRED)
+      continue;
+    old[found].header = header;
+    old[found++].hash = cmap__kept(header)->hash;
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  for (unsigned i = 0; i < found; i++)
+    cmap__store_evict(store, old[i].hash, old[i].header, CMAP_EXPIRED, now);
+  return count;
+}

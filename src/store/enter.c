@@ -1,0 +1,160 @@
+/*
+ * What a call is to do that wants an object: take what is there, build it, or
+ * wait for it.
+ */
+#include "store/build.h"
+#include "store/refresh.h"
+
+/* An attempt, with what may be used for it. */
+struct attempt {
+  struct cmap__request *request;
+  enum cmap__want want;
+  bool waits;
+  uint64_t now;
+  struct cmap__object *fresh; /* NULL, and so own: no memory */
+  struct cmap__flight *own;
+  struct cmap__object *expired; /* was taken out of the map */
+  struct cmap__failure *old;    /* the same */
+  enum cmap_status status;
+  struct cmap__entered *out;
+};
+
+/* Shard lock held, here and below. */
+static void join_flight(struct attempt *a, struct cmap__flight *flight)
+{
+  pthread_mutex_lock(&flight->mutex);
+  flight->refs++;
+  flight->waiters += a->waits;
+  pthread_mutex_unlock(&flight->mutex);
+  a->out->flight = flight;
+}
+
+static void take_present(struct attempt *a, struct cmap__object *header)
+{
+  cmap__object_ref(header);
+  a->out->header = header;
+}
+
+/* The flight is this call's to build. */
+static void begin_own(struct attempt *a)
+{
+  a->out->header = a->fresh;
+  a->out->flight = a->own;
+  a->out->mine = true;
+}
+
+/* Puts a flight there, in place of what the key has. */
+static void launch(struct attempt *a)
+{
+  struct cmap__request *r = a->request;
+
+  if (a->own == NULL) {
+    a->status = CMAP_ENOMEM;
+    return;
+  }
+  a->own->refreshes = a->want == CMAP__WANT_NEW;
+  if (r->call.found)
+    cmap__payload_store(cmap__request_word(r),
+                        cmap__word_of(a->own, CMAP__WORD_FLIGHT));
+  else
+    a->status = cmap__call_put_word(r->store->map, &r->call,
+                                    cmap__word_of(a->own, CMAP__WORD_FLIGHT));
+  if (a->status == CMAP_OK)
+    begin_own(a);
+}
+
+/* There is an object that is not what the caller wants, or soon will not be. */
+static void enter_old(struct attempt *a, struct cmap__object *header,
+                      enum cmap__age age)
+{
+  bool stale_will_do = a->want == CMAP__WANT_ANY && age == CMAP__STALE;
+
+  if (cmap__load_relaxed(&header->refreshing)) { /* lock held */
+    if (stale_will_do)
+      take_present(a, header);
+    else
+      join_flight(a, cmap__refresh_of(a->request->store, header));
+  } else if (age == CMAP__EXPIRED) {
+    launch(a);
+    if (a->status == CMAP_OK) {
+      cmap__object_out(a->request->store, header);
+      a->expired = header;
+    }
+  } else if (a->own != NULL) {
+    cmap__refresh_begin(a->own, header);
+    begin_own(a);
+  } else if (stale_will_do) {
+    take_present(a, header);
+  } else {
+    a->status = CMAP_ENOMEM;
+  }
+}
+
+static void enter_object(struct attempt *a, struct cmap__object *header)
+{
+  enum cmap__age age = a->request->store->has_times
+                           ? cmap__object_age(header, a->now)
+                           : CMAP__FRESH;
+
+  if (a->want == CMAP__WANT_ANY && age == CMAP__FRESH)
+    take_present(a, header);
+  else
+    enter_old(a, header, age);
+}
+
+static void enter_present(struct attempt *a)
+{
+  uint64_t word = cmap__load_relaxed(cmap__request_word(a->request)); /* held */
+  void *pointer = cmap__word_pointer(word);
+  struct cmap__flight *flight = pointer;
+  struct cmap__failure *failure = pointer;
+
+  switch (cmap__word_kind(word)) {
+  case CMAP__WORD_OBJECT:
+    enter_object(a, pointer);
+    break;
+  case CMAP__WORD_FLIGHT:
+    if (a->want == CMAP__WANT_ANY || flight->refreshes)
+      join_flight(a, flight);
+    break;
+  default:
+    if (a->want == CMAP__WANT_ANY && a->now < failure->until_ns) {
+      a->status = failure->status;
+    } else {
+      launch(a);
+      if (a->status == CMAP_OK)
+        a->old = failure;
+    }
+  }
+}
+
+enum cmap_status cmap__store_enter(struct cmap__request *r,
+                                   enum cmap__want want, bool waits,
+                                   struct cmap__entered *entered)
+{
+  struct cmap_store *store = r->store;
+  struct attempt a = {.request = r, .want = want, .waits = waits};
+
+  memset(entered, 0, sizeof *entered);
+  a.out = entered;
+  a.fresh = cmap__header_take(store);
+  a.own = a.fresh != NULL ? cmap__flight_new(store) : NULL;
+  a.now = cmap__store_now(store);
+  cmap__request_lock(r);
+  if (r->call.found)
+    enter_present(&a);
+  else
+    launch(&a);
+  cmap__request_unlock(r);
+  if (a.expired != NULL)
+    cmap__object_left(store, r->key, a.expired, CMAP_EXPIRED);
+  if (a.old != NULL)
+    cmap__failure_drop(store, a.old);
+  if (entered->mine)
+    return CMAP_OK;
+  if (a.own != NULL)
+    cmap__flight_unref(a.own, 2);
+  if (a.fresh != NULL)
+    cmap__header_give(a.fresh);
+  return a.status;
+}

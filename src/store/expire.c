@@ -1,0 +1,110 @@
+/*
+ * Objects whose time is over, and evicting one that was found so or was picked.
+ */
+#include "store/flight.h"
+
+bool cmap__store_expire(struct cmap__request *r)
+{
+  uint64_t now = cmap__store_now(r->store);
+  int cancel = cmap__cancel_disable();
+  struct cmap__object *header = NULL;
+  bool over = true, take = false;
+
+  cmap__request_lock(r);
+  if (r->call.found) {
+    uint64_t word = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
+    if (cmap__word_kind(word) == CMAP__WORD_OBJECT)
+      header = cmap__word_pointer(word);
+  }
+  if (header != NULL) {
+    over = cmap__object_age(header, now) == CMAP__EXPIRED;
+    take = cmap__object_is_over(r->store, header, now);
+    /* It is built anew, and is over whatever late hits say. */
+    if (over)
+      cmap__object_end(header);
+  }
+  if (take) {
+    cmap__object_out(r->store, header);
+    cmap__request_take(r);
+    cmap__object_left(r->store, r->key, header, CMAP_EXPIRED);
+  } else {
+    cmap__request_unlock(r);
+  }
+  cmap__cancel_restore(cancel);
+  return over;
+}
+
+/* Is the object in the shard, and to go? *reason may change. Lock held. */
+static bool is_evictable(struct cmap_store *store,
+                         const struct cmap__locked *locked, uint64_t hash,
+                         struct cmap__object *header, uint64_t now,
+                         enum cmap_removal *reason, struct cmap__place *place)
+{
+  if (!cmap__shard_find_word(&store->map->table.layout, locked->shard, hash,
+                             cmap__word_of(header, CMAP__WORD_OBJECT), place))
+    return false;
+  if (cmap__object_is_over(store, header, now))
+    *reason = CMAP_EXPIRED;
+  else if (*reason == CMAP_EXPIRED)
+    return false; /* it was hit meanwhile, or is another one there */
+  return true;
+}
+
+void cmap__store_evict(struct cmap_store *store, uint64_t hash,
+                       struct cmap__object *header, enum cmap_removal reason,
+                       uint64_t now)
+{
+  const struct cmap__layout *layout = &store->map->table.layout;
+  struct cmap__locked locked;
+  struct cmap__place place;
+  struct cmap__taken taken;
+  int cancel = cmap__cancel_disable();
+
+  cmap__store_lock_hash(store, hash, &locked);
+  if (is_evictable(store, &locked, hash, header, now, &reason, &place)) {
+    cmap__object_out(store, header);
+    cmap__store_take(store, &locked, &place, &taken);
+    cmap__object_left(store,
+                      cmap__slot_key(layout, cmap__payload_of(taken.words)),
+                      header, reason);
+    cmap__key_words_destroy(layout, taken.words);
+  } else {
+    cmap__table_unlock(&locked);
+  }
+  cmap__cancel_restore(cancel);
+}
+
+void cmap__store_tidy(struct cmap_store *store)
+{
+  cmap__cache_make_room(store, 0);
+  if (store->has_times)
+    (void)cmap__cache_sweep(store, cmap__store_now(store), CMAP__SWEEP_STEPS);
+  cmap__failures_sweep(store, CMAP__FAILURE_STEPS);
+}
+
+enum cmap_status cmap_store_maintain(struct cmap_store *store,
+                                     const struct cmap_how *how)
+{
+  struct cmap__patience patience;
+  const uint64_t *unused;
+  uint64_t now;
+  size_t count, seen;
+
+  if (CMAP__MISSING(store) || !cmap__how_read(how, &patience, &unused))
+    return CMAP_EINVAL;
+  now = cmap__store_now(store);
+  cmap__failures_sweep(store, SIZE_MAX);
+  if (!store->has_times)
+    return CMAP_OK;
+  count = cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
+  /* Ends: objects that come meanwhile are not counted. */
+  for (seen = CMAP__SWEEP_MAX; seen < count; seen += CMAP__SWEEP_MAX) {
+    if (patience.try_only)
+      return CMAP_BUSY;
+    if (patience.deadline_ns != CMAP__NO_DEADLINE &&
+        cmap__now_ns() >= patience.deadline_ns)
+      return CMAP_TIMEDOUT;
+    (void)cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
+  }
+  return CMAP_OK;
+}

@@ -2444,12 +2444,12 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *
  * CMAP_DEFINE(name, kind, value_type); at file scope makes a map of one type of
  * key and one type of value: `struct name`, and for every call cmap_x of the
- * sections 5 to 15 a function name_x. They are thin inline functions around the
- * calls above, whose contracts hold for them. The compiler refuses a map of
- * another name, and a wrong key, value, output or callback: in C the line makes
- * errors of -Wint-conversion and -Wincompatible-pointer-types, as newer
- * compilers do by themselves, for all of the file that follows. All names that
- * begin with name_ are taken.
+ * sections 5 to 15 a function name_x (stores are below). They are thin inline
+ * functions around the calls above, whose contracts hold for them. The compiler
+ * refuses a map of another name, and a wrong key, value, output or callback: in
+ * C the line makes errors of -Wint-conversion and -Wincompatible-pointer-types,
+ * as newer compilers do by themselves, for all of the file that follows. All
+ * names that begin with name_ are taken.
  *
  *     struct account {
  *       int64_t cents;
@@ -2546,6 +2546,16 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   calls of section 12 (name_merge without a callback: the union), iterators
  *   and name_for_each. Their callbacks get the key and ctx: name_view_fn, also
  *   for name_drain, and name_test_fn.
+ *
+ * Stores. CMAP_DEFINE_STORE(name, kind, object_type); and
+ *   CMAP_DEFINE_STORE_FIXED(name, key_type, object_type); make a store of
+ *   section 16: for every call cmap_store_x a name_x, with a name_build_fn that
+ *   gets the key as above and an object_type **, and a name_object_fn for
+ *   name_for_each. struct name_handle has the object with its type, and may be
+ *   CMAP_SCOPED(name_handle); name_handle_copy, name_handle_origin,
+ *   name_ticket_complete. Callbacks in the options, and the cmap_notify_fn of
+ *   name_begin, stay untyped. name_create takes options or NULL, as of maps;
+ * all callbacks of the options get a void *, which C lets you assign.
  *
  * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
  *   name_compute_fn, name_update_fn and name_merge_fn: as the untyped ones, but
@@ -4202,6 +4212,275 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   CMAP__TYPED_STATUS name##_iter_remove(struct name##_iter *iter_)             \
   {                                                                            \
     return cmap_iter_remove(iter_ ? &iter_->iter : NULL, NULL);                \
+  }
+
+/*
+ * Section 16: stores of objects of one type.
+ */
+#define CMAP_DEFINE_STORE(name, kind, object_type)                             \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
+  typedef cmap__key_of_##kind name##__key;                                     \
+  typedef object_type name##__object;                                          \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap__key_in_##kind(key_);                                          \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    return cmap__key_out_##kind(key_);                                         \
+  }                                                                            \
+  CMAP__TYPED_STORE(name, kind, 0)                                             \
+  CMAP__OUTSIDE
+
+#define CMAP_DEFINE_STORE_FIXED(name, key_type, object_type)                   \
+  CMAP__OUTSIDE;                                                               \
+  CMAP__STRICT_TYPES                                                           \
+  typedef key_type name##__key;                                                \
+  typedef object_type name##__object;                                          \
+  CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
+  {                                                                            \
+    return cmap_key_bytes(key_, sizeof *key_);                                 \
+  }                                                                            \
+  CMAP__TYPED name##__key name##__key_out(struct cmap_key key_)                \
+  {                                                                            \
+    name##__key copy_;                                                         \
+    memcpy(&copy_, key_.data, sizeof copy_);                                   \
+    return copy_;                                                              \
+  }                                                                            \
+  CMAP__FIXED_KEY(name##__key);                                                \
+  CMAP__TYPED_STORE(name, CMAP_FIXED, sizeof(name##__key))                     \
+  CMAP__OUTSIDE
+
+/* cmap_store_create with the options that the types decide. */
+static inline enum cmap_status
+cmap__typed_store_create(const struct cmap_store_options *options,
+                         enum cmap_key_kind kind, size_t key_size,
+                         struct cmap_store **store)
+{
+  struct cmap_store_options types;
+  struct cmap_store_options filled;
+
+  if (store != CMAP__NULL)
+    *store = CMAP__NULL;
+  cmap_store_options_init(&types, kind, CMAP__NULL);
+  filled = types;
+  if (options != CMAP__NULL) {
+    if (options->size != types.size || options->keys.size != types.keys.size ||
+        (options->keys.key_kind != 0 &&
+         options->keys.key_kind != types.keys.key_kind) ||
+        (options->keys.key_size != 0 && key_size != 0 &&
+         options->keys.key_size != key_size)) {
+      types.keys.flags = CMAP__TYPED_MIXED_UP;
+      return cmap_store_create(&types, store);
+    }
+    filled = *options;
+    filled.keys.key_kind = types.keys.key_kind;
+  }
+  if (key_size != 0)
+    filled.keys.key_size = key_size;
+  return cmap_store_create(&filled, store);
+}
+
+#define CMAP__TYPED_STORE(name, kind, key_size_)                               \
+  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256,                              \
+                      "keys have 256 bytes or less");                          \
+  struct name {                                                                \
+    struct cmap_store *store;                                                  \
+  };                                                                           \
+  CMAP__TYPED_STORE_WHOLE(name, kind, key_size_)                               \
+  CMAP__TYPED_HANDLES(name)                                                    \
+  CMAP__TYPED_STORE_CALLBACKS(name)                                            \
+  CMAP__TYPED_STORE_GET(name)                                                  \
+  CMAP__TYPED_STORE_CHANGE(name)                                               \
+  CMAP__TYPED_TICKETS(name)                                                    \
+  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys have 256 bytes or "    \
+                                                  "less")
+
+#define CMAP__TYPED_STORE_WHOLE(name, kind, key_size_)                         \
+  CMAP__TYPED_STATUS name##_create(const struct cmap_store_options *options_,  \
+                                   struct name *store_)                        \
+  {                                                                            \
+    return cmap__typed_store_create(options_, kind, key_size_,                 \
+                                    store_ ? &store_->store : NULL);           \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_destroy(struct name store_)                        \
+  {                                                                            \
+    return cmap_store_destroy(store_.store);                                   \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_clear(struct name store_)                          \
+  {                                                                            \
+    return cmap_store_clear(store_.store);                                     \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_shrink_to_fit(struct name store_)                  \
+  {                                                                            \
+    return cmap_store_shrink_to_fit(store_.store);                             \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_maintain(struct name store_,                       \
+                                     const struct cmap_how *how_)              \
+  {                                                                            \
+    return cmap_store_maintain(store_.store, how_);                            \
+  }                                                                            \
+  CMAP__TYPED size_t name##_len(struct name store_)                            \
+  {                                                                            \
+    return cmap_store_len(store_.store);                                       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_stats(struct name store_,                      \
+                                      struct cmap_store_stats *stats_)         \
+  {                                                                            \
+    return cmap_store_get_stats(store_.store, stats_);                         \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_hash(struct name store_, name##__key key_,         \
+                                 uint64_t *hash_)                              \
+  {                                                                            \
+    return cmap_store_hash(store_.store, name##__key_in(&key_), hash_);        \
+  }                                                                            \
+  CMAP__TYPED size_t name##_waiters(struct name store_, name##__key key_)      \
+  {                                                                            \
+    return cmap_store_waiters(store_.store, name##__key_in(&key_));            \
+  }
+
+#define CMAP__TYPED_HANDLES(name)                                              \
+  struct name##_handle {                                                       \
+    name##__object *object;                                                    \
+    struct cmap_handle handle;                                                 \
+  };                                                                           \
+  CMAP__TYPED struct cmap_handle *name##__handle_in(                           \
+      struct name##_handle *handle_)                                           \
+  {                                                                            \
+    return handle_ ? &handle_->handle : NULL;                                  \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__handle_show(                            \
+      struct name##_handle *handle_, enum cmap_status status_)                 \
+  {                                                                            \
+    const struct name##_handle none_ = CMAP_INIT;                              \
+    if (handle_ != NULL && status_ == CMAP_OK)                                 \
+      handle_->object = CMAP__AS(name##__object *, handle_->handle.object);    \
+    else if (handle_ != NULL)                                                  \
+      *handle_ = none_;                                                        \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED void name##_handle_release(struct name##_handle *handle_)        \
+  {                                                                            \
+    if (handle_ == NULL)                                                       \
+      return;                                                                  \
+    cmap_handle_release(&handle_->handle);                                     \
+    handle_->object = NULL;                                                    \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_handle_copy(const struct name##_handle *from_,     \
+                                        struct name##_handle *to_)             \
+  {                                                                            \
+    return name##__handle_show(to_,                                            \
+                               cmap_handle_copy(from_ ? &from_->handle : NULL, \
+                                                name##__handle_in(to_)));      \
+  }                                                                            \
+  CMAP__TYPED enum cmap_origin name##_handle_origin(                           \
+      const struct name##_handle *handle_)                                     \
+  {                                                                            \
+    return cmap_handle_origin(handle_ ? &handle_->handle : NULL);              \
+  }
+
+#define CMAP__TYPED_STORE_CALLBACKS(name)                                      \
+  typedef enum cmap_status name##_build_fn(                                    \
+      name##__key key_, name##__object **object_, void *ctx_);                 \
+  typedef enum cmap_status name##_object_fn(                                   \
+      name##__key key_, name##__object *object_, void *ctx_);                  \
+  CMAP__TYPED_PAIR(name, build)                                                \
+  CMAP__TYPED_PAIR(name, object)                                               \
+  CMAP__TYPED enum cmap_status name##__build_step(struct cmap_key key_,        \
+                                                  void **object_, void *ctx_)  \
+  {                                                                            \
+    name##__object *made_ = NULL;                                              \
+    enum cmap_status status_ = name##__build_of(ctx_)->fn(                     \
+        name##__key_out(key_), &made_, name##__build_of(ctx_)->ctx);           \
+    *object_ = made_;                                                          \
+    return status_;                                                            \
+  }                                                                            \
+  CMAP__TYPED enum cmap_status name##__object_step(struct cmap_key key_,       \
+                                                   void *object_, void *ctx_)  \
+  {                                                                            \
+    return name##__object_of(ctx_)->fn(name##__key_out(key_),                  \
+                                       CMAP__AS(name##__object *, object_),    \
+                                       name##__object_of(ctx_)->ctx);          \
+  }
+
+#define CMAP__TYPED_STORE_GET(name)                                            \
+  CMAP__TYPED_STATUS name##_get(struct name store_, name##__key key_,          \
+                                struct name##_handle *handle_,                 \
+                                const struct cmap_how *how_)                   \
+  {                                                                            \
+    return name##__handle_show(                                                \
+        handle_, cmap_store_get(store_.store, name##__key_in(&key_),           \
+                                name##__handle_in(handle_), how_));            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_get_or_create(                                     \
+      struct name store_, name##__key key_, struct name##_handle *handle_,     \
+      name##_build_fn *build_, void *ctx_, const struct cmap_how *how_)        \
+  {                                                                            \
+    struct name##__build_pair pair_ = {build_, ctx_};                          \
+    return name##__handle_show(                                                \
+        handle_, cmap_store_get_or_create(store_.store, name##__key_in(&key_), \
+                                          name##__handle_in(handle_),          \
+                                          build_ ? name##__build_step : NULL,  \
+                                          &pair_, how_));                      \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_refresh(                                           \
+      struct name store_, name##__key key_, struct name##_handle *handle_,     \
+      name##_build_fn *build_, void *ctx_, const struct cmap_how *how_)        \
+  {                                                                            \
+    struct name##__build_pair pair_ = {build_, ctx_};                          \
+    return name##__handle_show(                                                \
+        handle_,                                                               \
+        cmap_store_refresh(store_.store, name##__key_in(&key_),                \
+                           name##__handle_in(handle_),                         \
+                           build_ ? name##__build_step : NULL, &pair_, how_)); \
+  }
+
+#define CMAP__TYPED_STORE_CHANGE(name)                                         \
+  CMAP__TYPED_STATUS name##_put(                                               \
+      struct name store_, name##__key key_, name##__object *object_,           \
+      struct name##_handle *handle_, const struct cmap_how *how_)              \
+  {                                                                            \
+    return name##__handle_show(                                                \
+        handle_, cmap_store_put(store_.store, name##__key_in(&key_), object_,  \
+                                name##__handle_in(handle_), how_));            \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_remove(struct name store_, name##__key key_,       \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_store_remove(store_.store, name##__key_in(&key_), how_);       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_forget(struct name store_, name##__key key_,       \
+                                   const struct cmap_how *how_)                \
+  {                                                                            \
+    return cmap_store_forget(store_.store, name##__key_in(&key_), how_);       \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_for_each(struct name store_,                       \
+                                     name##_object_fn *visit_, void *ctx_)     \
+  {                                                                            \
+    struct name##__object_pair pair_ = {visit_, ctx_};                         \
+    return cmap_store_for_each(store_.store,                                   \
+                               visit_ ? name##__object_step : NULL, &pair_);   \
+  }
+
+#define CMAP__TYPED_TICKETS(name)                                              \
+  CMAP__TYPED_STATUS name##_begin(                                             \
+      struct name store_, name##__key key_, struct name##_handle *handle_,     \
+      struct cmap_ticket *ticket_, enum cmap_begin *outcome_,                  \
+      cmap_notify_fn *notify_, void *ctx_, const struct cmap_how *how_)        \
+  {                                                                            \
+    enum cmap_status status_ = cmap_store_begin(                               \
+        store_.store, name##__key_in(&key_), name##__handle_in(handle_),       \
+        ticket_, outcome_, notify_, ctx_, how_);                               \
+    return name##__handle_show(handle_, status_);                              \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_ticket_complete(struct cmap_ticket *ticket_,       \
+                                            name##__object *object_,           \
+                                            struct name##_handle *handle_)     \
+  {                                                                            \
+    return name##__handle_show(                                                \
+        handle_,                                                               \
+        cmap_ticket_complete(ticket_, object_, name##__handle_in(handle_)));   \
   }
 
 #ifdef __cplusplus

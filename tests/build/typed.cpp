@@ -27,6 +27,30 @@ CMAP_DEFINE(numbers, CMAP_U64, std::uint32_t);
 CMAP_DEFINE(small, CMAP_U32, const char *);
 CMAP_DEFINE(slices, CMAP_BYTES, bool);
 CMAP_DEFINE_FIXED(places, point, double);
+CMAP_DEFINE_STORE(accounts_by_name, CMAP_STRING, account);
+CMAP_DEFINE_STORE_FIXED(accounts_by_place, point, account);
+
+enum cmap_status open_account(const char *, account **object, void *ctx)
+{
+  *object = static_cast<account *>(ctx);
+  return CMAP_OK;
+}
+
+bool stores_work()
+{
+  accounts_by_name store = CMAP_INIT;
+  accounts_by_name_handle handle = CMAP_INIT;
+  account ada = {100, 0};
+  bool good;
+
+  good = accounts_by_name_create(nullptr, &store) == CMAP_OK &&
+         accounts_by_name_get_or_create(store, "ada", &handle, open_account,
+                                        &ada, nullptr) == CMAP_OK &&
+         handle.object == &ada && handle.object->cents == 100 &&
+         accounts_by_name_handle_origin(&handle) == CMAP_BUILT;
+  accounts_by_name_handle_release(&handle);
+  return good && accounts_by_name_destroy(store) == CMAP_OK;
+}
 
 struct deposit {
   std::int64_t cents;
@@ -139,7 +163,7 @@ bool all_is_well()
 
 int main()
 {
-  if (!all_is_well()) {
+  if (!all_is_well() || !stores_work()) {
     std::puts("wrong");
     return 1;
   }

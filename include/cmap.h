@@ -2552,10 +2552,11 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   section 16: for every call cmap_store_x a name_x, with a name_build_fn that
  *   gets the key as above and an object_type **, and a name_object_fn for
  *   name_for_each. struct name_handle has the object with its type, and may be
- *   CMAP_SCOPED(name_handle); name_handle_copy, name_handle_origin,
+ *   CMAP_AUTO(name_handle, handle); name_handle_copy, name_handle_origin,
  *   name_ticket_complete. Callbacks in the options, and the cmap_notify_fn of
  *   name_begin, stay untyped. name_create takes options or NULL, as of maps;
- * all callbacks of the options get a void *, which C lets you assign.
+ * all callbacks of the options get a void *, which C lets you assign. In C++
+ *   a name_build_fn that throws has failed with CMAP_EABANDONED for all others.
  *
  * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
  *   name_compute_fn, name_update_fn and name_merge_fn: as the untyped ones, but
@@ -2841,6 +2842,14 @@ static inline enum cmap_status cmap__pass_on(const std::exception_ptr &thrown,
       cmap__catch((pair)->thrown);                                             \
     }                                                                          \
     return CMAP_STATUS_LAST
+/* What others wait for is abandoned. */
+#  define CMAP__RUN_BUILD(pair, call)                                          \
+    try {                                                                      \
+      return call;                                                             \
+    } catch (...) {                                                            \
+      cmap__catch((pair)->thrown);                                             \
+    }                                                                          \
+    return CMAP_EABANDONED
 /* Once something was thrown retain keeps what there is; others say no. */
 #  define CMAP__RUN_TEST(pair, call)                                           \
     try {                                                                      \
@@ -2860,6 +2869,7 @@ static inline enum cmap_status cmap__pass_on(const std::exception_ptr &thrown,
 #else
 #  define CMAP__THROWN
 #  define CMAP__RUN(pair, call)         return call
+#  define CMAP__RUN_BUILD(pair, call)   return call
 #  define CMAP__RUN_TEST(pair, call)    return call
 #  define CMAP__KEEPS(pair)             (void)(pair)
 #  define CMAP__PASS_ON(pair, status)   (status)
@@ -4293,9 +4303,7 @@ cmap__typed_store_create(const struct cmap_store_options *options,
   CMAP__TYPED_STORE_CALLBACKS(name)                                            \
   CMAP__TYPED_STORE_GET(name)                                                  \
   CMAP__TYPED_STORE_CHANGE(name)                                               \
-  CMAP__TYPED_TICKETS(name)                                                    \
-  CMAP__STATIC_ASSERT(sizeof(name##__key) <= 256, "keys have 256 bytes or "    \
-                                                  "less")
+  CMAP__TYPED_TICKETS(name)
 
 #define CMAP__TYPED_STORE_WHOLE(name, kind, key_size_)                         \
   CMAP__TYPED_STATUS name##_create(const struct cmap_store_options *options_,  \
@@ -4387,21 +4395,29 @@ cmap__typed_store_create(const struct cmap_store_options *options,
       name##__key key_, name##__object *object_, void *ctx_);                  \
   CMAP__TYPED_PAIR(name, build)                                                \
   CMAP__TYPED_PAIR(name, object)                                               \
+  CMAP__TYPED enum cmap_status name##__build_now(                              \
+      const struct name##__build_pair *pair_, struct cmap_key key_,            \
+      void **object_)                                                          \
+  {                                                                            \
+    name##__object *made_ = NULL;                                              \
+    enum cmap_status status_ =                                                 \
+        pair_->fn(name##__key_out(key_), &made_, pair_->ctx);                  \
+    *object_ = made_;                                                          \
+    return status_;                                                            \
+  }                                                                            \
   CMAP__TYPED enum cmap_status name##__build_step(struct cmap_key key_,        \
                                                   void **object_, void *ctx_)  \
   {                                                                            \
-    name##__object *made_ = NULL;                                              \
-    enum cmap_status status_ = name##__build_of(ctx_)->fn(                     \
-        name##__key_out(key_), &made_, name##__build_of(ctx_)->ctx);           \
-    *object_ = made_;                                                          \
-    return status_;                                                            \
+    CMAP__RUN_BUILD(name##__build_of(ctx_),                                    \
+                    name##__build_now(name##__build_of(ctx_), key_, object_)); \
   }                                                                            \
   CMAP__TYPED enum cmap_status name##__object_step(struct cmap_key key_,       \
                                                    void *object_, void *ctx_)  \
   {                                                                            \
-    return name##__object_of(ctx_)->fn(name##__key_out(key_),                  \
-                                       CMAP__AS(name##__object *, object_),    \
-                                       name##__object_of(ctx_)->ctx);          \
+    CMAP__RUN(name##__object_of(ctx_),                                         \
+              name##__object_of(ctx_)->fn(name##__key_out(key_),               \
+                                          CMAP__AS(name##__object *, object_), \
+                                          name##__object_of(ctx_)->ctx));      \
   }
 
 #define CMAP__TYPED_STORE_GET(name)                                            \
@@ -4418,22 +4434,20 @@ cmap__typed_store_create(const struct cmap_store_options *options,
       name##_build_fn *build_, void *ctx_, const struct cmap_how *how_)        \
   {                                                                            \
     struct name##__build_pair pair_ = {build_, ctx_};                          \
-    return name##__handle_show(                                                \
-        handle_, cmap_store_get_or_create(store_.store, name##__key_in(&key_), \
-                                          name##__handle_in(handle_),          \
-                                          build_ ? name##__build_step : NULL,  \
-                                          &pair_, how_));                      \
+    enum cmap_status status_ = cmap_store_get_or_create(                       \
+        store_.store, name##__key_in(&key_), name##__handle_in(handle_),       \
+        CMAP__STEP(build_, cmap_build_fn, name##__build_step), &pair_, how_);  \
+    return name##__handle_show(handle_, CMAP__PASS_ON(pair_, status_));        \
   }                                                                            \
   CMAP__TYPED_STATUS name##_refresh(                                           \
       struct name store_, name##__key key_, struct name##_handle *handle_,     \
       name##_build_fn *build_, void *ctx_, const struct cmap_how *how_)        \
   {                                                                            \
     struct name##__build_pair pair_ = {build_, ctx_};                          \
-    return name##__handle_show(                                                \
-        handle_,                                                               \
-        cmap_store_refresh(store_.store, name##__key_in(&key_),                \
-                           name##__handle_in(handle_),                         \
-                           build_ ? name##__build_step : NULL, &pair_, how_)); \
+    enum cmap_status status_ = cmap_store_refresh(                             \
+        store_.store, name##__key_in(&key_), name##__handle_in(handle_),       \
+        CMAP__STEP(build_, cmap_build_fn, name##__build_step), &pair_, how_);  \
+    return name##__handle_show(handle_, CMAP__PASS_ON(pair_, status_));        \
   }
 
 #define CMAP__TYPED_STORE_CHANGE(name)                                         \
@@ -4459,8 +4473,10 @@ cmap__typed_store_create(const struct cmap_store_options *options,
                                      name##_object_fn *visit_, void *ctx_)     \
   {                                                                            \
     struct name##__object_pair pair_ = {visit_, ctx_};                         \
-    return cmap_store_for_each(store_.store,                                   \
-                               visit_ ? name##__object_step : NULL, &pair_);   \
+    enum cmap_status status_ = cmap_store_for_each(                            \
+        store_.store, CMAP__STEP(visit_, cmap_object_fn, name##__object_step), \
+        &pair_);                                                               \
+    return CMAP__PASS_ON(pair_, status_);                                      \
   }
 
 #define CMAP__TYPED_TICKETS(name)                                              \

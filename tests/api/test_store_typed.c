@@ -226,7 +226,7 @@ static enum cmap_status by_spot(struct spot key, struct page **object,
 #define TRY_KIND(name, key, build, expected)                                   \
   do {                                                                         \
     struct name store = CMAP_INIT;                                             \
-    CMAP_SCOPED(name##_handle) handle = CMAP_INIT;                             \
+    CMAP_AUTO(name##_handle, handle);                                          \
     assert_ok(name##_create(&options, &store));                                \
     assert_ok(name##_get_or_create(store, key, &handle, build, NULL, NULL));   \
     assert_int_equal(handle.object->number, expected);                         \

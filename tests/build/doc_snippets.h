@@ -31,5 +31,8 @@ static void *object;
 static pid_t child;
 void write_down(struct cmap *map);
 void *object_of(struct cmap_key key);
+static struct cmap_store_options options;
+void log_it(struct cmap_key key, void *object, enum cmap_removal reason,
+            void *ctx);
 enum cmap_status make_slowly(struct cmap_key key, void *value, void *ctx);
 enum cmap_status build_slowly(struct cmap_key key, void **object, void *ctx);

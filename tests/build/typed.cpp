@@ -36,6 +36,13 @@ enum cmap_status open_account(const char *, account **object, void *ctx)
   return CMAP_OK;
 }
 
+#ifdef __cpp_exceptions
+enum cmap_status throw_it(const char *, account **, void *)
+{
+  throw 7;
+}
+#endif
+
 bool stores_work()
 {
   accounts_by_name store = CMAP_INIT;
@@ -49,6 +56,15 @@ bool stores_work()
          handle.object == &ada && handle.object->cents == 100 &&
          accounts_by_name_handle_origin(&handle) == CMAP_BUILT;
   accounts_by_name_handle_release(&handle);
+#ifdef __cpp_exceptions
+  try {
+    (void)!accounts_by_name_get_or_create(store, "bob", &handle, throw_it,
+                                          nullptr, nullptr);
+    good = false;
+  } catch (int thrown) {
+    good = good && thrown == 7 && handle.object == nullptr;
+  }
+#endif
   return good && accounts_by_name_destroy(store) == CMAP_OK;
 }
 

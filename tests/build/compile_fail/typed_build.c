@@ -1,5 +1,5 @@
-/* A constructor of other objects is refused. Some C compilers would only warn of
-   that. */
+/* A constructor of other objects is refused. Some C compilers would only warn
+   of that. */
 /* expect: incompatible (function )?pointer type */
 #include <cmap.h>
 

@@ -39,7 +39,7 @@ static void look_up(const char *name)
     printf("%s %s %s\n", name, answer.object->address,
            origins[names_handle_origin(&answer)]);
   else
-    printf("%s does not exist (asked %d times)\n", name, asked);
+    printf("%s does not exist, asked %d times\n", name, asked);
 }
 
 /* The name server. */

@@ -227,7 +227,7 @@ void cmap__cache_make_room(struct cmap_store *store, uint64_t cost)
     if (header == NULL)
       return;
     cmap__store_evict(store, hash, header, CMAP_EVICTED,
-                      cmap__store_now(store));
+                      store->has_times ? cmap__store_now(store) : 0);
     if (few > 0)
       make_ghosts(store, few);
   }

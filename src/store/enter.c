@@ -139,7 +139,9 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
   a.out = entered;
   a.fresh = cmap__header_take(store);
   a.own = a.fresh != NULL ? cmap__flight_new(store) : NULL;
-  a.now = cmap__store_now(store);
+  /* Relaxed: a failure that comes after this look is not out of date. */
+  if (store->has_times || cmap__load_relaxed(&store->failures.count) != 0)
+    a.now = cmap__store_now(store);
   cmap__request_lock(r);
   if (r->call.found)
     enter_present(&a);

@@ -229,7 +229,7 @@ struct ending {
   struct cmap__object *header; /* it has succeeded, with a reference */
   enum cmap_status status;     /* it has failed */
   bool keep;
-  uint64_t now;   /* by the store's clock */
+  uint64_t now;   /* by the store's clock, if it has failed */
   bool overtaken; /* it was decided before */
   bool is_in_map; /* the key's word is the flight's, or that of the object which
                      it replaces */
@@ -364,11 +364,12 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
                      .flight = flight,
                      .header = *header,
                      .status = status,
-                     .keep = keep && *header != NULL,
-                     .now = cmap__store_now(request->store)};
+                     .keep = keep && *header != NULL};
   struct cmap_store *store = request->store;
   int cancel = cmap__cancel_disable();
 
+  if (e.header == NULL)
+    e.now = cmap__store_now(store);
   lock_with_room(&e);
   end(&e);
   if (e.take)

@@ -12,9 +12,9 @@ int main(void)
   enum cmap_status status = tally_create(NULL, &tally);
 
   for (size_t i = 0; i < 6 && status == CMAP_OK; i++)
-    status = tally_fetch_add(tally, words[i], 1, NULL, NULL);
+    status = tally_increase(tally, words[i], 1);
   if (status == CMAP_OK)
-    status = tally_get(tally, "be", &count, NULL);
+    status = tally_find(tally, "be", &count);
   if (status == CMAP_OK)
     printf("%zu words, be: %" PRIu64 "\n", tally_len(tally), count);
   else

@@ -135,7 +135,7 @@ static int audited(void (*withdraw_once)(void))
   closed = false;
   seen_between = 0;
   must(bank_create(NULL, &bank));
-  must(bank_insert(bank, "ada", account, NULL, NULL, NULL));
+  must(bank_put(bank, "ada", account));
   if (pthread_create(&auditor, NULL, audit, NULL) != 0)
     exit(1);
   for (int i = 0; i < WITHDRAWALS; i++)
@@ -143,7 +143,7 @@ static int audited(void (*withdraw_once)(void))
   closed = true;
   sem_post(&look);
   pthread_join(auditor, NULL);
-  must(bank_get(bank, "ada", &account, NULL));
+  must(bank_find(bank, "ada", &account));
   if (!is_settled(&account) || account.transactions != WITHDRAWALS)
     exit(1);
   bank_destroy(bank);

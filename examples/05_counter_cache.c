@@ -58,7 +58,7 @@ static uint32_t look_up(uint32_t number)
   cache_entry_release(&entry); /* unlocked: as early as it may be */
 
   /* An absent counter counts as 0. The write lock is held inside the call. */
-  must(counters_fetch_add(counters, hit ? "hit" : "miss", 1, NULL, NULL));
+  must(counters_increase(counters, hit ? "hit" : "miss", 1));
   return digit_sum;
 }
 

@@ -43,10 +43,10 @@ int main(void)
 
   must(squares_create(NULL, &map));
   for (uint64_t i = 0; i < 100000; i++)
-    must(squares_insert(map, i, i * i, NULL, NULL, NULL));
+    must(squares_put(map, i, i * i));
   report("grown", map);
   for (uint64_t i = 8; i < 100000; i++)
-    must(squares_remove(map, i, NULL, NULL));
+    must(squares_drop(map, i));
   must(squares_shrink_to_fit(map, NULL)); /* or CMAP_AUTO_SHRINK */
   report("shrunk", map);
   squares_destroy(map);

@@ -97,7 +97,7 @@ int main(void)
     struct work before, sale, after;
     must(shop_create(NULL, &shop));
     for (uint32_t i = 0; i < ARTICLES; i++)
-      must(shop_insert(shop, i, 2 * (uint64_t)i, NULL, NULL, NULL));
+      must(shop_put(shop, i, 2 * (uint64_t)i));
     before = in_parts(take_stock, threads);
     sale = in_parts(hold_sale, threads);
     after = in_parts(take_stock, threads);

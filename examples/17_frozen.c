@@ -69,13 +69,12 @@ int main(void)
 
   must(prices_create(NULL, &prices));
   for (uint64_t i = 0; i < ARTICLES; i++)
-    must(prices_insert(prices, i, 100 + i % 10, NULL, NULL, NULL));
+    must(prices_put(prices, i, 100 + i % 10));
   must(prices_freeze(prices, NULL));
   for (int i = 0; i < THREADS; i++)
     if (pthread_create(&readers[i].thread, NULL, read_prices, &readers[i]) != 0)
       return 1;
-  printf("insert: %s\n",
-         cmap_status_name(prices_insert(prices, 1, 1, NULL, NULL, NULL)));
+  printf("insert: %s\n", cmap_status_name(prices_put(prices, 1, 1)));
   for (int i = 0; i < THREADS; i++) {
     pthread_join(readers[i].thread, NULL); /* their guards are gone */
     by_guards += readers[i].by_guards;
@@ -83,8 +82,7 @@ int main(void)
   }
   must(prices_thaw(prices));
   printf("guards=%" PRIu64 " batches=%" PRIu64 " insert: %s\n", by_guards,
-         by_batches,
-         cmap_status_name(prices_insert(prices, 1, 1, NULL, NULL, NULL)));
+         by_batches, cmap_status_name(prices_put(prices, 1, 1)));
   prices_destroy(prices);
   return 0;
 }

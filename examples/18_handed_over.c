@@ -54,7 +54,7 @@ int main(void)
   uint64_t value;
 
   must(counts_create(NULL, &map));
-  must(counts_insert(map, 1, 0, NULL, NULL, NULL));
+  must(counts_put(map, 1, 0));
   must(counts_get_mut(map, 1, &box.guard, NULL));
   must(counts_write_guard_detach(&box.guard));
   for (int i = 0; i < STEPS; i++) {
@@ -63,7 +63,7 @@ int main(void)
   }
   for (int i = 0; i < STEPS; i++)
     pthread_join(workers[i], NULL);
-  must(counts_get(map, 1, &value, NULL));
+  must(counts_find(map, 1, &value));
   printf("steps=%d value=%d\n", box.steps, (int)value);
   counts_destroy(map);
   return 0;

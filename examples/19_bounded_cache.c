@@ -56,7 +56,7 @@ static void add_page(uint64_t number)
     must(status);
     atomic_fetch_sub(&used, 1);
   }
-  must(cache_insert(cache, number, page, NULL, NULL, NULL));
+  must(cache_put(cache, number, page));
 }
 
 static void *add_pages(void *part)

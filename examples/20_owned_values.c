@@ -91,8 +91,7 @@ static struct people people_with(enum cmap_status (*clone)(const void *value,
   options.value_destroy = person_release;
   options.value_clone = clone;
   must(people_create(&options, &people));
-  must(people_insert(people, 1, person_make(clone ? "ada" : "bob", 36), NULL,
-                     NULL, NULL));
+  must(people_put(people, 1, person_make(clone ? "ada" : "bob", 36)));
   return people;
 }
 
@@ -103,7 +102,7 @@ int main(void)
   struct people plain = people_with(NULL);
   person_ref mine;
 
-  must(people_get(copied, 1, &mine, NULL)); /* now there are two */
+  must(people_find(copied, 1, &mine)); /* now there are two */
   {
     CMAP_AUTO(people_write_guard, guard);
     must(people_get_mut(copied, 1, &guard, NULL));
@@ -113,8 +112,8 @@ int main(void)
   }
   person_release(&mine, NULL);
 
-  must(people_get(shared, 1, &mine, NULL)); /* one, with two references */
-  must(people_remove(shared, 1, NULL, NULL));
+  must(people_find(shared, 1, &mine)); /* one, with two references */
+  must(people_drop(shared, 1));
   printf("a reference: still %s, though removed; ", mine->name);
   person_release(&mine, NULL);
   people_destroy(copied);
@@ -122,7 +121,7 @@ int main(void)
   printf("objects=%d at the end\n", objects - 1);
 
   printf("without value_clone: get says %s, view sees ",
-         cmap_status_name(people_get(plain, 1, &mine, NULL)));
+         cmap_status_name(people_find(plain, 1, &mine)));
   must(people_view(plain, 1, print_name, NULL, NULL));
   people_destroy(plain);
   return objects;

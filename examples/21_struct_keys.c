@@ -24,9 +24,9 @@ int main(void)
   enum cmap_status status = cells_create(NULL, &cells);
 
   for (int i = 0; i < 3 && status == CMAP_OK; i++)
-    status = cells_insert(cells, places[i], 6 + i, NULL, NULL, NULL);
+    status = cells_put(cells, places[i], 6 + i);
   if (status == CMAP_OK)
-    status = cells_get(cells, places[1], &found, NULL);
+    status = cells_find(cells, places[1], &found);
   if (status == CMAP_OK)
     printf("%zu cells, (2,-1) on level 0 has %d, on level 1 %s\n",
            cells_len(cells), found,

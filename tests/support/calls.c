@@ -470,6 +470,7 @@ const struct call calls[] = {
     CALL(entry_remove, CALL_KEYED | CALL_WRITES | CALL_REMOVES, OK, NOT_FOUND),
     CALL(lock_many_write, CALL_KEYED | CALL_WRITES, OK, NOT_FOUND),
     CALL(lock_many_entry, CALL_KEYED | CALL_WRITES, OK, OK),
+    CALL(lock_keys, CALL_KEYED | CALL_WRITES, OK, NOT_FOUND),
     CALL(rename, CALL_KEYED | CALL_WRITES, OK, NOT_FOUND),
     CALL(swap_values, CALL_KEYED | CALL_WRITES, OK, NOT_FOUND),
     CALL(len_exact, 0, OK, OK),

@@ -48,7 +48,8 @@ extern const size_t ref_calls_count;
 call_fn run_add_or_update, run_add_or_update_unlocked;
 call_fn run_get_mut, run_guard_remove;
 call_fn run_entry, run_entry_remove;
-call_fn run_lock_many_write, run_lock_many_entry, run_rename, run_swap_values;
+call_fn run_lock_many_write, run_lock_many_entry, run_lock_keys;
+call_fn run_rename, run_swap_values;
 
 /* Those that calls_walks.c has. */
 call_fn run_scan, run_for_each, run_iter_write;

@@ -236,6 +236,33 @@ enum cmap_status run_lock_many_entry(struct cmap *map, struct cmap_key key,
   return lock_many(map, key, CMAP_ENTRY, how);
 }
 
+enum cmap_status run_lock_keys(struct cmap *map, struct cmap_key key,
+                               const struct cmap_how *how)
+{
+  const struct cmap_key slices[2] = {key, key};
+  struct cmap_options options = {.size = sizeof options};
+  struct cmap_multi held = CMAP_INIT;
+  uint64_t keys[2], value = calls_value(key);
+  enum cmap_status status;
+
+  if (key.data == NULL || key.size != sizeof *keys)
+    return CMAP_EINVAL; /* an array has none of those */
+  keys[0] = keys[1] = cmap_key_as_u64(key);
+  if (map != NULL)
+    CHECK_OK(cmap_get_options(map, &options));
+  if (options.key_kind == CMAP_BYTES)
+    status = cmap_lock_keys(map, slices, 2, CMAP_WRITE, &held, how);
+  else
+    status = cmap_lock_keys(map, keys, 2, CMAP_WRITE, &held, how);
+  if (status == CMAP_OK) {
+    CHECK(cmap_multi_value(&held, 0) == cmap_multi_value(&held, 1));
+    memcpy(cmap_multi_value(&held, 1), &value, sizeof value);
+    cmap_multi_release(&held);
+  }
+  CHECK(held.count == 0 && held.internal[0] == 0 && held.internal[1] == 0);
+  return status;
+}
+
 /* To itself: the value of a key must be its own. */
 enum cmap_status run_rename(struct cmap *map, struct cmap_key key,
                             const struct cmap_how *how)

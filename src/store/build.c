@@ -3,6 +3,8 @@
  */
 #include "store/build.h"
 
+#include "base/probe.h"
+
 static void end_timing(struct cmap__building *b)
 {
   struct cmap_store *store = b->request->store;
@@ -45,7 +47,9 @@ void cmap__building_run(struct cmap__building *b)
   ((struct cmap__record *)b->hold)->ended = NULL; /* abandon() does it */
   cmap__hold_begin(b->hold);
   pthread_cleanup_push(abandon, b);
+  cmap__probe(build, b, r->key.data);
   b->status = b->build(r->key, &b->object, b->ctx);
+  cmap__probe(built, b, b->status);
   pthread_cleanup_pop(0);
   cmap__hold_end(b->hold);
   end_timing(b);

@@ -38,6 +38,7 @@
 
 #include <stddef.h>
 
+#include "base/probe.h"
 #include "base/watch.h"
 #include "sync/awake.h"
 #include "sync/turns.h"
@@ -243,7 +244,9 @@ static enum cmap__lock_result park(struct waiter *waiter,
   if (result == CMAP__LOCK_OK) {
     if (waiter->turn_ends != 0 && waiter->turn_ends < until)
       until = waiter->turn_ends;
+    cmap__probe(lock_park, waiter->lock, mode == &write_mode);
     cmap__park_wait(&waiter->lock->word, announced, mode->class_mask, until);
+    cmap__probe(lock_parked, waiter->lock, mode == &write_mode);
     waiter->parked = true;
     if (wait->after_park)
       wait->after_park(wait);

@@ -4,6 +4,7 @@
 #include "table/replace.h"
 
 #include "base/check.h"
+#include "base/probe.h"
 #include "table/move.h"
 #include "table/shrink.h"
 
@@ -364,6 +365,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
     cmap__shardlock_write_unlock(&split.shards[i]->lock);
   *shard = split.shards[0];
   cmap__count_up(&table->counts.splits, 1);
+  cmap__probe(split, table, split.to);
   return CMAP_OK;
 }
 

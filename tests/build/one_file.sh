@@ -35,7 +35,11 @@ pids+=($!)
 try clang clang &
 pids+=($!)
 wait "${pids[0]}" || fail "$cc"
-try pthread "$cc" -DCMAP_LOCK_PTHREAD -DCMAP_CHECK=2 &
+probes=()
+if printf '#include <sys/sdt.h>\n' | "$cc" -E - >"$scratch/sdt" 2>&1; then
+  probes=(-DCMAP_WITH_USDT)
+fi
+try pthread "$cc" -DCMAP_LOCK_PTHREAD -DCMAP_CHECK=2 "${probes[@]}" &
 pids+=($!)
 wait "${pids[1]}" || fail "clang"
 try musl musl-gcc -static &
@@ -54,6 +58,17 @@ fi
 if readelf -sW "$scratch/cc.o" | grep -v 'HIDDEN\|LOCAL\|UND' |
     grep 'libcmap_\|cmap__'; then
   fail "these names are not hidden"
+fi
+
+if [ ${#probes[@]} -gt 0 ]; then
+  readelf -n "$scratch/pthread.o" >"$scratch/notes"
+  for probe in lock_park lock_parked split build built; do
+    grep -A1 'Provider: cmap$' "$scratch/notes" | grep -q "Name: $probe\$" ||
+      fail "no probe $probe"
+  done
+  if readelf -n "$scratch/cc.o" | grep 'Provider: cmap'; then
+    fail "probes that nobody asked for"
+  fi
 fi
 
 echo "== a C++ program"

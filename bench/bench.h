@@ -50,6 +50,51 @@ struct string_trace {
 };
 
 /*
+ * Shapes of keys and values: X(id, keys, bytes of a key, bytes of a value); of
+ * strings all have so many characters. A trace of a shape has an array of such
+ * keys behind `keys`: uint64_t, uint32_t, struct bench_fixed16 or struct
+ * bench_string. A value is the key's word again and again, which is the key
+ * (FIXED16: its first half; STRING: its last 8 characters), and comes out as
+ * that; of no bytes it is 1. Strings are hashed by the fast hash that each
+ * map's language or library has.
+ */
+#define BENCH_SHAPES(X)                                                        \
+  X(u64_8, U64, 8, 8)                                                          \
+  X(u64_4, U64, 8, 4)                                                          \
+  X(u64_16, U64, 8, 16)                                                        \
+  X(u64_24, U64, 8, 24)                                                        \
+  X(u64_64, U64, 8, 64)                                                        \
+  X(u64_0, U64, 8, 0)                                                          \
+  X(u32_4, U32, 4, 4)                                                          \
+  X(u32_8, U32, 4, 8)                                                          \
+  X(fixed16_8, FIXED16, 16, 8)                                                 \
+  X(fixed16_16, FIXED16, 16, 16)                                               \
+  X(str12_8, STRING, 12, 8)                                                    \
+  X(str12_16, STRING, 12, 16)                                                  \
+  X(str36_8, STRING, 36, 8)                                                    \
+  X(str36_16, STRING, 36, 16)                                                  \
+  X(str100_8, STRING, 100, 8)
+
+#define BENCH_SHAPE_ID(id, keys, key_size, value_size) SHAPE_##id,
+enum shape { BENCH_SHAPES(BENCH_SHAPE_ID) SHAPES };
+#undef BENCH_SHAPE_ID
+
+enum key_class { KEYS_U64, KEYS_U32, KEYS_FIXED16, KEYS_STRING };
+
+struct bench_fixed16 {
+  uint64_t word[2];
+};
+
+struct bench_shape {
+  const char *name; /* as "u32:4" */
+  const char *what; /* its keys in a word */
+  enum key_class keys;
+  size_t key_size;
+  size_t value_size;
+};
+extern const struct bench_shape bench_shapes[SHAPES];
+
+/*
  * The operations of one kind of map. A loop returns a checksum that depends on
  * its results. NULL: not offered, the workload is left out for it; get_batch
  * is replaced by get. create, destroy, len, get and insert are always there.
@@ -115,9 +160,12 @@ struct impl {
   const char *missing;        /* why it is not built; NULL: it is */
   const struct impl_u64 *u64; /* NULL: none */
   const struct impl_string *string;
-  unsigned max_threads; /* for get; 0: any */
-  bool reads_only;      /* filled by one thread, then only read */
-  bool shares_only;     /* of shared objects: for `share` */
+  const struct impl_u64 *const *shapes; /* of each shape, or NULL; of all: NULL.
+                                           Without mixed, iterate, batches,
+                                           write_guard and share */
+  unsigned max_threads;                 /* for get; 0: any */
+  bool reads_only;  /* filled by one thread, then only read */
+  bool shares_only; /* of shared objects: for `share` */
   enum role role;
   /* A map in another process, such as a virtual machine, takes whole rounds
    * instead of single loops: sets seconds, checksum, len, content and ok of
@@ -154,6 +202,7 @@ enum loop {
  */
 struct bench_job {
   enum loop loop;
+  const struct bench_shape *shape; /* of keys and values; NULL: none */
   unsigned threads;
   size_t keys;        /* the hint for create */
   size_t maps;        /* at least 1 */

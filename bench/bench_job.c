@@ -25,6 +25,12 @@ static size_t larger(size_t a, size_t b)
   return a > b ? a : b;
 }
 
+/* A shape's keys are made of their numbers, when all are there. */
+static uint64_t key_of(const struct bench_job *job, uint64_t number)
+{
+  return job->shape != NULL ? number : bench_key(number);
+}
+
 static struct trace trace_make(size_t count, bool with_ops)
 {
   struct trace trace = {.count = count};
@@ -71,26 +77,28 @@ static uint64_t choose_key(const struct workload *w, size_t keys,
   return w->pattern == PATTERN_MIX ? number : 2 * number + w->miss;
 }
 
-static struct trace make_chance(const struct workload *w, size_t keys,
+static struct trace make_chance(const struct bench_job *job,
+                                const struct workload *w, size_t keys,
                                 size_t ops, uint64_t chance)
 {
   bool mix = w->pattern == PATTERN_MIX;
   struct trace trace = trace_make(ops, mix);
 
   for (size_t i = 0; i < ops; i++) {
-    trace.keys[i] = bench_key(choose_key(w, keys, &chance));
+    trace.keys[i] = key_of(job, choose_key(w, keys, &chance));
     if (mix)
       trace.ops[i] = choose_op(w->pct, &chance);
   }
   return trace;
 }
 
-static struct trace make_part(size_t first, size_t end)
+static struct trace make_part(const struct bench_job *job, size_t first,
+                              size_t end)
 {
   struct trace trace = trace_make(end - first, false);
 
   for (size_t i = first; i < end; i++)
-    trace.keys[i - first] = bench_key(2 * i);
+    trace.keys[i - first] = key_of(job, 2 * i);
   return trace;
 }
 
@@ -148,14 +156,14 @@ static void fill_others(struct plan_job *plan, const struct workload *w,
   struct bench_job *job = &plan->job;
 
   if (!w->from_empty)
-    job->fill = make_part(0, keys);
+    job->fill = make_part(job, 0, keys);
   for (unsigned t = 0; t < job->threads; t++) {
     if (w->pattern == PATTERN_PARTS)
-      traces[t] =
-          make_part(keys * t / job->threads, keys * (t + 1) / job->threads);
+      traces[t] = make_part(job, keys * t / job->threads,
+                            keys * (t + 1) / job->threads);
     else if (w->pattern != PATTERN_NONE)
       traces[t] =
-          make_chance(w, keys, ops / job->threads + 1, chance_of(seed, t));
+          make_chance(job, w, keys, ops / job->threads + 1, chance_of(seed, t));
   }
   if (w->pattern == PATTERN_PARTS)
     job->maps = larger(ops / FRESH_PART / keys, 1);
@@ -164,7 +172,20 @@ static void fill_others(struct plan_job *plan, const struct workload *w,
   plan->len_max = 2 * keys;
 }
 
-struct plan_job *bench_job_make(const struct workload *workload, size_t *keys,
+/* From numbers to keys of the job's shape. */
+static void make_shaped(struct plan_job *plan, struct trace *traces)
+{
+  struct bench_job *job = &plan->job;
+
+  plan->text = bench_shape_text(job->shape, plan->len_max);
+  bench_shape_trace(job->shape, plan->text, &job->fill);
+  bench_shape_trace(job->shape, plan->text, &job->check);
+  for (unsigned t = 0; t < job->threads; t++)
+    bench_shape_trace(job->shape, plan->text, &traces[t]);
+}
+
+struct plan_job *bench_job_make(const struct workload *workload,
+                                const struct bench_shape *shape, size_t *keys,
                                 unsigned threads, size_t ops, uint64_t seed)
 {
   struct plan_job *plan = bench_alloc(1, sizeof *plan);
@@ -173,6 +194,7 @@ struct plan_job *bench_job_make(const struct workload *workload, size_t *keys,
   size_t checked;
 
   job->loop = workload->loop;
+  job->shape = shape;
   job->threads = threads;
   job->maps = 1;
   job->passes = 1;
@@ -190,10 +212,12 @@ struct plan_job *bench_job_make(const struct workload *workload, size_t *keys,
   checked = smaller(plan->len_max, CHECK_MAX);
   job->check = trace_make(checked, false);
   for (size_t i = 0; i < checked; i++)
-    job->check.keys[i] = bench_key(i);
+    job->check.keys[i] = key_of(job, i);
   for (unsigned t = 0; t < threads; t++)
     plan->ops += workload->pattern == PATTERN_NONE ? *keys : traces[t].count;
   plan->ops *= job->maps * job->passes;
+  if (shape != NULL)
+    make_shaped(plan, traces);
   return plan;
 }
 
@@ -209,5 +233,6 @@ void bench_job_free(struct plan_job *plan)
   }
   bench_free(job->traces);
   bench_job_strings_free(plan);
+  bench_free(plan->text);
   bench_free(plan);
 }

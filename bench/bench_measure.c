@@ -53,9 +53,8 @@ static void complain(const struct row *row, size_t i, const struct sample *got,
                      enum fault fault)
 {
   bench_progress(NULL);
-  fprintf(stderr, "cmap_bench: %s, %zu keys, %u threads: %s ",
-          row->workload->name, row->keys, row->threads,
-          row->results[i].impl->name);
+  fprintf(stderr, "cmap_bench: %s, %zu keys, %u threads: %s ", row->name,
+          row->keys, row->threads, row->results[i].impl->name);
   if (fault == FAULT_FAILED)
     fputs("failed\n", stderr);
   else
@@ -78,9 +77,9 @@ static void measure_round(struct row *row, const struct plan_job *plan,
     struct result *result = &row->results[i];
     if (result->fault != FAULT_NONE)
       continue;
-    bench_progress("%s, %zu keys, %u threads: round %u of %u, %s",
-                   row->workload->name, row->keys, row->threads, round + 1,
-                   row->rounds, result->impl->name);
+    bench_progress("%s, %zu keys, %u threads: round %u of %u, %s", row->name,
+                   row->keys, row->threads, round + 1, row->rounds,
+                   result->impl->name);
     samples[i] = bench_round(result->impl, plan);
     if (!samples[i].ok) {
       result->fault = FAULT_FAILED;
@@ -124,10 +123,10 @@ bool bench_measure(struct row *row, size_t ops, uint64_t seed)
 
   for (unsigned r = 0; r < row->rounds; r++) {
     struct plan_job *plan;
-    bench_progress("%s, %zu keys, %u threads: making the traces",
-                   row->workload->name, row->keys, row->threads);
-    plan =
-        bench_job_make(row->workload, &row->keys, row->threads, ops, seed + r);
+    bench_progress("%s, %zu keys, %u threads: making the traces", row->name,
+                   row->keys, row->threads);
+    plan = bench_job_make(row->workload, row->shape, &row->keys, row->threads,
+                          ops, seed + r);
     measure_round(row, plan, r, mops);
     bench_job_free(plan);
   }

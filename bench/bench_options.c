@@ -15,6 +15,9 @@ static void usage(FILE *to)
         "other.\n\n"
         "  --quick          the selection of bench/run (this is the default)\n"
         "  --full           everything; takes hours\n"
+        "  --shapes         many shapes of keys and values; takes an hour\n"
+        "  --shape LIST     these shapes, such as u32:4 (bytes of a key, a "
+        "value)\n"
         "  --workload LIST  which workloads; without --quick and --full, by\n"
         "                   default 1000 and 1000000 keys, 1 and 2 threads\n"
         "  --impl LIST      which maps (default: all)\n"
@@ -44,6 +47,11 @@ static void list(void)
     printf("  %-17s %s\n", w->name, w->what);
   printf("  %-17s %s\n", "pause", "percentiles of single inserts, from empty");
   printf("  %-17s %s\n", "memory", "bytes per entry, of many sizes");
+  puts("shapes:");
+  for (size_t i = 0; i < SHAPES; i++)
+    printf("  %-17s %s keys of %zu bytes, values of %zu\n",
+           bench_shapes[i].name, bench_shapes[i].what, bench_shapes[i].key_size,
+           bench_shapes[i].value_size);
   puts("maps:");
   for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
     printf("  %-17s ", (*i)->name);
@@ -81,9 +89,18 @@ bool bench_is_listed(const char *names, const char *name)
   return false;
 }
 
-static bool is_known(const char *name, bool impls)
+/* What a list is of. */
+enum names { WORKLOADS, IMPLS, SHAPE_NAMES };
+
+static bool is_known(const char *name, enum names what)
 {
-  if (impls) {
+  for (size_t i = 0; what == SHAPE_NAMES && i < SHAPES; i++) {
+    if (strcmp(bench_shapes[i].name, name) == 0)
+      return true;
+  }
+  if (what == SHAPE_NAMES)
+    return false;
+  if (what == IMPLS) {
     for (const struct impl *const *i = bench_impls; *i != NULL; i++) {
       if (strcmp((*i)->name, name) != 0)
         continue;
@@ -101,14 +118,14 @@ static bool is_known(const char *name, bool impls)
   return bench_is_listed("pause,memory", name);
 }
 
-static const char *check_names(const char *names, bool impls)
+static const char *check_names(const char *names, enum names what)
 {
   char *copy = strdup(names);
 
   if (copy == NULL || *copy == '\0')
     exit(2);
   for (char *name = strtok(copy, ","); name; name = strtok(NULL, ",")) {
-    if (!is_known(name, impls)) {
+    if (!is_known(name, what)) {
       fprintf(stderr, "cmap_bench: there is no '%s'; see --list\n", name);
       exit(2);
     }
@@ -160,16 +177,22 @@ static void set_option(int option, struct plan *plan)
 {
   switch (option) {
   case 'w':
-    plan->workloads = check_names(optarg, false);
+    plan->workloads = check_names(optarg, WORKLOADS);
     break;
   case 'i':
-    plan->impls = check_names(optarg, true);
+    plan->impls = check_names(optarg, IMPLS);
     break;
   case 'q':
     plan->parts = bench_quick;
     break;
   case 'f':
     plan->parts = bench_full;
+    break;
+  case 'x':
+    plan->parts = bench_shaped;
+    break;
+  case 'y':
+    plan->shapes = check_names(optarg, SHAPE_NAMES);
     break;
   case 'k':
     parse_list(optarg, 1000000000, plan->keys);
@@ -215,6 +238,8 @@ void bench_options(int argc, char **argv, struct plan *plan)
   static const struct option options[] = {
       {"quick", no_argument, NULL, 'q'},
       {"full", no_argument, NULL, 'f'},
+      {"shapes", no_argument, NULL, 'x'},
+      {"shape", required_argument, NULL, 'y'},
       {"workload", required_argument, NULL, 'w'},
       {"impl", required_argument, NULL, 'i'},
       {"keys", required_argument, NULL, 'k'},
@@ -243,7 +268,10 @@ void bench_options(int argc, char **argv, struct plan *plan)
     usage(stderr);
     exit(2);
   }
-  named[0].workloads = plan->workloads;
+  named[0].workloads =
+      plan->workloads != NULL ? plan->workloads : bench_shaped_workloads;
+  named[0].shapes = plan->shapes;
   if (plan->parts == NULL)
-    plan->parts = plan->workloads != NULL ? named : bench_quick;
+    plan->parts =
+        plan->workloads != NULL || plan->shapes != NULL ? named : bench_quick;
 }

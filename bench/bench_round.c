@@ -118,8 +118,9 @@ static void run_passes(struct worker *worker)
         worker->checksum += run_strings(round->impl->string, job->loop,
                                         round->maps[m], worker->strings);
       else
-        worker->checksum += run_integers(round->impl->u64, job->loop,
-                                         round->maps[m], worker->trace);
+        worker->checksum +=
+            run_integers(bench_operations(round->impl, job->shape), job->loop,
+                         round->maps[m], worker->trace);
     }
   }
 }
@@ -160,9 +161,9 @@ static void *make_map(const struct impl *impl, const struct bench_job *job)
     if (map != NULL && job->string_fill.count > 0)
       impl->string->count(map, &job->string_fill);
   } else {
-    map = impl->u64->create(job->keys);
+    map = bench_operations(impl, job->shape)->create(job->keys);
     if (map != NULL && job->fill.count > 0)
-      impl->u64->insert(map, &job->fill);
+      bench_operations(impl, job->shape)->insert(map, &job->fill);
   }
   return map;
 }
@@ -173,7 +174,7 @@ static void destroy_map(const struct impl *impl, const struct bench_job *job,
   if (is_string_job(job))
     impl->string->destroy(map);
   else
-    impl->u64->destroy(map);
+    bench_operations(impl, job->shape)->destroy(map);
 }
 
 /* What is in the map after its run. */
@@ -184,8 +185,8 @@ static void look(const struct impl *impl, const struct bench_job *job,
     sample->len = impl->string->len(map);
     sample->content = impl->string->get(map, &job->string_check);
   } else {
-    sample->len = impl->u64->len(map);
-    sample->content = impl->u64->get(map, &job->check);
+    sample->len = bench_operations(impl, job->shape)->len(map);
+    sample->content = bench_operations(impl, job->shape)->get(map, &job->check);
   }
 }
 

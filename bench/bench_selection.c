@@ -9,7 +9,8 @@
 #include "harness.h"
 
 #define ALL_INTEGERS                                                           \
-  "get,get_zipf,miss,get_batch,read_heavy,read_heavy_zipf,mixed,mixed_zipf,"   \
+  "get,get_zipf,miss,overwrite,get_batch,read_heavy,read_heavy_zipf,mixed,"    \
+  "mixed_zipf,"                                                                \
   "grow,grow_batch,remove,count_zipf,count_hot,iterate,"                       \
   "cmb_read_heavy,cmb_exchange,cmb_rapid_grow,"                                \
   "read_guard,write_guard,store_hit"
@@ -33,8 +34,27 @@ const struct part bench_quick[] = {
     {.workloads = "count_hot", .keys = {1000}, .threads = {2}, .rounds = 3},
     {.workloads = "str_count_words", .threads = {2}, .rounds = 3},
     {.workloads = "str_entry", .rounds = 3, .ops = 2000000},
+    {.workloads = "get,overwrite,grow",
+     .shapes = "u64:4,u64:16,u32:4,fixed16:8,str12:8,str36:8",
+     .keys = {100000},
+     .threads = {1},
+     .rounds = 3,
+     .ops = 400000},
     {.workloads = "pause", .keys = {1000000}, .rounds = 3},
     {.workloads = "memory", .keys = {2200000}},
+    {.workloads = NULL},
+};
+
+const char *const bench_shaped_workloads =
+    "get,miss,overwrite,grow,remove,count_zipf,read_guard";
+
+const struct part bench_shaped[] = {
+    {.workloads = "get,miss,overwrite,grow,remove,count_zipf,read_guard",
+     .shapes = "all",
+     .keys = {1000, 100000, 1000000},
+     .threads = {1, 2},
+     .rounds = 3,
+     .ops = 1000000},
     {.workloads = NULL},
 };
 

@@ -14,6 +14,7 @@ struct standing {
   const char *title;
   const char *except; /* a peer that is left out */
   const char *only;   /* the one peer that counts */
+  bool shapes;        /* of rows with a shape, not of those without */
   double log_sum;
   unsigned rows;
   unsigned behind;
@@ -26,6 +27,7 @@ static struct standing standings[] = {
     {.title = "the best peer of each row"},
     {.title = "the best peer without boost", .except = "boost"},
     {.title = "boost::concurrent_flat_map", .only = "boost"},
+    {.title = "the best peer of each row of a shape", .shapes = true},
 };
 
 #define STANDINGS (sizeof standings / sizeof *standings)
@@ -49,7 +51,7 @@ static void add_standing(struct standing *standing, const struct row *row)
                                        : 0;
   double ratio;
 
-  if (ours == NULL || best <= 0)
+  if (ours == NULL || best <= 0 || standing->shapes != (row->shape != NULL))
     return;
   ratio = ours->median / best;
   standing->log_sum += log(ratio);
@@ -57,8 +59,8 @@ static void add_standing(struct standing *standing, const struct row *row)
   if (standing->rows++ == 0 || ratio < standing->worst_ratio) {
     standing->worst_ratio = ratio;
     snprintf(standing->worst, sizeof standing->worst,
-             "%s, %zu keys, %u thread%s", row->workload->name, row->keys,
-             row->threads, row->threads == 1 ? "" : "s");
+             "%s, %zu keys, %u thread%s", row->name, row->keys, row->threads,
+             row->threads == 1 ? "" : "s");
   }
 }
 
@@ -67,7 +69,7 @@ static void print_result(const struct row *row, const struct result *result,
 {
   const struct impl *impl = result->impl;
 
-  printf("%-16s %9zu %7u  %-16s ", row->workload->name, row->keys, row->threads,
+  printf("%-16s %9zu %7u  %-16s ", row->name, row->keys, row->threads,
          impl->name);
   if (result->fault != FAULT_NONE) {
     puts(result->fault == FAULT_FAILED ? "FAILED" : "WRONG RESULT");
@@ -97,9 +99,9 @@ static void write_csv(const struct row *row, const char *csv)
     const struct result *result = &row->results[i];
     if (result->fault != FAULT_NONE)
       continue;
-    fprintf(file, "%s,%zu,%u,%s,%u,%.3f,%.3f,%.3f,", row->workload->name,
-            row->keys, row->threads, result->impl->name, row->rounds,
-            result->median, result->min, result->max);
+    fprintf(file, "%s,%zu,%u,%s,%u,%.3f,%.3f,%.3f,", row->name, row->keys,
+            row->threads, result->impl->name, row->rounds, result->median,
+            result->min, result->max);
     if (result->bytes > 0)
       fprintf(file, "%.2f", result->bytes);
     fputc('\n', file);

@@ -47,6 +47,10 @@ const struct workload bench_workloads[] = {
      .pattern = PATTERN_MIX,
      .zipf = ZIPF,
      .pct = {50, 25, 25, 0}},
+    {.name = "overwrite",
+     .what = "inserts over present keys",
+     .loop = LOOP_INSERT,
+     .pattern = PATTERN_CHANCE},
     {.name = "grow",
      .what = "inserts of new keys, from empty",
      .loop = LOOP_INSERT,
@@ -192,9 +196,18 @@ static bool has_string_loop(const struct impl_string *map, enum loop loop)
   }
 }
 
-bool bench_is_offered(const struct impl *impl, const struct workload *workload,
-                      unsigned threads)
+const struct impl_u64 *bench_operations(const struct impl *impl,
+                                        const struct bench_shape *shape)
 {
+  if (shape == NULL)
+    return impl->u64;
+  return impl->shapes == NULL ? NULL : impl->shapes[shape - bench_shapes];
+}
+
+bool bench_is_offered(const struct impl *impl, const struct workload *workload,
+                      const struct bench_shape *shape, unsigned threads)
+{
+  const struct impl_u64 *operations = bench_operations(impl, shape);
   enum loop loop = workload->loop;
   bool reads = loop == LOOP_GET || loop == LOOP_GET_BATCH ||
                loop == LOOP_ITERATE || loop == LOOP_READ_GUARD ||
@@ -205,6 +218,7 @@ bool bench_is_offered(const struct impl *impl, const struct workload *workload,
       (impl->max_threads != 0 && threads > impl->max_threads))
     return false;
   if (loop >= LOOP_STRING_GET)
-    return impl->string != NULL && has_string_loop(impl->string, loop);
-  return impl->u64 != NULL && has_integer_loop(impl->u64, loop);
+    return shape == NULL && impl->string != NULL &&
+           has_string_loop(impl->string, loop);
+  return operations != NULL && has_integer_loop(operations, loop);
 }

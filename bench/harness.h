@@ -6,7 +6,7 @@
  *   job        their traces, integer keys       csv      results in a file
  *   job_string the same, string keys            pause    single inserts
  *   words      the words of a folder            memory   bytes per entry
- *   selection  what bench/run runs
+ *   selection  what bench/run runs              shape    keys of all shapes
  *   round      one map, one job, one child
  *   measure    all maps on a workload, and whether they agree
  */
@@ -77,7 +77,11 @@ extern const struct workload bench_workloads[]; /* ends with name NULL */
 
 /* Does the map offer the workload, for so many threads? */
 bool bench_is_offered(const struct impl *impl, const struct workload *workload,
-                      unsigned threads);
+                      const struct bench_shape *shape, unsigned threads);
+
+/* The operations on a shape; NULL: the ordinary ones, u64 to u64. */
+const struct impl_u64 *bench_operations(const struct impl *impl,
+                                        const struct bench_shape *shape);
 
 /* -------------------------------------------------------------------------
  * Jobs: the traces of a workload
@@ -90,15 +94,26 @@ struct plan_job {
   uint64_t ops;      /* of all threads, passes and maps */
   size_t len_max;    /* of a map after its run */
   bool owns_strings; /* those of a folder stay */
+  char *text;        /* of a shape's strings */
 };
 
 /*
  * The traces for about `ops` operations; `keys` comes out as the number of
  * keys there are, which a folder's words decide themselves.
  */
-struct plan_job *bench_job_make(const struct workload *workload, size_t *keys,
+struct plan_job *bench_job_make(const struct workload *workload,
+                                const struct bench_shape *shape, size_t *keys,
                                 unsigned threads, size_t ops, uint64_t seed);
 void bench_job_free(struct plan_job *plan);
+
+/*
+ * Turns a trace of numbers into one of the shape's keys. `text` has the
+ * characters of all strings below `numbers`, one after the other; of other keys
+ * it is NULL.
+ */
+char *bench_shape_text(const struct bench_shape *shape, size_t numbers);
+void bench_shape_trace(const struct bench_shape *shape, const char *text,
+                       struct trace *trace);
 
 /* The part for strings. */
 void bench_job_strings(struct plan_job *plan, const struct workload *workload,
@@ -152,6 +167,8 @@ struct result {
 /* A workload with a size and a number of threads, on all maps. */
 struct row {
   const struct workload *workload;
+  const struct bench_shape *shape; /* NULL: none */
+  char name[40]; /* the workload's; of a shape "workload@shape" */
   size_t keys;
   unsigned threads;
   unsigned rounds;
@@ -220,21 +237,26 @@ void bench_table_summary(void);
  * and zeros: what the workload itself says, or the usual. */
 struct part {
   const char *workloads; /* comma-separated names; NULL: ends the parts */
+  const char *shapes;    /* the same, of shapes, or "all"; NULL: none */
   size_t keys[BENCH_LIST_MAX];
   size_t threads[BENCH_LIST_MAX];
   unsigned rounds;
   size_t ops;
 };
 
-/* What bench/run does, and bench/run --full; they end with workloads NULL. */
+/* What bench/run does, bench/run --full, and bench/run --shapes; they end with
+ * workloads NULL. */
 extern const struct part bench_quick[];
 extern const struct part bench_full[];
+extern const struct part bench_shaped[];
+extern const char *const bench_shaped_workloads;
 
 /* What was asked for. Lists end with 0; what the user has not said is empty,
  * 0 or NULL. What he says goes before what the parts say. */
 struct plan {
   const struct part *parts;
   const char *workloads; /* only these of the parts */
+  const char *shapes;    /* the same */
   const char *impls;
   size_t keys[BENCH_LIST_MAX + 1];
   size_t threads[BENCH_LIST_MAX + 1];

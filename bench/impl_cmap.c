@@ -11,10 +11,12 @@
 
 #if BENCH_WITH_EMBEDDED
 #  define IMPL(name) bench_impl_##name##_shared
+#  define SHAPES_OF  bench_cmap_shapes_shared
 #  define SUFFIX     "_shared"
 #  define LIBRARY    "libcmap, shared library"
 #else
 #  define IMPL(name) bench_impl_##name
+#  define SHAPES_OF  bench_cmap_shapes
 #  define SUFFIX     ""
 #  define LIBRARY    "libcmap"
 #endif
@@ -25,6 +27,7 @@
 #endif
 
 extern const BENCH_SHOWN struct impl IMPL(cmap);
+extern const struct impl_u64 *const SHAPES_OF[SHAPES];
 extern const BENCH_SHOWN struct impl IMPL(cmap_fast);
 
 static void *create(size_t keys)
@@ -336,6 +339,7 @@ const struct impl IMPL(cmap) = {
     .hash = "keyed mixer; strings SipHash-1-3",
     .u64 = &u64,
     .string = &string,
+    .shapes = SHAPES_OF,
     .role = ROLE_CMAP,
 };
 

@@ -66,7 +66,8 @@ static void announce(struct run *run, const char *what, size_t keys,
 }
 
 static void run_row(struct run *run, const struct part *part,
-                    const struct workload *workload, size_t keys,
+                    const struct workload *workload,
+                    const struct bench_shape *shape, size_t keys,
                     unsigned threads)
 {
   struct row *row;
@@ -75,15 +76,18 @@ static void run_row(struct run *run, const struct part *part,
     return;
   row = bench_alloc(1, sizeof *row);
   row->workload = workload;
+  row->shape = shape;
+  snprintf(row->name, sizeof row->name, "%s%s%s", workload->name,
+           shape ? "@" : "", shape ? shape->name : "");
   row->keys = keys;
   row->threads = threads;
   row->rounds = first_of(run->plan.rounds, part->rounds, ROUNDS);
   for (size_t i = 0; i < run->impl_count; i++) {
-    if (bench_is_offered(run->impls[i], workload, threads))
+    if (bench_is_offered(run->impls[i], workload, shape, threads))
       row->results[row->count++].impl = run->impls[i];
   }
   if (row->count > 0) {
-    announce(run, workload->name, keys, threads);
+    announce(run, row->name, keys, threads);
     run->ok &= bench_measure(row, first_size(run->plan.ops, part->ops, OPS),
                              run->plan.seed);
     bench_table_row(row, run->plan.csv);
@@ -94,7 +98,8 @@ static void run_row(struct run *run, const struct part *part,
 /* All sizes and numbers of threads of a workload. What the workload wants for
  * itself goes before the part's lists, and the user's before both. */
 static void run_workload(struct run *run, const struct part *part,
-                         const struct workload *workload)
+                         const struct workload *workload,
+                         const struct bench_shape *shape)
 {
   const struct plan *plan = &run->plan;
   bool words = workload->pattern == PATTERN_WORDS;
@@ -110,7 +115,7 @@ static void run_workload(struct run *run, const struct part *part,
 
   for (size_t k = 0; k < BENCH_LIST_MAX && keys[k] != 0; k++) {
     for (size_t t = 0; t < BENCH_LIST_MAX && threads[t] != 0; t++)
-      run_row(run, part, workload, keys[k], (unsigned)threads[t]);
+      run_row(run, part, workload, shape, keys[k], (unsigned)threads[t]);
   }
 }
 
@@ -144,11 +149,28 @@ static void run_memory(struct run *run, const struct part *part)
   run->ok &= bench_memory(run->impls, run->impl_count, keys, run->plan.csv);
 }
 
+/* The workload as it is, or on each shape of the part. */
+static void run_shapes(struct run *run, const struct part *part,
+                       const struct workload *workload)
+{
+  if (part->shapes == NULL) {
+    run_workload(run, part, workload, NULL);
+    return;
+  }
+  for (size_t i = 0; i < SHAPES; i++) {
+    const char *name = bench_shapes[i].name;
+    if (bench_is_listed(run->plan.shapes, name) &&
+        (strcmp(part->shapes, "all") == 0 ||
+         bench_is_listed(part->shapes, name)))
+      run_workload(run, part, workload, &bench_shapes[i]);
+  }
+}
+
 static void run_part(struct run *run, const struct part *part)
 {
   for (const struct workload *w = bench_workloads; w->name != NULL; w++) {
     if (is_wanted(run, part, w->name))
-      run_workload(run, part, w);
+      run_shapes(run, part, w);
   }
   if (is_wanted(run, part, "pause"))
     run_pause(run, part);

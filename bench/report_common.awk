@@ -7,7 +7,9 @@
 # After the input: workloads[1..workload_count], impls[1..impl_count],
 # median[workload,keys,threads,impl] and least, greatest likewise,
 # sizes[w,1..size_count[w]], threads_of[w,1..thread_count[w]]; of the memory
-# rows memory[impl,keys]; of pause pause[impl,keys] as "p50 p999 p99999 max".
+# rows memory[impl,keys]; of rows of shapes, whose workload is "get@u32:4",
+# besides median shapes[1..shape_count], shaped[1..shaped_count] (get), and sizes
+# and threads_of of "@"; of pause pause[impl,keys] as "p50 p999 p99999 max".
 # Plain POSIX awk.
 
 BEGIN {
@@ -118,6 +120,22 @@ $1 == "memory" {
   add_impl($4)
   memory[$4, $2] = $9
   insert_sorted(memory_sizes, memory_size_count, "memory", $2)
+  next
+}
+
+NF == 9 && (at = index($1, "@")) > 0 {
+  add_impl($4)
+  if (!((part = substr($1, 1, at - 1)) in shaped_seen)) {
+    shaped_seen[part] = 1
+    shaped[++shaped_count] = part
+  }
+  if (!((part = substr($1, at + 1)) in shape_seen)) {
+    shape_seen[part] = 1
+    shapes[++shape_count] = part
+  }
+  median[$1, $2, $3, $4] = $6 + 0
+  insert_sorted(sizes, size_count, "@", $2)
+  insert_sorted(threads_of, thread_count, "@", $3)
   next
 }
 

@@ -38,7 +38,8 @@ function head() {
     "font-size:14px}td,th{padding:.2em .5em;text-align:right}" \
     "td:first-child,th:first-child{text-align:left;padding-left:0;" \
     "overflow-wrap:anywhere}.side>div{width:360px;max-width:100%}" \
-    ".side table{width:100%}td.note{white-space:nowrap}.ratio{color:#222;border:1px solid var(--page)}" \
+    ".wide>div{width:auto}.side table{width:100%}td.note{white-space:nowrap}" \
+    ".ratio{color:#222;border:1px solid var(--page)}" \
     "tr.us{font-weight:700}.words td{text-align:left;vertical-align:top}" \
     ".scroll{overflow-x:auto}.scroll td,.scroll th{white-space:nowrap}"
   print "td.bars{width:70px;text-align:left}td.bars i{display:block;" \
@@ -142,6 +143,8 @@ function ratio_cell(w, k, t,    best, ratio) {
 
 # libcmap's median by the best peer's: a table for each size.
 function ratios(    i, j, k, w, columns, count, size) {
+  if (!workload_count)
+    return
   for (i = 1; i <= workload_count; i++)
     for (k = 1; k <= size_count[workloads[i]]; k++)
       insert_sorted(columns, count, "k", sizes[workloads[i], k])
@@ -173,6 +176,55 @@ function ratios(    i, j, k, w, columns, count, size) {
     }
     print "</table></div>"
   }
+  print "</div>"
+}
+
+# The same of shapes of keys and values: a table for each size and number of
+# threads.
+function shapes_part(    i, j, k, t, w, best, ratio, sum, rows, ahead) {
+  if (!shape_count)
+    return
+  for (i = 1; i <= shape_count; i++)
+    for (j = 1; j <= shaped_count; j++)
+      for (k = 1; k <= size_count["@"]; k++)
+        for (t = 1; t <= thread_count["@"]; t++) {
+          w = shaped[j] "@" shapes[i]
+          best = best_peer(w, sizes["@", k], threads_of["@", t])
+          if (!((w, sizes["@", k], threads_of["@", t], "cmap") in median) || \
+              best <= 0)
+            continue
+          ratio = median[w, sizes["@", k], threads_of["@", t], "cmap"] / best
+          sum += log(ratio)
+          rows++
+          ahead += ratio >= 1
+        }
+  print "<h2 id=shapes>Shapes of keys and values</h2><p>libcmap by the best " \
+    "peer, which is compiled for each of them: bytes of a key and of a value. " \
+    "Strings are hashed by the fast hash that each map’s language or library " \
+    "has, of libcmap <code>CMAP_HASH_FAST</code>.</p>"
+  if (rows)
+    printf "<p>Geometric mean <b>%.2f ×</b>; first in %d of %d.</p>\n", \
+      exp(sum / rows), ahead, rows
+  print "<div class=\"side wide\">"
+  for (k = 1; k <= size_count["@"]; k++)
+    for (t = 1; t <= thread_count["@"]; t++) {
+      printf "<div class=scroll><h3>%s keys, %s</h3><table><tr><th></th>", \
+        keys_text(sizes["@", k]), threads_text(threads_of["@", t])
+      for (j = 1; j <= shaped_count; j++) {
+        w = shaped[j]
+        sub(/_/, "<br>", w)
+        printf "<th>%s</th>", w
+      }
+      print "</tr>"
+      for (i = 1; i <= shape_count; i++) {
+        printf "<tr><td>%s</td>", shapes[i]
+        for (j = 1; j <= shaped_count; j++)
+          ratio_cell(shaped[j] "@" shapes[i], sizes["@", k], \
+            threads_of["@", t])
+        print "</tr>"
+      }
+      print "</table></div>"
+    }
   print "</div>"
 }
 
@@ -288,6 +340,7 @@ END {
   ratios()
   for (i = 1; i <= workload_count; i++)
     workload_part(workloads[i])
+  shapes_part()
   pause_part()
   memory_part()
   print "</body></html>"

@@ -3,7 +3,7 @@
  * with a reader-writer spin lock per group. It has no iterators; functions
  * visit the elements under their group's lock.
  */
-#include "loops.hpp"
+#include "shapes.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -105,12 +105,44 @@ public:
   }
 };
 
+template <class Key, class Value, class Hash> class ShapeMap
+{
+  boost::concurrent_flat_map<Key, Value, Hash, std::equal_to<>> table;
+
+public:
+  template <class View, class F> bool get(const View &key, F f)
+  {
+    return table.cvisit(key, [&](const auto &entry) { f(entry.second); }) != 0;
+  }
+
+  template <class View> void put(const View &key, const Value &value)
+  {
+    table.insert_or_assign(Key(key), value);
+  }
+
+  template <class View> bool remove(const View &key)
+  {
+    return table.erase(key) != 0;
+  }
+
+  template <class View> void count(const View &key)
+  {
+    table.try_emplace_or_visit(Key(key), 1U,
+                               [](auto &entry) { entry.second++; });
+  }
+
+  std::size_t size() const
+  {
+    return table.size();
+  }
+};
+
 constexpr impl_u64 u64 = peers::u64_table<IntMap>();
 constexpr impl_string string = peers::string_table<StringMap>();
 
 } // namespace
 
-constinit const struct impl bench_impl_boost =
+constinit const struct impl bench_impl_boost = peers::with_shapes<ShapeMap>(
     peers::peer("boost", "Boost concurrent_flat_map",
                 "boost::concurrent_flat_map " PEER_VERSION, PEER_HASHES_NAME,
-                &u64, &string);
+                &u64, &string));

@@ -122,6 +122,48 @@ static const struct impl_string fast_string = {
 static const struct impl_string fast_string_64 = {
     .create = fast_string_create_64, STRING_LOOPS(dashmap_fast_string)};
 
+/* Of each shape, with a fast hasher. */
+#define DECLARE_SHAPE(id, keys, key_size, value_size)                          \
+  DECLARE_MAP(dashmap_##id);                                                   \
+  DECLARE_INT_LOOP(dashmap_##id##_get);                                        \
+  DECLARE_INT_LOOP(dashmap_##id##_insert);                                     \
+  DECLARE_INT_LOOP(dashmap_##id##_remove);                                     \
+  DECLARE_INT_LOOP(dashmap_##id##_count);                                      \
+  DECLARE_INT_LOOP(dashmap_##id##_read_guard);
+BENCH_SHAPES(DECLARE_SHAPE)
+
+#define SHAPE_LOOPS(id, value_size, create_shape)                              \
+  {                                                                            \
+    .create = create_shape, .destroy = dashmap_##id##_destroy,                 \
+    .len = dashmap_##id##_len, .get = dashmap_##id##_get,                      \
+    .insert = dashmap_##id##_insert, .remove = dashmap_##id##_remove,          \
+    .count =                                                                   \
+        (value_size) == 4 || (value_size) == 8 ? dashmap_##id##_count : NULL,  \
+    .read_guard = dashmap_##id##_read_guard                                    \
+  }
+#define SHAPE_TABLES(id, keys, key_size, value_size)                           \
+  static void *create_##id(size_t hint)                                        \
+  {                                                                            \
+    (void)hint;                                                                \
+    return dashmap_##id##_create(0);                                           \
+  }                                                                            \
+  static void *create_##id##_64(size_t hint)                                   \
+  {                                                                            \
+    (void)hint;                                                                \
+    return dashmap_##id##_create(MANY_SHARDS);                                 \
+  }                                                                            \
+  static const struct impl_u64 table_##id =                                    \
+      SHAPE_LOOPS(id, value_size, create_##id);                                \
+  static const struct impl_u64 table_##id##_64 =                               \
+      SHAPE_LOOPS(id, value_size, create_##id##_64);
+BENCH_SHAPES(SHAPE_TABLES)
+
+#define SHAPE_TABLE(id, keys, key_size, value_size)    &table_##id,
+#define SHAPE_TABLE_64(id, keys, key_size, value_size) &table_##id##_64,
+static const struct impl_u64 *const shapes[] = {BENCH_SHAPES(SHAPE_TABLE)};
+static const struct impl_u64 *const shapes_64[] = {
+    BENCH_SHAPES(SHAPE_TABLE_64)};
+
 #define WHAT      "DashMap " PEER_VERSION
 #define SIPHASH   "SipHash-1-3"
 #define FAST_HASH PEER_HASH_NAME "; strings: ahash"
@@ -151,6 +193,7 @@ const struct impl bench_impl_dashmap_fast = {
     .hash = FAST_HASH,
     .u64 = &fast_u64,
     .string = &fast_string,
+    .shapes = shapes,
 };
 
 const struct impl bench_impl_dashmap_fast_64 = {
@@ -160,4 +203,5 @@ const struct impl bench_impl_dashmap_fast_64 = {
     .hash = FAST_HASH,
     .u64 = &fast_u64_64,
     .string = &fast_string_64,
+    .shapes = shapes_64,
 };

@@ -2,7 +2,7 @@
  * libcuckoo's cuckoohash_map: a flat table of buckets of 4 slots, two buckets
  * for each key, and striped spin locks that readers take, too.
  */
-#include "loops.hpp"
+#include "shapes.hpp"
 
 #include <functional>
 #include <string>
@@ -92,11 +92,44 @@ public:
   }
 };
 
+template <class Key, class Value, class Hash> class ShapeMap
+{
+  libcuckoo::cuckoohash_map<Key, Value, Hash, std::equal_to<>> table;
+
+public:
+  template <class View, class F> bool get(const View &key, F f)
+  {
+    return table.find_fn(key, f);
+  }
+
+  template <class View> void put(const View &key, const Value &value)
+  {
+    table.insert_or_assign(key, value);
+  }
+
+  template <class View> bool remove(const View &key)
+  {
+    return table.erase(key);
+  }
+
+  template <class View> void count(const View &key)
+  {
+    table.upsert(
+        key, [](Value &value) { value++; }, 1U);
+  }
+
+  std::size_t size() const
+  {
+    return table.size();
+  }
+};
+
 constexpr impl_u64 u64 = peers::u64_table<IntMap>();
 constexpr impl_string string = peers::string_table<StringMap>();
 
 } // namespace
 
-constinit const struct impl bench_impl_libcuckoo = peers::peer(
-    "libcuckoo", "libcuckoo", "cuckoohash_map of libcuckoo " PEER_VERSION,
-    PEER_HASHES_NAME, &u64, &string);
+constinit const struct impl bench_impl_libcuckoo =
+    peers::with_shapes<ShapeMap>(peers::peer(
+        "libcuckoo", "libcuckoo", "cuckoohash_map of libcuckoo " PEER_VERSION,
+        PEER_HASHES_NAME, &u64, &string));

@@ -3,7 +3,7 @@
  * one pthread_rwlock_t, chosen by the hash's top bits. A string is hashed once
  * for both.
  */
-#include "loops.hpp"
+#include "shapes.hpp"
 
 #include <string>
 #include <string_view>
@@ -235,12 +235,79 @@ public:
   }
 };
 
+template <class Key, class Value, class Hash> class ShapeMap
+{
+  using Table = std::unordered_map<Key, Value, Hash, std::equal_to<>>;
+  Stripes<Table> stripes;
+
+  template <class View> Stripe<Table> &at(const View &key)
+  {
+    return stripes.at(Hash()(key));
+  }
+
+public:
+  template <class View, class F> bool get(const View &key, F f)
+  {
+    auto &stripe = at(key);
+    ReadLock hold(stripe.lock);
+    auto found = stripe.map.find(key);
+    if (found == stripe.map.end())
+      return false;
+    f(found->second);
+    return true;
+  }
+
+  template <class View> void put(const View &key, const Value &value)
+  {
+    auto &stripe = at(key);
+    WriteLock hold(stripe.lock);
+    auto found = stripe.map.find(key);
+    if (found == stripe.map.end())
+      stripe.map.emplace(key, value);
+    else
+      found->second = value;
+  }
+
+  template <class View> bool remove(const View &key)
+  {
+    auto &stripe = at(key);
+    WriteLock hold(stripe.lock);
+    auto found = stripe.map.find(key);
+    if (found == stripe.map.end())
+      return false;
+    stripe.map.erase(found);
+    return true;
+  }
+
+  template <class View> void count(const View &key)
+  {
+    auto &stripe = at(key);
+    WriteLock hold(stripe.lock);
+    auto found = stripe.map.find(key);
+    if (found == stripe.map.end())
+      stripe.map.emplace(key, 1U);
+    else
+      found->second++;
+  }
+
+  std::size_t size() const
+  {
+    return stripes.size();
+  }
+
+  template <class View, class F> bool read_guard(const View &key, F f)
+  {
+    return get(key, f);
+  }
+};
+
 constexpr impl_u64 u64 = peers::u64_table<IntMap>();
 constexpr impl_string string = peers::string_table<StringMap>();
 
 } // namespace
 
-constinit const struct impl bench_impl_stripes = peers::peer(
-    "stripes", "64 std::unordered_maps, each locked",
-    "64 x std::unordered_map under a pthread_rwlock_t, " PEER_VERSION,
-    PEER_HASHES_NAME, &u64, &string);
+constinit const struct impl bench_impl_stripes =
+    peers::with_shapes<ShapeMap>(peers::peer(
+        "stripes", "64 std::unordered_maps, each locked",
+        "64 x std::unordered_map under a pthread_rwlock_t, " PEER_VERSION,
+        PEER_HASHES_NAME, &u64, &string));

@@ -4,7 +4,7 @@
  * through an accessor, which holds the element's lock. Its nodes come from
  * TBB's scalable allocator if libtbbmalloc is installed.
  */
-#include "loops.hpp"
+#include "shapes.hpp"
 
 #include <string>
 #include <string_view>
@@ -137,12 +137,70 @@ public:
   }
 };
 
+template <class Hash> struct ShapeCompare {
+  using is_transparent = void;
+
+  template <class K> std::size_t hash(const K &key) const noexcept
+  {
+    return Hash()(key);
+  }
+  template <class A, class B> bool equal(const A &a, const B &b) const noexcept
+  {
+    return a == b;
+  }
+};
+
+template <class Key, class Value, class Hash> class ShapeMap
+{
+  using Table = tbb::concurrent_hash_map<Key, Value, ShapeCompare<Hash>>;
+  Table table;
+
+public:
+  template <class View, class F> bool get(const View &key, F f)
+  {
+    typename Table::const_accessor at;
+    if (!table.find(at, key))
+      return false;
+    f(at->second);
+    return true;
+  }
+
+  template <class View> void put(const View &key, const Value &value)
+  {
+    typename Table::accessor at;
+    table.insert(at, key);
+    at->second = value;
+  }
+
+  template <class View> bool remove(const View &key)
+  {
+    return table.erase(key);
+  }
+
+  template <class View> void count(const View &key)
+  {
+    typename Table::accessor at;
+    table.insert(at, key); /* a new value is 0 */
+    at->second++;
+  }
+
+  std::size_t size() const
+  {
+    return table.size();
+  }
+
+  template <class View, class F> bool read_guard(const View &key, F f)
+  {
+    return get(key, f);
+  }
+};
+
 constexpr impl_u64 u64 = peers::u64_table<IntMap>();
 constexpr impl_string string = peers::string_table<StringMap>();
 
 } // namespace
 
-constinit const struct impl bench_impl_tbb =
+constinit const struct impl bench_impl_tbb = peers::with_shapes<ShapeMap>(
     peers::peer("tbb", "oneTBB concurrent_hash_map",
                 "concurrent_hash_map of oneTBB " TBB_VERSION_STRING,
-                PEER_HASHES_NAME, &u64, &string);
+                PEER_HASHES_NAME, &u64, &string));

@@ -26,7 +26,7 @@ static struct plan_job *make(const char *name, unsigned threads, uint64_t seed)
 {
   size_t keys = KEYS;
   struct plan_job *plan =
-      bench_job_make(named(name), &keys, threads, OPS, seed);
+      bench_job_make(named(name), NULL, &keys, threads, OPS, seed);
 
   assert_int_equal(keys, KEYS);
   assert_int_equal(plan->job.threads, threads);

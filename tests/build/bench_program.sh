@@ -106,6 +106,28 @@ if report nobody.csv 2>err; then
 fi
 grep -q "no map 'nobody'" err || fail "the unknown map is not named"
 
+# Shapes: all maps that take part agree, and the report has a cell for each.
+run --impl "$(cut -f 1 maps | grep -v java | paste -s -d ,)" --rounds 1 \
+  --shape u64:0,u32:4,fixed16:16,str36:8 --csv rows.csv
+for shape in u64:0 u32:4 fixed16:16 str36:8; do
+  for workload in get miss overwrite grow remove read_guard; do
+    grep -q "^$workload@$shape,100,2,cmap," rows.csv ||
+      fail "no row of $workload, $shape"
+  done
+done
+grep -q '^count_zipf@u32:4,' rows.csv || fail "no counters of 4 bytes"
+if grep '^count_zipf@u64:0,\|^[a-z_]*,' rows.csv | grep -v '^workload,'; then
+  fail "these rows should not be there"
+fi
+report rows.csv
+[ "$(grep -o '<td>fixed16:16</td>' report/report.html | wc -l)" -eq 2 ] ||
+  fail "the report has not two tables of shapes"
+for wrong in u64:5 nonsense; do
+  if "$bench" --shape "$wrong" >out 2>&1; then
+    fail "the shape $wrong is taken"
+  fi
+done
+
 # What was measured: the terminal's number is the report's.
 run --impl "$(cut -f 1 maps | grep -v java | paste -s -d ,)" \
   --workload get,mixed,str_get,memory --csv rows.csv

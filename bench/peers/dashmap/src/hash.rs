@@ -13,12 +13,17 @@ pub struct IntHasher(u64);
 impl Hasher for IntHasher {
     #[inline]
     fn write_u64(&mut self, key: u64) {
-        let product = u128::from(key ^ K0) * u128::from(K1);
+        let product = u128::from(self.0 ^ key ^ K0) * u128::from(K1);
         self.0 = product as u64 ^ (product >> 64) as u64;
     }
 
+    #[inline]
+    fn write_u32(&mut self, key: u32) {
+        self.write_u64(u64::from(key));
+    }
+
     fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64");
+        unreachable!("keys are integers");
     }
 
     #[inline]

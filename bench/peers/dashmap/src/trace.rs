@@ -33,6 +33,16 @@ pub struct BenchString {
     size: usize,
 }
 
+impl BenchString {
+    /// The benchmark's words are ASCII: they are not checked to be UTF-8, as a
+    /// Rust program's own strings would not be either.
+    pub fn text(&self) -> &str {
+        unsafe {
+            str::from_utf8_unchecked(slice::from_raw_parts(self.data, self.size))
+        }
+    }
+}
+
 #[repr(C)]
 pub struct StringTrace {
     keys: *const BenchString,
@@ -40,12 +50,8 @@ pub struct StringTrace {
 }
 
 impl StringTrace {
-    /// The benchmark's words are ASCII: they are not checked to be UTF-8, as a
-    /// Rust program's own strings would not be either.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let keys = unsafe { slice::from_raw_parts(self.keys, self.count) };
-        keys.iter().map(|key| unsafe {
-            str::from_utf8_unchecked(slice::from_raw_parts(key.data, key.size))
-        })
+        keys.iter().map(BenchString::text)
     }
 }

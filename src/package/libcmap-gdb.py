@@ -45,7 +45,7 @@ def word(address):
 
 def references(refs):
     """Of an object; watched ones count twice (src/store/store.h)."""
-    return (refs & ~(1 << 63)) // 2 if refs >> 63 else refs
+    return (refs & ~(1 << 31)) // 2 if refs >> 31 else refs
 
 
 def lock_text(lock):

@@ -3,72 +3,14 @@
  * of keys and of hashes. After each step the whole table is checked.
  */
 #include "random.h"
-#include "tables.h"
-#include "valid.h"
+#include "replace_fixture.h"
 
 enum { KEYS = 120 };
 
-struct fixture {
-  struct counting_alloc alloc;
-  struct tables_setting setting;
-  struct cmap__table table;
-  uint64_t keys; /* 0 ... keys - 1 are in, with their number as value */
-};
-
-static void begin(struct fixture *f, unsigned kind, enum spread spread,
-                  size_t groups)
-{
-  struct cmap_options options;
-
-  counting_alloc_begin(&f->alloc);
-  f->setting = (struct tables_setting){kind, spread, &f->alloc};
-  options = tables_options(&f->setting, groups);
-  assert_ok(cmap__table_init(&f->table, &options));
-  f->keys = 0;
-  checks_about(tables_setting_name(&f->setting));
-}
-
-static void end(struct fixture *f)
-{
-  tables_close(&f->table);
-  assert_true(counting_alloc_is_empty(&f->alloc));
-  checks_assert();
-}
-
-/* Every entry is there, no other is, and all invariants hold. */
 static size_t shards_at(const struct fixture *f, unsigned depth)
 {
   return cmap__directory_shards_at(
       cmap__directory_current(&f->table.directory))[depth];
-}
-
-static void check(const struct fixture *f)
-{
-  struct cmap__table *table = (struct cmap__table *)(uintptr_t)&f->table;
-  uint64_t value;
-
-  assert_true(table_is_valid(table));
-  assert_int_equal(table_count(table), f->keys);
-  for (uint64_t i = 0; i < f->keys; i++) {
-    assert_ok(tables_find(table, i, &value));
-    assert_int_equal(value, i);
-  }
-  for (uint64_t i = f->keys; i < f->keys + 20; i++)
-    assert_status(tables_find(table, i, &value), CMAP_NOT_FOUND);
-  if (checks_failed())
-    checks_assert();
-}
-
-static void put_until(struct fixture *f, uint64_t keys)
-{
-  for (; f->keys < keys; f->keys++)
-    assert_ok(tables_put(&f->table, f->keys, f->keys));
-}
-
-static void take_until(struct fixture *f, uint64_t keys)
-{
-  while (f->keys > keys)
-    assert_ok(tables_take(&f->table, --f->keys));
 }
 
 static int block_log2(const struct cmap__shard *shard)
@@ -77,10 +19,6 @@ static int block_log2(const struct cmap__shard *shard)
              ? CMAP__NO_BLOCK
              : (int)cmap__block_log2(shard->block);
 }
-
-#define FOR_ALL_SETTINGS(kind, spread)                                         \
-  for (unsigned kind = CMAP_U32; kind <= CMAP_CUSTOM; kind++)                  \
-    for (unsigned spread = 0; spread < SPREADS; spread++)
 
 /* -------------------------------------------------------------------------
  * One replacement at a time
@@ -420,82 +358,6 @@ static void full_shards_use_their_last_slots(void **state)
   end(&f);
 }
 
-/* -------------------------------------------------------------------------
- * Worn shards
- * ------------------------------------------------------------------------- */
-
-/* Removals leave overflow bits, which are cleared where the shard is. */
-static void worn_shards_are_rehomed(void **state)
-{
-  struct cmap__shard *shard;
-  struct cmap__probe probe;
-  struct cmap__place place;
-  struct tables_key key;
-  struct fixture f;
-
-  (void)state;
-  begin(&f, CMAP_U64, SPREAD_CONSTANT, 8);
-  put_until(&f, 80);
-  shard = tables_lock(&f.table, 0);
-  tables_key(&key, CMAP_U64, 1000);
-  assert_ok(cmap__probe_init(&f.table.layout, key.key, NULL, &probe));
-  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
-  /* Long probes alone do not help: nothing was removed. */
-  assert_true(place.probes >= 7);
-  assert_false(cmap__shard_is_worn(shard, place.probes));
-  tables_unlock(shard);
-  take_until(&f, 10);
-  shard = tables_lock(&f.table, 0);
-  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
-  assert_true(place.probes >= 7);
-  assert_true(cmap__shard_is_worn(shard, place.probes));
-  assert_false(cmap__shard_is_worn(shard, 0));
-  cmap__shard_rehome(&f.table, shard);
-  assert_null(cmap__shard_broken(&f.table.layout, shard));
-  assert_false(cmap__shard_find(&f.table.layout, shard, &probe, &place));
-  assert_int_equal(place.probes, 0);
-  assert_false(cmap__shard_is_worn(shard, 7));
-  tables_unlock(shard);
-  check(&f);
-  end(&f);
-}
-
-static void rehome(struct fixture *f)
-{
-  struct cmap__shard *shard = tables_lock(&f->table, 0);
-  struct cmap__group *group = cmap__block_groups(shard->block);
-  uint64_t before = cmap__load_relaxed(&group->hi);
-  uintptr_t block = shard->block;
-
-  cmap__shard_rehome(&f->table, shard);
-  assert_int_equal(shard->block, block);
-  /* One section for whoever reads meanwhile. */
-  if (!cmap__block_is_empty(block))
-    assert_int_equal(cmap__load_relaxed(&group->hi) >> 32, (before >> 32) + 2);
-  tables_unlock(shard);
-  check(f);
-}
-
-static void rehoming_keeps_all_entries(void **state)
-{
-  (void)state;
-  FOR_ALL_SETTINGS(kind, spread)
-  {
-    struct fixture f;
-
-    begin(&f, kind, (enum spread)spread, 8);
-    rehome(&f);
-    put_until(&f, 60);
-    rehome(&f);
-    take_until(&f, 20);
-    rehome(&f);
-    put_until(&f, 50);
-    take_until(&f, 1);
-    rehome(&f);
-    end(&f);
-  }
-}
-
 static void block_sizes_hold_their_entries(void **state)
 {
   (void)state;
@@ -522,8 +384,6 @@ int main(void)
       cmocka_unit_test(refused_changes_change_nothing),
       cmocka_unit_test(refused_inserts_change_nothing),
       cmocka_unit_test(full_shards_use_their_last_slots),
-      cmocka_unit_test(worn_shards_are_rehomed),
-      cmocka_unit_test(rehoming_keeps_all_entries),
       cmocka_unit_test(block_sizes_hold_their_entries),
   };
 

@@ -7,7 +7,8 @@
  *   2. ask for the group that the entry leads to, and for the shard's header if
  *      it is to be locked
  *   3. ask for the slot in which the group's tags say that the key is
- *   4. the call
+ *   4. ask for the boxes that the slot names, if the map has any
+ *   5. the call
  *
  * What the first steps see may be out of date by the time of the last: then the
  * call takes longer, no more. (Reads of integers are cut in other pieces: see
@@ -19,16 +20,18 @@
 /* Keys between two steps. A processor waits for 10 to 16 lines at a time; it is
  * more because a line may take long, but the ring, the keys and what is asked
  * for must fit into the first cache (docs/design.md). */
-#define NEAR  16 /* in a table of medium size */
-#define FAR   20
-#define STEPS 3 /* before the call, of keys that are in the ring */
-#define RING  64
+#define NEAR 16 /* in a table of medium size, and before boxes */
+#define FAR  20
+#define STEPS                                                                  \
+  3              /* before the call or the boxes, of keys that are in the ring \
+                  */
+#define RING 128 /* so many can be under way */
 
 /* The depth of directories from which on these are asked for ahead, too: that
  * of some 300,000 pairs of u64. */
 #define DEEP 10
 
-_Static_assert(RING > FAR * STEPS, "room for all keys under way");
+_Static_assert(RING > FAR * STEPS + NEAR, "room for all keys under way");
 
 enum batched { GET, CONTAINS, INSERT, REMOVE, FETCH_ADD };
 
@@ -47,9 +50,11 @@ struct batch {
 /* A key under way. */
 struct ahead {
   uint64_t hash;
-  uintptr_t block;
-  bool hashed; /* else the key is not valid */
+  uintptr_t at; /* INVALID, or the block, and then the slot, or NOWHERE */
 };
+
+#define INVALID 0 /* the key */
+#define NOWHERE 1 /* it is in no slot, as far as one sees */
 
 static inline void *value_at(const struct batch *batch, size_t i)
 {
@@ -86,7 +91,7 @@ static inline void ask_entry(const struct batch *batch, size_t i,
       cmap__directory_current(&table->directory);
   struct cmap_key key = batch->keys[i];
 
-  ahead->hashed = true;
+  ahead->at = NOWHERE;
   if (is_plain(batch, key)) {
     uint64_t plain;
     memcpy(&plain, key.data, sizeof plain);
@@ -94,9 +99,10 @@ static inline void ask_entry(const struct batch *batch, size_t i,
   } else if (batch->hashes != NULL) {
     ahead->hash = batch->hashes[i];
   } else {
-    ahead->hashed = cmap_hash(batch->map, key, &ahead->hash) == CMAP_OK;
+    if (cmap_hash(batch->map, key, &ahead->hash) != CMAP_OK)
+      ahead->at = INVALID;
   }
-  if (ahead->hashed)
+  if (ahead->at != INVALID)
     cmap__prefetch(cmap__directory_at(array, ahead->hash));
 }
 
@@ -106,39 +112,68 @@ static inline void ask_group(const struct batch *batch, struct ahead *ahead,
 {
   const struct cmap__directory *directory = &batch->map->table.directory;
 
-  if (!ahead->hashed)
+  if (ahead->at == INVALID)
     return;
-  ahead->block = cmap__directory_block(directory, ahead->hash);
-  cmap__prefetch(cmap__block_home_group(ahead->block, ahead->hash));
+  ahead->at = cmap__directory_block(directory, ahead->hash);
+  cmap__prefetch(cmap__block_home_group(ahead->at, ahead->hash));
   if (writes)
     cmap__prefetch_write(cmap__directory_shard(directory, ahead->hash));
 }
 
 /* Step 3. */
-static inline void ask_slot(const struct batch *batch,
-                            const struct ahead *ahead)
+static inline void ask_slot(const struct batch *batch, struct ahead *ahead)
 {
   size_t slot_words = batch->map->table.layout.slot_words;
   const struct cmap__group *group;
   const _Atomic uint64_t *words;
   unsigned match, slot;
 
-  if (!ahead->hashed)
+  if (ahead->at == INVALID)
     return;
-  group = cmap__block_home_group(ahead->block, ahead->hash);
+  group = cmap__block_home_group(ahead->at, ahead->hash);
   match = cmap__group_match(cmap__load_relaxed(&group->lo), /* a hint */
                             cmap__load_relaxed(&group->hi),
                             cmap__hash_tag(ahead->hash));
   slot = match != 0 ? (unsigned)__builtin_ctz(match)
                     : cmap__preferred_slot(ahead->hash);
-  words = cmap__block_home_slots(ahead->block, ahead->hash, slot_words) +
+  words = cmap__block_home_slots(ahead->at, ahead->hash, slot_words) +
           slot * slot_words;
   cmap__prefetch(words);
   if (slot_words > 2) /* may lie in two lines */
     cmap__prefetch(words + slot_words - 1);
+  /* An empty shard has no slots. */
+  ahead->at = match != 0 ? (uintptr_t)words : NOWHERE;
 }
 
-/* Step 4. */
+/* The lines of a box that are asked for; others follow by themselves. */
+static inline void ask_box(uint64_t data, size_t size)
+{
+  const char *box = (const char *)(uintptr_t)data;
+
+  cmap__prefetch(box);
+  if (size > CMAP__CACHE_LINE)
+    cmap__prefetch(box + CMAP__CACHE_LINE);
+}
+
+/* Step 4. The words are hints, and may be anything: to ask for it does no harm.
+ */
+static inline void ask_boxes(const struct batch *batch,
+                             const struct ahead *ahead)
+{
+  const struct cmap__layout *layout = &batch->map->table.layout;
+  const _Atomic uint64_t *slot = (const _Atomic uint64_t *)ahead->at;
+
+  if (ahead->at == INVALID || ahead->at == NOWHERE)
+    return;
+  if ((layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) &&
+      cmap__key_is_boxed(layout, slot))
+    ask_box(cmap__load_relaxed(slot + layout->key_word), 0);
+  if (layout->value_boxed && batch->values != NULL)
+    ask_box(cmap__load_relaxed(slot + layout->value_word),
+            layout->options.value_size);
+}
+
+/* Step 5. */
 static inline enum cmap_status call(const struct batch *batch, size_t i,
                                     const struct ahead *ahead,
                                     enum batched operation)
@@ -150,7 +185,7 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
   bool plain = is_plain(batch, key);
 
   /* They hash in less time than handing the hash over takes. */
-  if (!plain && ahead->hashed) {
+  if (!plain && ahead->at != INVALID) {
     hashed.hash = ahead->hash;
     if (how != NULL) {
       hashed.flags |= how->flags;
@@ -202,6 +237,9 @@ CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
  * The third step has the first look at the group's count, and the call the
  * second (cmap__read_ahead): so the group of a hit is searched once.
  * ------------------------------------------------------------------------- */
+
+#define READS 64
+_Static_assert(READS > FAR * STEPS, "room for all keys under way");
 
 struct look {
   uint64_t hash;
@@ -278,7 +316,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
 {
   const size_t entries = deep ? FAR : 0, step = deep ? FAR : NEAR;
   enum cmap_status first = CMAP_OK;
-  struct look ring[RING];
+  struct look ring[READS];
 
   for (size_t i = 0; i < n + entries + 2 * step; i++) {
     /* Before the first key these wrap around, beyond n. */
@@ -286,13 +324,13 @@ CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
 
     ask_key(batch, i + step, n);
     if (i < n)
-      look_for_entry(batch, i, &ring[i % RING], deep);
+      look_for_entry(batch, i, &ring[i % READS], deep);
     if (second < n)
-      look_for_group(batch, &ring[second % RING], deep);
+      look_for_group(batch, &ring[second % READS], deep);
     if (third < n)
-      look_for_slot(batch, &ring[third % RING], deep);
+      look_for_slot(batch, &ring[third % READS], deep);
     if (last < n) {
-      statuses[last] = look_done(batch, last, &ring[last % RING]);
+      statuses[last] = look_done(batch, last, &ring[last % READS]);
       if (first == CMAP_OK)
         first = statuses[last];
     }
@@ -328,7 +366,7 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
   struct ahead ring[RING];
   const uint64_t *unused;
   size_t entries, step; /* keys between the first steps, and the others */
-  bool deep;
+  bool deep, boxes;
 
   if (CMAP__WRONG(batch->map == NULL, "map is NULL") ||
       !cmap__how_read(batch->how, &patience, &unused) ||
@@ -347,9 +385,11 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
                                                                   statuses);
   entries = deep ? FAR : 0;
   step = deep ? FAR : NEAR;
-  for (size_t i = 0; i < n + entries + 2 * step; i++) {
+  boxes = cmap__boxes_exist(&batch->map->table.boxes);
+  for (size_t i = 0; i < n + entries + 2 * step + (boxes ? NEAR : 0); i++) {
     /* Before the first key these wrap around, beyond n. */
-    size_t second = i - entries, third = second - step, last = third - step;
+    size_t second = i - entries, third = second - step, fourth = third - step;
+    size_t last = boxes ? fourth - NEAR : fourth;
     ask_key(batch, i + step, n);
     if (i < n)
       ask_entry(batch, i, &ring[i % RING]);
@@ -357,6 +397,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
       ask_group(batch, &ring[second % RING], writes);
     if (third < n)
       ask_slot(batch, &ring[third % RING]);
+    if (boxes && fourth < n)
+      ask_boxes(batch, &ring[fourth % RING]);
     if (last < n) {
       statuses[last] = call(batch, last, &ring[last % RING], operation);
       if (first == CMAP_OK)

@@ -111,6 +111,12 @@ struct cmap__box {
 void cmap__boxes_init(struct cmap__boxes *boxes,
                       const struct cmap_allocator *allocator, bool huge);
 
+/* Has any box been taken, but for large ones? */
+static inline bool cmap__boxes_exist(const struct cmap__boxes *boxes)
+{
+  return cmap__load_relaxed(&boxes->heaps) != NULL; /* only asked */
+}
+
 /* Frees the memory of all boxes, in use or not, but of large ones. Nobody else
  * sees them. */
 void cmap__boxes_destroy(struct cmap__boxes *boxes);

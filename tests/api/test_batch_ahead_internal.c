@@ -16,15 +16,15 @@
 
 /*
  * src/map/batch.c runs ahead from CMAP__PREFETCH_DEPTH on, in two steps, and in
- * three from DEEP on.
+ * three from DEEP on; and in one more where there are boxes.
  */
 enum { DEEP = 10, FILL_MAX = 12000, MOST = 1000 };
 
 /* Around once, twice and three times the keys between two steps, and around
  * the ring's size. */
-static const size_t sizes[] = {0,  1,  2,  15,  16,  17,  19,  20, 21,
-                               31, 32, 33, 39,  40,  41,  59,  60, 61,
-                               63, 64, 65, 127, 128, 129, MOST};
+static const size_t sizes[] = {0,  1,  2,  15, 16,  17,  19,  20,  21, 31,
+                               32, 33, 39, 40, 41,  59,  60,  61,  63, 64,
+                               65, 75, 76, 77, 127, 128, 129, MOST};
 
 static struct test_map a, b; /* batches; single calls */
 static uint64_t fill;        /* ids below it are there at first */
@@ -189,6 +189,10 @@ static void as_single_calls(void **state)
     compare(&spec, DEEP);
     spec.value_size = 24;
     spec.care = VALUES_OWNED;
+    compare(&spec, CMAP__PREFETCH_DEPTH);
+    compare(&spec, DEEP);
+    spec.value_size = 300; /* in boxes, for which there is one step more */
+    spec.care = VALUES_PLAIN;
     compare(&spec, CMAP__PREFETCH_DEPTH);
     compare(&spec, DEEP);
   }

@@ -49,7 +49,9 @@ output=$("$@" "$port")
 printf '%s\n' "$output"
 expected='stampede threads=64 redis_gets=1 origin=1
 near gets=64000 redis_gets=1
-second_process redis_gets=2 origin=1'
+second_process redis_gets=2 origin=1
+written elsewhere: seen
+emptied elsewhere: seen, origin=2'
 if [ "$output" != "$expected" ]; then
   echo "FAIL: expected" >&2
   printf '%s\n' "$expected" >&2

@@ -4459,8 +4459,8 @@ cmap__typed_store_create(const struct cmap_store_options *options,
         handle_, cmap_store_put(store_.store, name##__key_in(&key_), object_,  \
                                 name##__handle_in(handle_), how_));            \
   }                                                                            \
-  CMAP__TYPED_STATUS name##_remove(struct name store_, name##__key key_,       \
-                                   const struct cmap_how *how_)                \
+  CMAP__TYPED enum cmap_status name##_remove(                                  \
+      struct name store_, name##__key key_, const struct cmap_how *how_)       \
   {                                                                            \
     return cmap_store_remove(store_.store, name##__key_in(&key_), how_);       \
   }                                                                            \

@@ -11,6 +11,7 @@
 #include <string.h>
 
 CMAP_DEFINE(typed, CMAP_U64, uint64_t);
+CMAP_DEFINE_STORE(objects, CMAP_U64, uint64_t);
 
 /* What the calls of the table get, and make a mistake about. */
 static struct cmap *map;
@@ -33,11 +34,20 @@ static struct cmap_ticket from_ticket;
 static struct typed_write_guard from_typed_write;
 static struct typed_entry from_typed_entry;
 static struct typed_iter from_typed_iter;
+static struct objects_handle from_typed_handle;
 
 static enum cmap_status build(struct cmap_key wanted, void **object, void *ctx)
 {
   (void)wanted, (void)ctx;
   *object = NULL; /* CMAP_EINVAL comes of it */
+  return CMAP_OK;
+}
+
+static enum cmap_status build_typed(uint64_t wanted, uint64_t **object,
+                                    void *ctx)
+{
+  (void)wanted, (void)ctx;
+  *object = NULL;
   return CMAP_OK;
 }
 
@@ -47,7 +57,8 @@ static enum cmap_status build(struct cmap_key wanted, void **object, void *ctx)
     type *it = out;                                                            \
     return call;                                                               \
   }
-#define TYPED ((struct typed){map})
+#define TYPED   ((struct typed){map})
+#define OBJECTS ((struct objects){store})
 
 #define CALLS(X)                                                               \
   X(create, struct cmap *, cmap_create(&(struct cmap_options){.size = 1}, it)) \
@@ -111,7 +122,25 @@ static enum cmap_status build(struct cmap_key wanted, void **object, void *ctx)
   X(typed_iter_into_read_guard, struct typed_read_guard,                       \
     typed_iter_into_read_guard(&from_typed_iter, it))                          \
   X(typed_iter_into_write_guard, struct typed_write_guard,                     \
-    typed_iter_into_write_guard(&from_typed_iter, it))
+    typed_iter_into_write_guard(&from_typed_iter, it))                         \
+  X(objects_create, struct objects,                                            \
+    objects_create(&(struct cmap_store_options){.size = 1}, it))               \
+  X(objects_get, struct objects_handle, objects_get(OBJECTS, number, it, how)) \
+  X(objects_get_or_create, struct objects_handle,                              \
+    objects_get_or_create(OBJECTS, number, it, callback ? build_typed : NULL,  \
+                          NULL, how))                                          \
+  X(objects_refresh, struct objects_handle,                                    \
+    objects_refresh(OBJECTS, number, it, callback ? build_typed : NULL, NULL,  \
+                    how))                                                      \
+  X(objects_put, struct objects_handle,                                        \
+    objects_put(OBJECTS, number, NULL, it, how))                               \
+  X(objects_begin, struct objects_handle,                                      \
+    objects_begin(OBJECTS, number, it, &(struct cmap_ticket)CMAP_INIT, NULL,   \
+                  NULL, NULL, how))                                            \
+  X(objects_ticket_complete, struct objects_handle,                            \
+    objects_ticket_complete(&from_ticket, callback ? &seven : NULL, it))       \
+  X(objects_handle_copy, struct objects_handle,                                \
+    objects_handle_copy(&from_typed_handle, it))
 
 CALLS(CALL)
 

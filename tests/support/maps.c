@@ -132,6 +132,12 @@ static void prepare(struct test_map *m, const struct map_spec *spec,
   choose_keys(m, options);
   choose_hash(m, options);
   options->shard_groups = spec->shard_groups;
+  options->flags |= spec->flags;
+  options->value_align = spec->value_align;
+  options->inline_key_size = spec->inline_key_size;
+  options->inline_value_size = spec->inline_value_size;
+  options->capacity = spec->capacity;
+  options->seed[0] = spec->seed;
   options->allocator = counting_alloc_hook(&m->alloc);
   if (spec->care != VALUES_PLAIN) {
     options->value_destroy = lifetimes_value_destroy;

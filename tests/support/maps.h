@@ -60,6 +60,13 @@ struct map_spec {
   enum value_care care;
   enum hash_way hash;
   size_t shard_groups; /* 0: the default; 1: splits after some 10 entries */
+  /* As in struct cmap_options; 0: the default. */
+  unsigned flags; /* beside those of `hash` */
+  size_t value_align;
+  size_t inline_key_size;
+  size_t inline_value_size;
+  size_t capacity;
+  uint64_t seed; /* with CMAP_FIXED_SEED */
 };
 
 struct test_map {

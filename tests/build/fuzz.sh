@@ -33,7 +33,7 @@ sh "$source_dir/src/package/amalgamate.sh" "$scratch/one" || fail "amalgamate.sh
 clang "${flags[@]}" -DCMAP_CHECK=2 -c "$scratch/one/cmap.c" \
   -o "$scratch/cmap.o" &
 library=$!
-for name in begin fuzz_map fuzz_options fuzz_scan fuzz_store; do
+for name in begin store_model fuzz_map fuzz_options fuzz_scan fuzz_store; do
   compile "$fuzz/$name.c" || fail "$name.c"
 done
 for name in checks content counting_alloc lifetimes maps oracle random settings \

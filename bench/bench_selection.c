@@ -34,14 +34,14 @@ const struct part bench_quick[] = {
     {.workloads = "count_hot", .keys = {1000}, .threads = {2}, .rounds = 3},
     {.workloads = "str_count_words", .threads = {2}, .rounds = 3},
     {.workloads = "str_entry", .rounds = 3, .ops = 2000000},
+    {.workloads = "pause", .keys = {1000000}, .rounds = 3},
+    {.workloads = "memory", .keys = {2200000}},
     {.workloads = "get,overwrite,grow",
      .shapes = "u64:4,u64:16,u32:4,fixed16:8,str12:8,str36:8",
      .keys = {100000},
      .threads = {1},
      .rounds = 3,
      .ops = 400000},
-    {.workloads = "pause", .keys = {1000000}, .rounds = 3},
-    {.workloads = "memory", .keys = {2200000}},
     {.workloads = NULL},
 };
 

@@ -164,21 +164,37 @@ static void create(uint64_t id)
   }
 }
 
+/* Builds beside what is in flight, and puts; else its flight takes part in all
+   that happens meanwhile, and the model only looks. */
 static void refresh(uint64_t id)
 {
   struct building building = {.id = id};
+  bool beside = w.known[id].what == FLIGHT;
   struct cmap_handle handle;
   struct key_room room;
-  enum cmap_status status = cmap_store_refresh(w.t.store, key_of(id, &room),
-                                               &handle, build, &building, NULL);
+  enum cmap_status status;
 
-  if (status == CMAP_OK) {
+  if (!beside)
+    set(id, UNKNOWN, NULL, CMAP_OK);
+  w.refreshing[id] += !beside;
+  status = cmap_store_refresh(w.t.store, key_of(id, &room), &handle, build,
+                              &building, NULL);
+  w.refreshing[id] -= !beside;
+  CHECK((status == CMAP_OK) == (handle.object != NULL));
+  if (beside && status == CMAP_OK) {
     CHECK(building.status == CMAP_OK && handle.object == building.object);
     put_into_flight(id, building.object);
     set(id, OBJECT, building.object, CMAP_OK);
+  } else if (!beside) {
+    CHECK(building.calls == 1 || status == CMAP_EDEADLK ||
+          (status == CMAP_ENOMEM && refused()));
+    if (w.known[id].what != FLIGHT)
+      set(id, UNKNOWN, NULL, CMAP_OK);
+  }
+  if (status == CMAP_OK) {
+    (void)store_object(&handle, id);
     keep_or_release(&handle, id);
-  } else if (status != CMAP_ENOMEM || !refused()) {
-    CHECK(building.calls == 1);
+  } else if (building.calls == 1) {
     CHECK_STATUS(status, building.status);
   }
 }
@@ -216,7 +232,8 @@ static void remove_or_forget(uint64_t id, bool forget)
   bool found =
       before.what == FLIGHT || before.what == (forget ? FAILURE : OBJECT);
 
-  if (before.what != UNKNOWN && !(before.what == FAILURE && forgets()))
+  if (before.what != UNKNOWN && w.refreshing[id] == 0 &&
+      !(before.what == FAILURE && forgets()))
     CHECK_STATUS(status, found ? CMAP_OK : CMAP_NOT_FOUND);
   if (!(forget && before.what == OBJECT))
     set(id, ABSENT, NULL, CMAP_OK);
@@ -272,7 +289,8 @@ static void begin_ticket(uint64_t id)
     w.known[id] = (struct known){.what = FLIGHT, .flight = ticket->number};
     break;
   default:
-    CHECK(outcome == CMAP_PENDING && before.what == FLIGHT);
+    CHECK(outcome == CMAP_PENDING &&
+          (before.what == FLIGHT || w.refreshing[id] > 0));
   }
 }
 

@@ -37,9 +37,12 @@ static inline bool input_once_in(struct input *input, unsigned n)
   return input_below(input, n) == 1 % n;
 }
 
-/* Small numbers, powers of two and their neighbours, the largest, and any. */
+/* Small numbers, bounds of options, powers of two and their neighbours, the
+   largest, and any. */
 static inline uint64_t input_number(struct input *input)
 {
+  static const uint16_t bounds[] = {63,   64,   65,   256,  257,
+                                    1024, 1025, 4096, 8192, 2048};
   uint64_t number = 0;
 
   switch (input_below(input, 8)) {
@@ -55,6 +58,8 @@ static inline uint64_t input_number(struct input *input)
     for (int i = 0; i < 8; i++)
       number = number << 8 | input_byte(input);
     return number;
+  case 5:
+    return bounds[input_below(input, 10)];
   default:
     return input_byte(input);
   }

@@ -40,6 +40,8 @@ extern struct world {
   uint64_t handle_ids[HANDLES];
   uint64_t numbers;  /* of flights and of objects' versions */
   unsigned building; /* constructors at work */
+  unsigned
+      refreshing[IDS]; /* of a key, whose flights the model does not know */
 } w;
 
 /* Was a request for memory refused in this step? */

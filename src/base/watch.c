@@ -10,11 +10,20 @@
 #  include <valgrind/helgrind.h>
 #endif
 
-/* Of ThreadSanitizer's run-time library; NULL without it. */
+/* Of ThreadSanitizer's run-time library; NULL without it. The one for Go has
+ * the first two, with other parameters, and not the third. */
 extern void __tsan_acquire(void *address)
     __attribute__((weak, visibility("default")));
 extern void __tsan_release(void *address)
     __attribute__((weak, visibility("default")));
+extern void __tsan_func_entry(void *caller)
+    __attribute__((weak, visibility("default")));
+
+static bool tsan_is_there(void)
+{
+  return __tsan_acquire != NULL && __tsan_release != NULL &&
+         __tsan_func_entry != NULL;
+}
 
 #ifdef CMAP_WITH_VALGRIND
 
@@ -74,8 +83,7 @@ bool cmap__watched(void)
   int watched = cmap__load_relaxed(&known);
 
   if (watched == 0) {
-    watched =
-        !CMAP__TSAN && (__tsan_acquire != NULL || tool_is_there()) ? 1 : -1;
+    watched = !CMAP__TSAN && (tsan_is_there() || tool_is_there()) ? 1 : -1;
     cmap__store_relaxed(&known, watched);
   }
   return watched > 0;
@@ -83,7 +91,7 @@ bool cmap__watched(void)
 
 void cmap__watch_release(const void *address)
 {
-  if (__tsan_release != NULL)
+  if (tsan_is_there())
     __tsan_release((void *)(uintptr_t)address);
   else
     tool_release(address);
@@ -91,7 +99,7 @@ void cmap__watch_release(const void *address)
 
 void cmap__watch_acquire(const void *address)
 {
-  if (__tsan_acquire != NULL)
+  if (tsan_is_there())
     __tsan_acquire((void *)(uintptr_t)address);
   else
     tool_acquire(address);

@@ -244,7 +244,7 @@ static enum cmap_status twin_of(struct cmap__table *table,
   enum cmap_status status = CMAP_OK;
   struct cmap__locked locked;
   bool is_free =
-      cmap__table_lock_at_once(table, from->prefix, CMAP__WRITE, &locked);
+      cmap__table_lock_now(table, from->prefix, CMAP__WRITE, &locked);
 
   cmap__assert(is_free);
   (void)is_free;

@@ -144,7 +144,7 @@ static bool look_around(struct pop *pop, uint64_t from, uint64_t to)
 
   /* Ends: each round goes on to the next shard, or entry of the directory. */
   do {
-    if (cmap__table_lock_at_once(table, hash, CMAP__WRITE, &locked)) {
+    if (cmap__table_lock_now(table, hash, CMAP__WRITE, &locked)) {
       hash = cmap__shard_next_hash(locked.shard);
       if (take_out(pop, &locked))
         return true;

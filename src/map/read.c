@@ -135,16 +135,17 @@ enum cmap_status cmap__get_word_each(struct cmap *map,
 
 /*
  * Is a hit a read under the lock? On a frozen map, whose values are all there
- * to be read; and where reads are lock-free, but the key's group is busy by a
- * hold of this thread's own.
+ * to be read; where reads are lock-free, but the key's group is busy by a hold
+ * of this thread's own; and where they would be, but for a tool that watches.
  */
 static bool hit_is_locked_read(const struct cmap *map,
                                const struct cmap__call *call)
 {
   return cmap__table_is_frozen(&map->table) ||
-         (cmap__hold_any() && map->table.layout.lock_free &&
-          !call->probe.large &&
-          cmap__hold_find(&map->table, call->probe.hash) != NULL);
+         (map->table.layout.looks_free && !call->probe.large &&
+          (!map->table.layout.lock_free ||
+           (cmap__hold_any() &&
+            cmap__hold_find(&map->table, call->probe.hash) != NULL)));
 }
 
 enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,

@@ -331,10 +331,10 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
   layout->has_destructors = layout->owns_values || o->key_destroy != NULL;
   layout->owns_anything = layout->has_destructors || layout->value_boxed ||
                           kind_is_string_like(o->key_kind);
-  layout->lock_free =
-      !cmap__watched() && o->key_kind != CMAP_CUSTOM &&
-      o->value_clone == NULL &&
+  layout->looks_free =
+      o->key_kind != CMAP_CUSTOM && o->value_clone == NULL &&
       !(layout->value_boxed && cmap__box_is_large(o->value_size));
+  layout->lock_free = layout->looks_free && !cmap__watched();
   layout->shape = (uint8_t)shape_of(layout);
   layout->strict = (o->flags & CMAP_STRICT) != 0;
   return CMAP_OK;

@@ -75,13 +75,14 @@ enum cmap__hasher {
 };
 
 struct cmap__layout {
-  uint8_t kind;         /* enum cmap_key_kind */
-  uint8_t shape;        /* enum cmap__shape */
-  bool strict;          /* CMAP_STRICT */
-  uint8_t hasher;       /* enum cmap__hasher */
-  bool stores_hash;     /* word 0 is the hash */
-  bool lock_free;       /* reads take no lock, but of large keys */
-  bool value_boxed;     /* the slot holds the value's box */
+  uint8_t kind;     /* enum cmap_key_kind */
+  uint8_t shape;    /* enum cmap__shape */
+  bool strict;      /* CMAP_STRICT */
+  uint8_t hasher;   /* enum cmap__hasher */
+  bool stores_hash; /* word 0 is the hash */
+  bool looks_free;  /* reads need no lock, but of large keys */
+  bool lock_free;   /* nor do they take one: nothing watches (base/watch.h) */
+  bool value_boxed; /* the slot holds the value's box */
   bool runs_user_code;  /* key_hash, key_equal, key_copy or value_clone under
                            the lock */
   bool owns_values;     /* value_destroy is set */

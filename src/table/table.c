@@ -396,6 +396,15 @@ void cmap__table_note_occupied(struct cmap__table *table,
   cmap__directory_note(&table->directory, shard, true);
 }
 
+bool cmap__table_lock_now(struct cmap__table *table, uint64_t hash,
+                          enum cmap__mode mode, struct cmap__locked *locked)
+{
+  struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
+
+  return cmap__shardlock_try_any(&shard->lock, mode == CMAP__WRITE) &&
+         cmap__locked_is_home(shard, hash, mode, locked);
+}
+
 /* Unlocks a shard that a walk has found empty, and notes that. Who holds it to
  * read has to let go of it first, and does not wait. */
 static void leave_empty(struct cmap__table *table, struct cmap__locked *locked,
@@ -404,7 +413,7 @@ static void leave_empty(struct cmap__table *table, struct cmap__locked *locked,
   if (locked->mode == CMAP__READ) {
     cmap__table_unlock(locked);
     if (cmap__directory_passes(&table->directory, hash) ||
-        !cmap__table_lock_at_once(table, hash, CMAP__WRITE, locked))
+        !cmap__table_lock_now(table, hash, CMAP__WRITE, locked))
       return;
   }
   if (cmap__shard_count(locked->shard) == 0)

@@ -183,19 +183,12 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
   }
 }
 
-/* One attempt at what is nearly always the case: free, and still the home. No
- * section is begun. */
-CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
-                                                  uint64_t hash,
-                                                  enum cmap__mode mode,
-                                                  struct cmap__locked *locked)
+/* A shard has just been locked: if it is the hash's home, it stays so. */
+CMAP__ALWAYS_INLINE bool cmap__locked_is_home(struct cmap__shard *shard,
+                                              uint64_t hash,
+                                              enum cmap__mode mode,
+                                              struct cmap__locked *locked)
 {
-  struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
-
-  if (cmap__unlikely(mode == CMAP__WRITE
-                         ? !cmap__shardlock_try_write(&shard->lock)
-                         : !cmap__shardlock_try_read(&shard->lock)))
-    return false;
   locked->shard = shard;
   locked->mode = mode;
   locked->borrowed = false;
@@ -205,6 +198,25 @@ CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
   cmap__table_unlock(locked);
   return false;
 }
+
+/* One attempt at what is nearly always the case: free, still the home, and not
+ * watched. No section is begun. */
+CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
+                                                  uint64_t hash,
+                                                  enum cmap__mode mode,
+                                                  struct cmap__locked *locked)
+{
+  struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
+
+  return cmap__likely(mode == CMAP__WRITE
+                          ? cmap__shardlock_try_write(&shard->lock)
+                          : cmap__shardlock_try_read(&shard->lock)) &&
+         cmap__locked_is_home(shard, hash, mode, locked);
+}
+
+/* The same of any lock, for those who have no other way. */
+bool cmap__table_lock_now(struct cmap__table *table, uint64_t hash,
+                          enum cmap__mode mode, struct cmap__locked *locked);
 
 /*
  * Lets walks pass over a live shard without entries, until the next insert; and

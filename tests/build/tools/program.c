@@ -150,6 +150,31 @@ static void *work(void *ctx)
   return ctx;
 }
 
+/* What takes locks by the way, in the plain library without waiting. */
+static void use_whole(void)
+{
+  struct cmap *copy = NULL;
+  size_t n = 0;
+
+  must(cmap_clone(accounts.map, &copy, NULL));
+  while (cmap_pop(copy, 0, 1, NULL, NULL, NULL) == CMAP_OK)
+    n++;
+  if (n != accounts_len(accounts) || cmap_len(copy) != 0)
+    abort();
+  cmap_destroy(copy);
+}
+
+static void ask_beside_guard(uint64_t key)
+{
+  CMAP_AUTO(boxes_read_guard, guard);
+  box_ref box = new_box();
+
+  must(boxes_get_ref(boxes, key, &guard, NULL));
+  if (boxes_insert_new(boxes, key, box, NULL, NULL) != CMAP_EXISTS)
+    abort();
+  free(box);
+}
+
 int main(void)
 {
   struct cmap_store_options options;
@@ -166,6 +191,8 @@ int main(void)
     pthread_create(&threads[i], NULL, work, NULL);
   for (int i = 0; i < 2; i++)
     pthread_join(threads[i], NULL);
+  use_whole();
+  ask_beside_guard(0);
 #ifdef LEAK
   must(boxes_insert(boxes, KEYS, new_box(), NULL, NULL, NULL));
 #endif

@@ -16,8 +16,9 @@
  * hold and the step that grants to those who waited.
  *
  * Left out: the downgrade, nested reads that pass waiting writers, the end of a
- * thread that holds the lock, the largest number of readers, and PASSED_BY,
- * which only refuses some of those who try.
+ * thread that holds the lock, the largest number of readers, PASSED_BY, which
+ * only refuses some of those who try, and WATCHED with LEAVING, which are there
+ * beside tools only (tests/unit/test_shardlock_crowd.c tries them).
  *
  * Other cases, of which each is a search of its own:
  *   case -DMANY_WRITERS  three writers, of which one gives up, and a reader

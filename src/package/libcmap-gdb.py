@@ -44,7 +44,7 @@ def word(address):
 
 
 def references(refs):
-    """Of an object; watched ones count twice (src/store/store.h)."""
+    """Of an object; watched ones count twice (src/store/object.h)."""
     return (refs & ~(1 << 31)) // 2 if refs >> 31 else refs
 
 

@@ -143,6 +143,10 @@
 #ifndef LIBCMAP_H
 #define LIBCMAP_H
 
+#if !defined(__cplusplus) && __STDC_VERSION__ < 201112L
+#  error "cmap.h needs C11 (-std=c11, -std=gnu11 or later)"
+#endif
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -240,8 +244,8 @@ CMAP_API unsigned cmap_version(void) CMAP_SYMBOL(version);
 
 /*
  * The name of a status ("CMAP_NOT_FOUND"), and one sentence about it. For
- * values above 0 "user status"; for unknown ones "unknown status". Static
- * strings; never NULL.
+ * values above 0 "user status" (their number tells which); for unknown ones
+ * "unknown status". Static strings; never NULL.
  */
 CMAP_API const char *cmap_status_name(enum cmap_status status)
     CMAP_SYMBOL(status_name);
@@ -250,9 +254,9 @@ CMAP_API const char *cmap_status_text(enum cmap_status status)
 
 /*
  * What was wrong with the arguments of the calling thread's last call that gave
- * CMAP_EINVAL: a sentence for a log, such as "how->size is wrong". Only a
- * library that is built with CMAP_CHECK knows; others say that. A static
- * string; never NULL.
+ * CMAP_EINVAL: a sentence for a log, such as "how->size is wrong". Calls that
+ * end otherwise leave it as it is. Only a library that is built with
+ * -DCMAP_CHECK=1 knows; others say that. A static string; never NULL.
  */
 CMAP_API const char *cmap_last_error(void) CMAP_SYMBOL(last_error);
 
@@ -1597,7 +1601,7 @@ cmap_freeze(struct cmap *map, const struct cmap_how *how) CMAP_SYMBOL(freeze);
  *   CMAP_EINVAL      NULL, or the map is not frozen
  *   CMAP_BUSY        another thread is just freezing or thawing it
  *   CMAP_EDEADLK     the caller itself holds such a guard, or waiting would
- *                    never end (section 7)
+ *                    never end (section 9)
  *   CMAP_EABANDONED  a thread has ended that holds one
  * On failure the map stays frozen. Lock: none, but what is waited for is as if
  * it was locked to read.
@@ -2459,6 +2463,7 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *     static enum cmap_status deposit(const char *owner,
  *                                     struct account *account, void *ctx)
  *     {
+ *       (void)owner;
  *       account->cents += *(const int64_t *)ctx;
  *       return CMAP_OK;
  *     }
@@ -2491,11 +2496,12 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   (CMAP_STRING compares what is pointed to; for addresses take uintptr_t) and
  *   no floating point type (0.0 and -0.0 are equal, but different bytes, and a
  *   NaN is never equal, but may be the same bytes; take the bits as an
- * integer): the compiler refuses both. Beware of both as members of a struct,
- * and of padding: equal members with different padding are different keys, and
- * a struct passed by value need not keep its padding, so that clearing it with
- *   memset is not enough. Fill the gaps with members of your own that are
- *   always 0 (the compilers' -Wpadded finds them). C++ refuses structs with
+ *   integer): the compiler refuses both. Beware of both as members of a
+ *   struct, and of padding: equal members with different padding are different
+ *   keys, and a struct passed by value need not keep its padding, so that
+ *   clearing it with memset is not enough. Fill the gaps with members of your
+ *   own that are always 0 (the compilers' -Wpadded finds them). C++ refuses
+ *   structs with
  *   padding or floating point members; C cannot. The same holds for value_type
  *   in compare_exchange, remove_if_equal and equal, unless the options have
  *   value_equal. CMAP_CUSTOM keys have no typed layer.
@@ -2526,13 +2532,13 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *
  * Guards and entries are struct name_read_guard, name_write_guard and
  *   name_entry, with a key and a value of these types, and are scoped by
- *   CMAP_AUTO(name_write_guard, guard); Wants of cmap_lock_many
+ *   CMAP_AUTO(name_write_guard, guard). Wants of cmap_lock_many
  *   come from name_want(map, &key, mode), and name_multi_value(held, i) is the
  *   value; name_lock_keys(map, keys, n, mode, &held, how) takes an array of
  *   keys; the other calls on several keys are untyped, since their maps may be
  *   of several types, and so are cmap_entry_remove_entry and
- *   cmap_entry_replace_entry, which make a difference for CMAP_CUSTOM keys
- * only.
+ *   cmap_entry_replace_entry, which only make a difference for CMAP_CUSTOM
+ *   keys.
  *
  * Iterators, snapshots, batches. struct name_iter has the present key and value
  *   with their types, and may be CMAP_AUTO(name_iter, iter). A name_snapshot is
@@ -2555,13 +2561,14 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  *   CMAP_AUTO(name_handle, handle); name_handle_copy, name_handle_origin,
  *   name_ticket_complete. Callbacks in the options, and the cmap_notify_fn of
  *   name_begin, stay untyped. name_create takes options or NULL, as of maps;
- * all callbacks of the options get a void *, which C lets you assign. In C++
+ *   all callbacks of the options get a void *, which C lets you assign. In C++
  *   a name_build_fn that throws has failed with CMAP_EABANDONED for all others.
  *
  * Callbacks have the types name_view_fn, name_value_fn, name_test_fn,
  *   name_compute_fn, name_update_fn and name_merge_fn: as the untyped ones, but
- * with the key as above and value_type * instead of void *. A NULL one is
- * CMAP_EINVAL (but for name_merge). Those in struct cmap_options stay untyped.
+ *   with the key as above and value_type * instead of void *. A NULL one is
+ *   CMAP_EINVAL (but for name_merge). Those in struct cmap_options stay
+ *   untyped.
  *
  * Options. name_create takes the options or NULL, and fills in key_kind,
  *   key_size, value_size, and value_align if value_type needs more than 8.

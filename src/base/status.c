@@ -67,6 +67,6 @@ void cmap__note_error(const char *sentence)
 
 const char *cmap_last_error(void)
 {
-  return "this library is built without CMAP_CHECK";
+  return "this library is built without -DCMAP_CHECK=1";
 }
 #endif

@@ -28,7 +28,7 @@ static const struct cmap_key short_key = {"abc", 3};
 
 static bool is_known(void)
 {
-  return strstr(cmap_last_error(), "without CMAP_CHECK") == NULL;
+  return strstr(cmap_last_error(), "without -DCMAP_CHECK") == NULL;
 }
 
 static int open_map(void **state)

@@ -21,6 +21,12 @@ static const char *from, *to, *line;
 static struct bank_write_guard payer, payee, guard;
 static struct visits visits;
 static uint64_t page, count;
+struct person {
+  char *name;
+};
+CMAP_DEFINE(people, CMAP_STRING, struct person);
+static struct people people;
+void free_person(void *value, void *ctx);
 enum cmap_status add_one(uint64_t key, uint64_t *value, void *ctx);
 
 /* embedding.md, store.md */
@@ -31,7 +37,7 @@ static void *object;
 static pid_t child;
 void write_down(struct cmap *map);
 void *object_of(struct cmap_key key);
-static struct cmap_store_options options;
+void page_destroy(void *object, void *ctx);
 void log_it(struct cmap_key key, void *object, enum cmap_removal reason,
             void *ctx);
 enum cmap_status make_slowly(struct cmap_key key, void *value, void *ctx);

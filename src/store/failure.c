@@ -155,10 +155,12 @@ void cmap__failures_sweep(struct cmap_store *store, size_t steps)
   struct cmap__failures *failures = &store->failures;
   size_t count = cmap__load_relaxed(&failures->count);
   uint64_t now, hash, word;
+  int cancel;
 
   if (count == 0)
     return;
   now = cmap__store_now(store);
+  cancel = cmap__cancel_disable(); /* keys have destructors */
   for (; steps > 0 && count > 0; steps--, count--) {
     if (!next_to_go(failures, now, &hash, &word))
       break;
@@ -167,4 +169,5 @@ void cmap__failures_sweep(struct cmap_store *store, size_t steps)
     else
       put_off(failures, word);
   }
+  cmap__cancel_restore(cancel);
 }

@@ -256,10 +256,12 @@ void cmap__store_take(struct cmap_store *store,
 void cmap__request_take(struct cmap__request *request)
 {
   struct cmap__taken taken;
+  int cancel = cmap__cancel_disable();
 
   cmap__store_take(request->store, &request->call.locked, &request->call.place,
                    &taken);
   cmap__key_words_destroy(&request->store->map->table.layout, taken.words);
+  cmap__cancel_restore(cancel);
 }
 
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes)

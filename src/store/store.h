@@ -28,6 +28,7 @@
 #include "base/watch.h"
 #include "map/map.h"
 #include "store/cache.h"
+#include "store/cancel.h"
 #include "store/counts.h"
 #include "store/failure.h"
 #include "store/headers.h"
@@ -178,10 +179,20 @@ static inline void cmap__handle_fill(struct cmap_handle *handle,
   handle->internal[1] = origin;
 }
 
+/* The time by the user's clock: the caller may have references. */
+static inline uint64_t cmap__store_clock(const struct cmap_store *store)
+{
+  int cancel = cmap__cancel_disable();
+  uint64_t now = store->clock(store->clock_ctx);
+
+  cmap__cancel_restore(cancel);
+  return now;
+}
+
 /* The time by the store's clock. It may be the user's: no lock is held. */
 static inline uint64_t cmap__store_now(const struct cmap_store *store)
 {
-  return store->clock != NULL ? store->clock(store->clock_ctx) : cmap__now_ns();
+  return store->clock != NULL ? cmap__store_clock(store) : cmap__now_ns();
 }
 
 /* The same, or a tick of the system before, but at once. */
@@ -190,7 +201,7 @@ static inline uint64_t cmap__store_about_now(const struct cmap_store *store)
   struct timespec now;
 
   if (store->clock != NULL)
-    return store->clock(store->clock_ctx);
+    return cmap__store_clock(store);
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
 }

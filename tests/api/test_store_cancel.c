@@ -1,7 +1,7 @@
 /*
  * A thread that is cancelled while a store runs a callback of its own accord
- * (an object's or a key's destructor, a notice): the cancellation waits until
- * the call is over, whichever call it is, and nothing is lost.
+ * (an object's or a key's destructor, a notice, a clock): the cancellation
+ * waits until the call is over, whichever call it is, and nothing is lost.
  */
 #include <pthread.h>
 
@@ -195,17 +195,16 @@ static void work(unsigned index, void *ctx)
   call_is_over();
 }
 
-static void a_cancellation_waits(unsigned call)
+/* Creates the store that is prepared, and lets a thread do the call. */
+static void a_cancellation_waits(void (*calls)(unsigned, void *), unsigned call)
 {
   struct thread thread;
 
   step_begin(&steps);
-  test_store_prepare(&t, KEYS_U64);
-  t.options.object_destroy = destroy;
   test_store_create(&t);
   armed = false;
   is_over = false;
-  thread_start(&thread, work, call, NULL);
+  thread_start(&thread, calls, call, NULL);
   step_wait(&steps, 1);
   assert_int_equal(pthread_cancel(thread.id), 0);
   step_done(&steps, 2);
@@ -220,8 +219,50 @@ static void a_cancellation_waits(unsigned call)
 static void in_every_call(void **state)
 {
   (void)state;
-  for (unsigned call = 0; call < 10; call++)
-    a_cancellation_waits(call);
+  for (unsigned call = 0; call < 10; call++) {
+    test_store_prepare(&t, KEYS_U64);
+    t.options.object_destroy = destroy;
+    a_cancellation_waits(work, call);
+  }
+}
+
+/* ------------------------------------------------------------------------
+ * Clocks
+ * ------------------------------------------------------------------------ */
+
+static uint64_t tick(void *ctx)
+{
+  (void)ctx;
+  be_cancelled();
+  pthread_testcancel(); /* of one that an earlier tick has put off, too */
+  return 1;
+}
+
+static void ask_for_the_time(unsigned index, void *ctx)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  (void)ctx;
+  put();
+  armed = true;
+  if (index == 0)
+    CHECK_OK(cmap_store_get(t.store, KEY, &handle, NULL));
+  else /* which evicts the other one */
+    CHECK_OK(cmap_store_put(t.store, CMAP_KEY_U64(2), object(), NULL, NULL));
+  cmap_handle_release(&handle);
+  call_is_over();
+}
+
+static void in_clocks(void **state)
+{
+  (void)state;
+  for (unsigned call = 0; call < 2; call++) {
+    test_store_prepare(&t, KEYS_U64);
+    t.options.max_objects = 1;
+    t.options.ttl_ns = 10;
+    t.options.clock = tick;
+    a_cancellation_waits(ask_for_the_time, call);
+  }
 }
 
 /* ------------------------------------------------------------------------
@@ -253,24 +294,65 @@ static uint64_t hash_key(struct cmap_key key, void *ctx)
   return 7;
 }
 
-static void remove_or_clear(unsigned index, void *ctx)
+static uint64_t the_time;
+
+static uint64_t clock_of(void *ctx)
 {
   (void)ctx;
-  put();
+  return the_time;
+}
+
+/* Above the bound if it is put last. */
+static uint64_t cost_of(struct cmap_key key, const void *made, void *ctx)
+{
+  (void)key, (void)made, (void)ctx;
+  return armed ? 2 : 1;
+}
+
+static enum cmap_status refuse(struct cmap_key key, void **made, void *ctx)
+{
+  (void)key, (void)made, (void)ctx;
+  return (enum cmap_status)USER_STATUS;
+}
+
+static void by_remembering(void)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  the_time = 0;
+  CHECK_STATUS(
+      cmap_store_get_or_create(t.store, KEY, &handle, refuse, NULL, NULL),
+      (enum cmap_status)USER_STATUS);
+  the_time = 1; /* it is out of date */
   armed = true;
-  if (index == 0)
-    CHECK_OK(cmap_store_remove(t.store, KEY, NULL));
-  else
-    CHECK_OK(cmap_store_clear(t.store));
+}
+
+static void by_maintain(void)
+{
+  by_remembering();
+  CHECK_OK(cmap_store_maintain(t.store, NULL));
+}
+
+static void by_shrink(void)
+{
+  by_remembering();
+  CHECK_OK(cmap_store_shrink_to_fit(t.store));
+}
+
+static void destroy_a_key(unsigned index, void *ctx)
+{
+  static void (*const calls[])(void) = {by_remove, by_clear, by_put,
+                                        by_maintain, by_shrink};
+
+  (void)ctx;
+  calls[index]();
   call_is_over();
 }
 
 static void in_destructors_of_keys(void **state)
 {
   (void)state;
-  for (unsigned call = 0; call < 2; call++) {
-    struct thread thread;
-    step_begin(&steps);
+  for (unsigned call = 0; call < 5; call++) {
     test_store_prepare(&t, KEYS_U64);
     t.options.keys.key_kind = CMAP_CUSTOM;
     t.options.keys.key_size = sizeof(uint64_t);
@@ -278,17 +360,11 @@ static void in_destructors_of_keys(void **state)
     t.options.keys.key_equal = same_key;
     t.options.keys.key_copy = copy_key;
     t.options.keys.key_destroy = destroy_key;
-    test_store_create(&t);
-    is_over = false;
-    thread_start(&thread, remove_or_clear, call, NULL);
-    step_wait(&steps, 1);
-    assert_int_equal(pthread_cancel(thread.id), 0);
-    step_done(&steps, 2);
-    thread_join(&thread);
-    assert_true(is_over);
-    assert_int_equal(cmap_store_len(t.store), 0);
-    test_store_close(&t);
-    step_end(&steps);
+    t.options.max_cost = 1;
+    t.options.cost = cost_of;
+    t.options.negative_ns = 1;
+    t.options.clock = clock_of;
+    a_cancellation_waits(destroy_a_key, call);
   }
 }
 
@@ -296,6 +372,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(in_every_call),
+      cmocka_unit_test(in_clocks),
       cmocka_unit_test(in_destructors_of_keys),
   };
 

@@ -168,6 +168,24 @@ static void take_other(struct cmap__request *r, uint64_t word)
   cmap__word_drop(r->store, word);
 }
 
+/* Lets the object's refresh go on outside the store, if there is one. Shard
+ * lock held, and given up. */
+static enum cmap_status forget_refresh(struct cmap__request *r,
+                                       const struct cmap__object *header)
+{
+  struct cmap__flight *flight = NULL;
+
+  if (cmap__load_relaxed(&header->refreshing)) { /* lock held */
+    flight = cmap__refresh_of(r->store, header);
+    cmap__refresh_end(flight);
+  }
+  cmap__request_unlock(r);
+  if (flight == NULL)
+    return CMAP_NOT_FOUND;
+  cmap__flight_unref(flight, 1);
+  return CMAP_OK;
+}
+
 /* Takes the key's word out of the map, objects only if wanted. */
 static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
                                   const struct cmap_how *how, bool objects)
@@ -194,6 +212,8 @@ static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
       status = CMAP_OK;
   } else if (word != 0 && objects) {
     status = take_object(&r, cmap__word_pointer(word), now);
+  } else if (word != 0) {
+    status = forget_refresh(&r, cmap__word_pointer(word));
   } else {
     cmap__request_unlock(&r);
   }

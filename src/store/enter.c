@@ -19,9 +19,12 @@ struct attempt {
   struct cmap__entered *out;
 };
 
-/* Shard lock held, here and below. */
+/* Shard lock held, here and below. A refresh joins no other construction: that
+ * may be of what was so before. */
 static void join_flight(struct attempt *a, struct cmap__flight *flight)
 {
+  if (a->want == CMAP__WANT_NEW && !flight->refreshes)
+    return;
   pthread_mutex_lock(&flight->mutex);
   flight->refs++;
   flight->waiters += a->waits;
@@ -38,6 +41,7 @@ static void take_present(struct attempt *a, struct cmap__object *header)
 /* The flight is this call's to build. */
 static void begin_own(struct attempt *a)
 {
+  a->own->refreshes = a->want == CMAP__WANT_NEW;
   a->out->header = a->fresh;
   a->out->flight = a->own;
   a->out->mine = true;
@@ -52,7 +56,6 @@ static void launch(struct attempt *a)
     a->status = CMAP_ENOMEM;
     return;
   }
-  a->own->refreshes = a->want == CMAP__WANT_NEW;
   if (r->call.found)
     cmap__payload_store(cmap__request_word(r),
                         cmap__word_of(a->own, CMAP__WORD_FLIGHT));
@@ -114,8 +117,7 @@ static void enter_present(struct attempt *a)
     enter_object(a, pointer);
     break;
   case CMAP__WORD_FLIGHT:
-    if (a->want == CMAP__WANT_ANY || flight->refreshes)
-      join_flight(a, flight);
+    join_flight(a, flight);
     break;
   default:
     if (a->want == CMAP__WANT_ANY && a->now < failure->until_ns) {

@@ -232,7 +232,7 @@ struct ending {
   uint64_t now;   /* by the store's clock, if it has failed */
   bool overtaken; /* it was decided before */
   bool is_in_map; /* the key's word is the flight's, or that of the object which
-                     it replaces */
+                     it replaces, and it was not forgotten */
   bool take;      /* the map's entry is to be removed */
   unsigned done;  /* the flight's references that are done with */
   struct cmap__object *replaced; /* was taken out of the map */
@@ -243,7 +243,8 @@ static bool is_in_map(const struct ending *e)
 {
   const struct cmap__flight *flight = e->flight;
 
-  if (!e->request->call.found)
+  if (!e->request->call.found ||
+      (flight->replaces != NULL && !flight->is_listed))
     return false;
   return cmap__load_relaxed(cmap__request_word(e->request)) == /* lock held */
          (flight->replaces == NULL
@@ -275,13 +276,18 @@ static void succeed(struct ending *e)
   cmap__object_in(store, e->header, e->request->call.probe.hash);
 }
 
-/* A refresh that has failed: after a while the next call tries it again. */
+/* A refresh that was due has failed: after a while the next call tries it
+ * again. */
 static void put_off_refresh(struct ending *e)
 {
   struct cmap_store *store = e->flight->store;
+  struct cmap__kept *kept;
 
-  if (store->has_times && e->request->policy.negative_ns != 0)
-    cmap__store_relaxed(&cmap__kept(e->flight->replaces)->refresh_ns,
+  if (!store->has_times || e->request->policy.negative_ns == 0)
+    return;
+  kept = cmap__kept(e->flight->replaces);
+  if (cmap__load_relaxed(&kept->refresh_ns) <= e->now) /* lock held */
+    cmap__store_relaxed(&kept->refresh_ns,
                         cmap__later(e->now, e->request->policy.negative_ns));
 }
 
@@ -304,7 +310,7 @@ static bool fail(struct ending *e)
   flight->status = e->status;
   cmap__store_release(&flight->decided, true);
   pthread_cond_broadcast(&flight->changed);
-  if (flight->replaces != NULL)
+  if (e->is_in_map && flight->replaces != NULL)
     put_off_refresh(e);
   else if (e->is_in_map)
     e->take = !cmap__failure_remember(e->request, e->status, e->now);

@@ -49,8 +49,8 @@ struct cmap__flight {
      is known; 0: none, or a thread's hold tells. */
   uint64_t beginner;
   struct cmap__notice *notices;
-  /* Of a refresh (store/refresh.h): */
-  bool refreshes;                    /* const once it is known to others */
+  bool refreshes; /* begun by cmap_store_refresh; const once others know it */
+  /* Of one that replaces an object (store/refresh.h): */
   bool is_listed;                    /* under the shard lock */
   struct cmap__object *replaces;     /* const, with a reference; NULL: none */
   struct cmap__flight *next_refresh; /* in the list, under its mutex */

@@ -12,7 +12,7 @@ void cmap__refresh_begin(struct cmap__flight *flight,
 
   cmap__object_ref(header);
   flight->replaces = header;
-  flight->refreshes = flight->is_listed = true;
+  flight->is_listed = true;
   cmap__store_relaxed(&header->refreshing, true); /* a hint without the lock */
   pthread_mutex_lock(&cache->mutex);
   flight->next_refresh = cache->refreshes;

@@ -4,7 +4,7 @@
  * Such a flight is not in the map, where the object is; it is in a list, and
  * the object's header says that there is one. The list has the reference of it
  * that the map has of other flights. It is there until it ends, or until put
- * has decided it.
+ * has decided it, or it was forgotten.
  *
  * Concurrency: the list under the mutex of the cache; a header's flag, and
  * whether its flight is in the list, change under the lock of its shard.

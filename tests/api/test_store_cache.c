@@ -133,8 +133,37 @@ static const struct store_scene scenes[] = {
                                  " b makes #2, c makes #3, a create S1 #3,"
                                  " - in:2"},
     {"stale, refreshed meanwhile", "stale:10 | a put S1 #1, - clock:10,"
-                                   " b create S1 builds, c refresh S1 waits,"
-                                   " b makes #2, c resumes #2"},
+                                   " b create S1 builds, c refresh S1 builds,"
+                                   " d refresh S1 builds, c makes #2,"
+                                   " - left:1 REPLACED, a get S1 #2,"
+                                   " b makes #2, - was:b WAITED, - dead:3,"
+                                   " d makes #4, - in:4"},
+    {"stale, refreshed beside a ticket",
+     "stale:10 | a put S1 #1, - clock:10, b begin S1 YOURS,"
+     " c refresh S1 builds, c makes #2, b complete S1 #2, - dead:3, - in:2"},
+    {"refresh fails before it is stale",
+     "negative stale:9000 | a put S1 #1, b refresh S1 builds, b fails:7 7,"
+     " - clock:8999, c create S1 #1, - was:c HIT, - clock:9000,"
+     " c create S1 builds, c makes #2"},
+    {"refresh fails, stale soon",
+     "negative stale:10 | a put S1 #1, b refresh S1 builds, b fails:7 7,"
+     " - clock:10, c create S1 builds, c makes #2"},
+    {"refresh, forgotten", "a put S1 #1, b refresh S1 builds,"
+                           " c refresh S1 waits, a forget S1,"
+                           " a forget S1 NOT_FOUND, b makes #2, c resumes #2,"
+                           " - in:1, a get S1 #1, b releases, - alive:2,"
+                           " c releases, - dead:2"},
+    {"refresh, forgotten, and another",
+     "a put S1 #1, b refresh S1 builds, a forget S1, c refresh S1 builds,"
+     " c makes #2, - left:1 REPLACED, b makes #3, - in:2, a get S1 #2"},
+    {"refresh, forgotten, ends first",
+     "a put S1 #1, b refresh S1 builds, a forget S1, c refresh S1 builds,"
+     " b makes #2, - in:1, d refresh S1 waits, c makes #3, d resumes #3,"
+     " - left:1 REPLACED, - in:3"},
+    {"stale, forgotten, fails", "negative stale:10 | a put S1 #1, - clock:10,"
+                                " b create S1 builds, a forget S1,"
+                                " b fails:7 #1, c create S1 builds,"
+                                " c makes #2"},
     {"stale, built by a refresh", "stale:10 | a put S1 #1, - clock:10,"
                                   " b refresh S1 builds, c create S1 #1,"
                                   " - was:c STALE, b makes #2,"

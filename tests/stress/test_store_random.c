@@ -43,6 +43,8 @@ static struct history history;
 /* In calm rounds most constructions fail, so that keys stay absent, and little
    else takes them out of the store: what overlaps does so by itself. */
 static bool calm;
+/* The round has calls of forget: a refresh may have replaced nothing. */
+static bool forgets;
 /* A constructor that runs does not say that the key was absent. */
 static bool has_times;
 static unsigned thread_count;
@@ -198,7 +200,8 @@ static void choose_how(struct slot *s, struct cmap_how *how, bool *share)
   }
 }
 
-/* get_or_create or, if it says so, refresh, which has replaced what was there;
+/* get_or_create or, if it says so, refresh, which has replaced what was there
+ * unless it was forgotten;
  * but what it has built may have been taken out meanwhile. */
 static void create(struct slot *s, uint32_t key, bool refresh)
 {
@@ -215,7 +218,8 @@ static void create(struct slot *s, uint32_t key, bool refresh)
   CHECK((status == CMAP_OK) == (handle.object != NULL));
   if (status == CMAP_OK)
     history_log(&history, s->index,
-                EVENT_RETURNED | (refresh ? EVENT_BREAKS | EVENT_TAKES : 0),
+                EVENT_RETURNED | (refresh ? EVENT_TAKES : 0) |
+                    (refresh && !forgets ? EVENT_BREAKS : 0),
                 key, call.begin, number_of(&handle, key));
   if (call.ran)
     check_own(&call, status, &handle);
@@ -266,7 +270,7 @@ static void take_away(struct slot *s, uint32_t key)
   uint64_t begin = history_now(&history);
   enum cmap_status status;
 
-  if (random_once_in(&s->random, 4)) {
+  if (forgets && random_once_in(&s->random, 4)) {
     status = cmap_store_forget(store_of(key), KEY(key), NULL);
     history_log(&history, s->index, EVENT_TAKES, key, begin, 0);
   } else {
@@ -431,6 +435,7 @@ static void play_round(unsigned threads, uint64_t number)
   uint64_t ended = 0;
 
   calm = number % 2 == 1;
+  forgets = number % 3 == 0;
   has_times = cache_mix_has_times(number / 2);
   thread_count = threads;
   atomic_store(&begun, 0);

@@ -57,7 +57,7 @@ static uint64_t next_look(const struct cmap__kept *kept)
 enum cmap__age cmap__object_look(struct cmap__object *header, uint64_t now)
 {
   struct cmap__kept *kept = cmap__kept(header);
-  uint64_t look = cmap__load_relaxed(&header->look_ns);
+  uint64_t look = cmap__load_acquire(&header->look_ns); /* [N6] */
   enum cmap__age age = cmap__object_age(header, now);
   uint64_t hit = cmap__load_relaxed(&kept->hit_ns);
 

@@ -108,7 +108,7 @@ static inline enum cmap__age cmap__object_hit(struct cmap__object *header,
 static inline void cmap__object_end(struct cmap__object *header)
 {
   cmap__store_relaxed(&cmap__kept(header)->until_ns, 0);
-  cmap__store_relaxed(&header->look_ns, 0);
+  cmap__store_release(&header->look_ns, 0); /* [N6] */
 }
 
 /*

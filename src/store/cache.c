@@ -135,6 +135,17 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header)
   pthread_mutex_unlock(&cache->mutex);
 }
 
+bool cmap__cache_is_picked(struct cmap_store *store,
+                           const struct cmap__object *header)
+{
+  bool is_picked;
+
+  pthread_mutex_lock(&store->cache.mutex);
+  is_picked = header->queue == CMAP__QUEUE_PICKED;
+  pthread_mutex_unlock(&store->cache.mutex);
+  return is_picked;
+}
+
 /* The oldest object of `young` gets on, if it was hit; false: it is to go. */
 static bool grows_up(struct cmap__cache *cache, struct cmap__object *header)
 {

@@ -99,6 +99,11 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header);
  * the bound holds. No lock is held. */
 void cmap__cache_make_room(struct cmap_store *store, uint64_t cost);
 
+/* Is the object, whose word is in the map, the one that was picked? Its header
+ * may have got another one since. Shard lock held. */
+bool cmap__cache_is_picked(struct cmap_store *store,
+                           const struct cmap__object *header);
+
 /*
  * Asks the next `steps` objects whether they are out of date, and takes them
  * out. No lock is held. Returns how many objects there are.

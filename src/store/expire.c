@@ -45,8 +45,8 @@ static bool is_evictable(struct cmap_store *store,
     return false;
   if (cmap__object_is_over(store, header, now))
     *reason = CMAP_EXPIRED;
-  else if (*reason == CMAP_EXPIRED)
-    return false; /* it was hit meanwhile, or is another one there */
+  else /* it was hit meanwhile, or is another one there */
+    return *reason != CMAP_EXPIRED && cmap__cache_is_picked(store, header);
   return true;
 }
 

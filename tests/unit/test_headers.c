@@ -1,6 +1,7 @@
 /*
  * headers.h: headers are taken once, have no references before and after, also
- * when their page was given to the system, and leave no memory behind.
+ * when their page was given to the system, and leave no memory behind. An
+ * object that got the header of another one is not evicted in its place.
  */
 #include <stdlib.h>
 
@@ -154,12 +155,36 @@ static void with_an_allocator(void **state)
   assert_true(counting_alloc_is_empty(&alloc));
 }
 
+/* Who has picked an object knows its header, which is another one's now. */
+static void another_object_is_not_evicted(void **state)
+{
+  const struct cmap_key key = CMAP_KEY_U64(1);
+  struct cmap_handle handle = CMAP_INIT;
+  struct cmap_store_options options;
+  struct cmap__object *header;
+  int object;
+
+  (void)state;
+  cmap_store_options_init(&options, CMAP_U64, NULL);
+  options.max_objects = 1;
+  assert_ok(cmap_store_create(&options, &store));
+  assert_ok(cmap_store_put(store, key, &object, &handle, NULL));
+  header = (struct cmap__object *)handle.internal[0];
+  cmap_handle_release(&handle);
+  cmap__store_evict(store, cmap__kept(header)->hash, header, CMAP_EVICTED, 0);
+  assert_int_equal(cmap_store_len(store), 1);
+  assert_ok(cmap_store_put(store, CMAP_KEY_U64(2), &object, NULL, NULL));
+  assert_status(cmap_store_get(store, key, &handle, NULL), CMAP_NOT_FOUND);
+  assert_ok(cmap_store_destroy(store));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(come_and_go),
       cmocka_unit_test(half_of_them),
       cmocka_unit_test(with_an_allocator),
+      cmocka_unit_test(another_object_is_not_evicted),
   };
 
   return cmocka_run_group_tests_name("headers", tests, NULL, NULL);

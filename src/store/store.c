@@ -55,6 +55,8 @@ static bool is_cache_valid(const struct cmap_store_options *o)
                       "options has max_objects and max_cost") &&
          !CMAP__WRONG((o->max_cost != 0) != (o->cost != NULL),
                       "options has one of max_cost and cost") &&
+         !CMAP__WRONG(o->max_cost > INT64_MAX / 2,
+                      "options->max_cost is above INT64_MAX / 2") &&
          !CMAP__WRONG(o->clock == NULL && o->clock_ctx != NULL,
                       "options has clock_ctx without clock");
 }

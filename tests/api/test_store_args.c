@@ -317,6 +317,10 @@ static void spoil(struct cmap_store_options *o, int how)
   case 16:
     o->clock_ctx = o;
     break;
+  case 17:
+    o->max_cost = INT64_MAX / 2 + 1;
+    o->cost = some_cost;
+    break;
   default:
     o->keys.allocator.free = NULL;
   }
@@ -330,7 +334,7 @@ static void options(void **state)
   test_store_prepare(&t, KEYS_U64);
   assert_status(cmap_store_create(NULL, &store), CMAP_EINVAL);
   assert_status(cmap_store_create(&t.options, NULL), CMAP_EINVAL);
-  for (int how = 0; how < 18; how++) {
+  for (int how = 0; how < 19; how++) {
     struct cmap_store_options bad = t.options;
     spoil(&bad, how);
     if (cmap_store_create(&bad, &store) != CMAP_EINVAL)
@@ -338,6 +342,8 @@ static void options(void **state)
     assert_null(store);
     store = (struct cmap_store *)&t;
   }
+  t.options.max_cost = INT64_MAX / 2; /* the most */
+  t.options.cost = some_cost;
   test_store_create(&t);
   test_store_close(&t);
 }

@@ -2091,7 +2091,8 @@ struct cmap_store_options {
   uint64_t max_cost;  /* what they cost in all; 0: no bound */
   /* With max_cost, and only then: what an object costs, in any unit, for as
      long as the store has it. Called once for each, with no lock held. One that
-     costs more than max_cost is handed out, and not kept. */
+     costs more than max_cost is handed out, and not kept. max_cost is
+     INT64_MAX / 2 at most. */
   uint64_t (*cost)(struct cmap_key key, const void *object,
                    void *ctx) CMAP_NOEXCEPT;
 
@@ -2139,8 +2140,8 @@ typedef enum cmap_status cmap_build_fn(struct cmap_key key, void **object,
  * Makes an empty store into *store.
  *   CMAP_EINVAL  an option is not valid; CUSTOM keys with key_destroy need
  *                key_copy, because a construction has a key of its own; both
- *                bounds, max_cost without cost, cost without max_cost, or
- *                clock_ctx without clock
+ *                bounds, max_cost without cost, cost without max_cost,
+ *                max_cost above INT64_MAX / 2, or clock_ctx without clock
  *   CMAP_ENOMEM, CMAP_ENORANDOM  as of cmap_create
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -2211,10 +2212,11 @@ cmap_store_get_or_create(struct cmap_store *store, struct cmap_key key,
  * Builds a new object for the key, present or not, and puts it. Others get the
  * old object meanwhile, and wait if there is none. Threads that refresh one key
  * at a time build once: the others wait for it, and get what it makes; but what
- * cmap_store_get_or_create is building already is not waited for: this call
- * builds on its own then, and puts. What happens meanwhile does what it does to
- * a construction in flight; a failure leaves the old object there. `handle` may
- * be NULL. Statuses as of cmap_store_get_or_create.
+ * cmap_store_get_or_create or cmap_store_begin is building already is not
+ * waited for: this call builds on its own then, and puts, also over what others
+ * have put, removed or cleared meanwhile. Otherwise what happens meanwhile does
+ * what it does to a construction in flight; a failure leaves the old object
+ * there. `handle` may be NULL. Statuses as of cmap_store_get_or_create.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_refresh(struct cmap_store *store, struct cmap_key key,
@@ -2224,7 +2226,8 @@ cmap_store_refresh(struct cmap_store *store, struct cmap_key key,
 /*
  * Lets the store have an object, in place of what the key had. `handle` may be
  * NULL.
- *   CMAP_ENOMEM  nothing is changed, and the object is still the caller's
+ *   CMAP_ENOMEM  the key has what it had, and the object is still the caller's;
+ *                a bound may have made room already, so that others are evicted
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_put(struct cmap_store *store, struct cmap_key key, void *object,

@@ -3,6 +3,7 @@
  */
 #include "store/failure.h"
 
+#include "store/cancel.h"
 #include "store/store.h"
 
 /* Some 6 MB with short keys. */

@@ -255,6 +255,15 @@ void cmap__store_take(struct cmap_store *store,
   cmap__locked_end_removal(table, locked);
 }
 
+uint64_t cmap__store_clock(const struct cmap_store *store)
+{
+  int cancel = cmap__cancel_disable();
+  uint64_t now = store->clock(store->clock_ctx);
+
+  cmap__cancel_restore(cancel);
+  return now;
+}
+
 void cmap__request_take(struct cmap__request *request)
 {
   struct cmap__taken taken;

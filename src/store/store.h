@@ -28,7 +28,6 @@
 #include "base/watch.h"
 #include "map/map.h"
 #include "store/cache.h"
-#include "store/cancel.h"
 #include "store/counts.h"
 #include "store/failure.h"
 #include "store/headers.h"
@@ -180,14 +179,7 @@ static inline void cmap__handle_fill(struct cmap_handle *handle,
 }
 
 /* The time by the user's clock: the caller may have references. */
-static inline uint64_t cmap__store_clock(const struct cmap_store *store)
-{
-  int cancel = cmap__cancel_disable();
-  uint64_t now = store->clock(store->clock_ctx);
-
-  cmap__cancel_restore(cancel);
-  return now;
-}
+uint64_t cmap__store_clock(const struct cmap_store *store);
 
 /* The time by the store's clock. It may be the user's: no lock is held. */
 static inline uint64_t cmap__store_now(const struct cmap_store *store)

@@ -142,7 +142,8 @@ static const struct store_scene scenes[] = {
      "stale:10 | a put S1 #1, - clock:10, b begin S1 YOURS,"
      " c refresh S1 builds, c makes #2, b complete S1 #2, - dead:3, - in:2"},
     {"refresh fails before it is stale",
-     "negative stale:9000 | a put S1 #1, b refresh S1 builds, b fails:7 7,"
+     "negative idle:16000 stale:9000 | a put S1 #1, b refresh S1 builds,"
+     " b fails:7 7,"
      " - clock:8999, c create S1 #1, - was:c HIT, - clock:9000,"
      " c create S1 builds, c makes #2"},
     {"refresh fails, stale soon",

@@ -2090,9 +2090,10 @@ struct cmap_store_options {
   size_t max_objects; /* so many; 0: no bound */
   uint64_t max_cost;  /* what they cost in all; 0: no bound */
   /* With max_cost, and only then: what an object costs, in any unit, for as
-     long as the store has it. Called once for each, with no lock held. One that
-     costs more than max_cost is handed out, and not kept. max_cost is
-     INT64_MAX / 2 at most. */
+     long as the store has it. Called once for each, with no lock held, while
+     others wait for the object: it must not call the library. One that costs
+     more than max_cost is handed out, and not kept. max_cost is INT64_MAX / 2
+     at most. */
   uint64_t (*cost)(struct cmap_key key, const void *object,
                    void *ctx) CMAP_NOEXCEPT;
 
@@ -2103,13 +2104,14 @@ struct cmap_store_options {
   uint64_t refresh_ns; /* get_or_create and begin let the first who asks build
                           it anew then, and give all others the old one */
   /* Other times for an object: *lifetime has the three above, and may be
-     changed. Called once for each, with no lock held. NULL: none */
+     changed. Called once for each, with no lock held; like cost it must not
+     call the library. NULL: none */
   void (*lifetime)(struct cmap_key key, const void *object,
                    struct cmap_lifetime *lifetime, void *ctx) CMAP_NOEXCEPT;
   /* Nanoseconds by which all times here and negative_ns go, never decreasing,
      for tests; NULL: CLOCK_MONOTONIC, and a tick of the system behind it (1 to
      10 ms) where an object is found. Deadlines do not go by it. No lock is
-     held. */
+     held; it must not call the library. */
   uint64_t (*clock)(void *clock_ctx) CMAP_NOEXCEPT;
   void *clock_ctx;
 

@@ -23,6 +23,7 @@ struct cmap__entered {
   struct cmap__object *header;
   struct cmap__flight *flight;
   bool mine;
+  enum cmap_origin origin; /* of a header that is there */
 };
 
 /*

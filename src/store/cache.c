@@ -217,30 +217,93 @@ static void make_ghosts(struct cmap_store *store, size_t objects)
                      CMAP__CACHE_LINE);
 }
 
-void cmap__cache_make_room(struct cmap_store *store, uint64_t cost)
+/* Evicts one object, if there is no room. False: there is. */
+static bool evict_one(struct cmap_store *store, uint64_t cost,
+                      struct cmap__evicted *evicted)
 {
   struct cmap__cache *cache = &store->cache;
+  struct cmap__object *header = NULL;
+  uint64_t hash = 0;
+  size_t few = 0;
+
+  pthread_mutex_lock(&cache->mutex);
+  if (cmap__cache_is_full(cache, cost)) {
+    if (cmap__ghosts_are_few(&cache->ghosts, cache->count))
+      few = cache->count;
+    header = pick(store);
+    hash = cmap__kept(header)->hash;
+  }
+  pthread_mutex_unlock(&cache->mutex);
+  evicted->header = NULL;
+  if (header == NULL)
+    return false;
+  (void)cmap__store_evict(store, hash, header, CMAP_EVICTED,
+                          store->has_times ? cmap__store_now(store) : 0,
+                          evicted);
+  if (few > 0)
+    make_ghosts(store, few);
+  return true;
+}
+
+static void evicted_free(struct cmap_store *store,
+                         struct cmap__evicted *evicted)
+{
+  cmap__store_free(store, evicted, sizeof *evicted,
+                   _Alignof(struct cmap__evicted));
+}
+
+/* Evicts one object into the list. False: there is room, or no memory. */
+static bool evict_to(struct cmap_store *store, uint64_t cost,
+                     struct cmap__evicted ***end)
+{
+  struct cmap__evicted *evicted =
+      cmap__store_alloc(store, sizeof *evicted, _Alignof(struct cmap__evicted));
+  bool goes_on;
+
+  if (evicted == NULL)
+    return false;
+  goes_on = evict_one(store, cost, evicted);
+  if (evicted->header == NULL) {
+    evicted_free(store, evicted);
+    return goes_on;
+  }
+  **end = evicted;
+  *end = &evicted->next;
+  return goes_on;
+}
+
+static bool evict_and_tell(struct cmap_store *store, uint64_t cost)
+{
+  struct cmap__evicted evicted;
+  int cancel = cmap__cancel_disable();
+  bool goes_on = evict_one(store, cost, &evicted);
+
+  if (evicted.header != NULL)
+    cmap__evicted_tell(store, &evicted);
+  cmap__cancel_restore(cancel);
+  return goes_on;
+}
+
+void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
+                           struct cmap__evicted **list)
+{
+  bool goes_on = store->is_cache;
 
   /* Ends: each round evicts one object, or another thread has taken it. */
-  while (store->is_cache && cmap__cache_is_full(cache, cost)) {
-    struct cmap__object *header = NULL;
-    uint64_t hash = 0;
-    size_t few = 0;
+  while (goes_on && cmap__cache_is_full(&store->cache, cost))
+    goes_on = list != NULL ? evict_to(store, cost, &list)
+                           : evict_and_tell(store, cost);
+}
 
-    pthread_mutex_lock(&cache->mutex);
-    if (cmap__cache_is_full(cache, cost)) {
-      if (cmap__ghosts_are_few(&cache->ghosts, cache->count))
-        few = cache->count;
-      header = pick(store);
-      hash = cmap__kept(header)->hash;
-    }
-    pthread_mutex_unlock(&cache->mutex);
-    if (header == NULL)
-      return;
-    cmap__store_evict(store, hash, header, CMAP_EVICTED,
-                      store->has_times ? cmap__store_now(store) : 0);
-    if (few > 0)
-      make_ghosts(store, few);
+void cmap__cache_tell(struct cmap_store *store, struct cmap__evicted *list)
+{
+  /* Ends: with the list. */
+  while (list != NULL) {
+    struct cmap__evicted *next = list->next;
+
+    cmap__evicted_tell(store, list);
+    evicted_free(store, list);
+    list = next;
   }
 }
 
@@ -267,8 +330,10 @@ size_t cmap__cache_sweep(struct cmap_store *store, uint64_t now, unsigned steps)
     uint64_t hash;
   } old[CMAP__SWEEP_MAX];
   struct cmap__cache *cache = &store->cache;
+  struct cmap__evicted evicted;
   unsigned found = 0;
   size_t count;
+  int cancel;
 
   pthread_mutex_lock(&cache->mutex);
   count = cache->count;
@@ -285,7 +350,11 @@ size_t cmap__cache_sweep(struct cmap_store *store, uint64_t now, unsigned steps)
     old[found++].hash = cmap__kept(header)->hash;
   }
   pthread_mutex_unlock(&cache->mutex);
+  cancel = cmap__cancel_disable();
   for (unsigned i = 0; i < found; i++)
-    cmap__store_evict(store, old[i].hash, old[i].header, CMAP_EXPIRED, now);
+    if (cmap__store_evict(store, old[i].hash, old[i].header, CMAP_EXPIRED, now,
+                          &evicted))
+      cmap__evicted_tell(store, &evicted);
+  cmap__cancel_restore(cancel);
   return count;
 }

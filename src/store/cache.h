@@ -35,6 +35,7 @@
 #include "store/ghost.h"
 #include "store/object.h"
 
+struct cmap__evicted;
 struct cmap__flight;
 
 /* Where an object is. */
@@ -95,9 +96,16 @@ void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
 /* The object's word was taken out of the map. */
 void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header);
 
-/* Evicts until something of this cost, not more than the bound, fits; 0: until
- * the bound holds. No lock is held. */
-void cmap__cache_make_room(struct cmap_store *store, uint64_t cost);
+/*
+ * Evicts until something of this cost, not more than the bound, fits; 0: until
+ * the bound holds. No lock is held. With `list` nobody is told of what has
+ * gone: it is there, for cmap__cache_tell; without memory for that less goes.
+ */
+void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
+                           struct cmap__evicted **list);
+
+/* Tells of them, and frees the list. No lock is held. */
+void cmap__cache_tell(struct cmap_store *store, struct cmap__evicted *list);
 
 /* Is the object, whose word is in the map, the one that was picked? Its header
  * may have got another one since. Shard lock held. */

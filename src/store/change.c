@@ -95,7 +95,8 @@ static void put_makes_room(struct cmap__request *r,
   found = r->call.found;
   cmap__request_unlock(r);
   if (!found)
-    cmap__cache_make_room(r->store, cmap__cache_cost(&r->store->cache, header));
+    cmap__cache_make_room(r->store, cmap__cache_cost(&r->store->cache, header),
+                          NULL);
 }
 
 enum cmap_status cmap__store_replace(struct cmap__request *r,

@@ -13,8 +13,8 @@ struct attempt {
   uint64_t now;
   struct cmap__object *fresh; /* NULL, and so own: no memory */
   struct cmap__flight *own;
-  struct cmap__object *expired; /* was taken out of the map */
-  struct cmap__failure *old;    /* the same */
+  bool expired;              /* what is there, and is to be taken out first */
+  struct cmap__failure *old; /* was taken out of the map */
   enum cmap_status status;
   struct cmap__entered *out;
 };
@@ -32,10 +32,12 @@ static void join_flight(struct attempt *a, struct cmap__flight *flight)
   a->out->flight = flight;
 }
 
-static void take_present(struct attempt *a, struct cmap__object *header)
+static void take_present(struct attempt *a, struct cmap__object *header,
+                         enum cmap__age age)
 {
   cmap__object_ref(header);
   a->out->header = header;
+  a->out->origin = age == CMAP__STALE ? CMAP_STALE : CMAP_HIT;
 }
 
 /* The flight is this call's to build. */
@@ -74,20 +76,16 @@ static void enter_old(struct attempt *a, struct cmap__object *header,
 
   if (cmap__load_relaxed(&header->refreshing)) { /* lock held */
     if (stale_will_do)
-      take_present(a, header);
+      take_present(a, header, age);
     else
       join_flight(a, cmap__refresh_of(a->request->store, header));
   } else if (age == CMAP__EXPIRED) {
-    launch(a);
-    if (a->status == CMAP_OK) {
-      cmap__object_out(a->request->store, header);
-      a->expired = header;
-    }
+    a->expired = true;
   } else if (a->own != NULL) {
     cmap__refresh_begin(a->own, header);
     begin_own(a);
   } else if (stale_will_do) {
-    take_present(a, header);
+    take_present(a, header, age);
   } else {
     a->status = CMAP_ENOMEM;
   }
@@ -100,7 +98,7 @@ static void enter_object(struct attempt *a, struct cmap__object *header)
                            : CMAP__FRESH;
 
   if (a->want == CMAP__WANT_ANY && age == CMAP__FRESH)
-    take_present(a, header);
+    take_present(a, header, age);
   else
     enter_old(a, header, age);
 }
@@ -130,6 +128,19 @@ static void enter_present(struct attempt *a)
   }
 }
 
+static void look(struct attempt *a)
+{
+  struct cmap__request *r = a->request;
+
+  a->expired = false;
+  cmap__request_lock(r);
+  if (r->call.found)
+    enter_present(a);
+  else
+    launch(a);
+  cmap__request_unlock(r);
+}
+
 enum cmap_status cmap__store_enter(struct cmap__request *r,
                                    enum cmap__want want, bool waits,
                                    struct cmap__entered *entered)
@@ -144,14 +155,13 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
   /* Relaxed: a failure that comes after this look is not out of date. */
   if (store->has_times || cmap__load_relaxed(&store->failures.count) != 0)
     a.now = cmap__store_now(store);
-  cmap__request_lock(r);
-  if (r->call.found)
-    enter_present(&a);
-  else
-    launch(&a);
-  cmap__request_unlock(r);
-  if (a.expired != NULL)
-    cmap__object_left(store, r->key, a.expired, CMAP_EXPIRED);
+  look(&a);
+  /* Who is told of it may want the key, and so there is no flight yet. Ends:
+   * what comes meanwhile has not expired at the time of `now`. */
+  while (a.expired) {
+    (void)cmap__store_expire(r);
+    look(&a);
+  }
   if (a.old != NULL)
     cmap__failure_drop(store, a.old);
   if (entered->mine)

@@ -50,33 +50,38 @@ static bool is_evictable(struct cmap_store *store,
   return true;
 }
 
-void cmap__store_evict(struct cmap_store *store, uint64_t hash,
+bool cmap__store_evict(struct cmap_store *store, uint64_t hash,
                        struct cmap__object *header, enum cmap_removal reason,
-                       uint64_t now)
+                       uint64_t now, struct cmap__evicted *evicted)
 {
-  const struct cmap__layout *layout = &store->map->table.layout;
   struct cmap__locked locked;
   struct cmap__place place;
-  struct cmap__taken taken;
-  int cancel = cmap__cancel_disable();
 
   cmap__store_lock_hash(store, hash, &locked);
-  if (is_evictable(store, &locked, hash, header, now, &reason, &place)) {
-    cmap__object_out(store, header);
-    cmap__store_take(store, &locked, &place, &taken);
-    cmap__object_left(store,
-                      cmap__slot_key(layout, cmap__payload_of(taken.words)),
-                      header, reason);
-    cmap__key_words_destroy(layout, taken.words);
-  } else {
+  if (!is_evictable(store, &locked, hash, header, now, &reason, &place)) {
     cmap__table_unlock(&locked);
+    return false;
   }
-  cmap__cancel_restore(cancel);
+  cmap__object_out(store, header);
+  cmap__store_take(store, &locked, &place, &evicted->taken);
+  evicted->header = header;
+  evicted->reason = reason;
+  return true;
+}
+
+void cmap__evicted_tell(struct cmap_store *store, struct cmap__evicted *evicted)
+{
+  const struct cmap__layout *layout = &store->map->table.layout;
+  uint64_t *words = evicted->taken.words;
+
+  cmap__object_left(store, cmap__slot_key(layout, cmap__payload_of(words)),
+                    evicted->header, evicted->reason);
+  cmap__key_words_destroy(layout, words);
 }
 
 void cmap__store_tidy(struct cmap_store *store)
 {
-  cmap__cache_make_room(store, 0);
+  cmap__cache_make_room(store, 0, NULL);
   if (store->has_times)
     (void)cmap__cache_sweep(store, cmap__store_now(store), CMAP__SWEEP_STEPS);
   cmap__failures_sweep(store, CMAP__FAILURE_STEPS);

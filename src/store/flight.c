@@ -236,6 +236,7 @@ struct ending {
   bool take;      /* the map's entry is to be removed */
   unsigned done;  /* the flight's references that are done with */
   struct cmap__object *replaced; /* was taken out of the map */
+  struct cmap__evicted *evicted; /* the same */
 };
 
 /* Shard lock held. */
@@ -343,8 +344,11 @@ static void end(struct ending *e)
   e->done = 2;
 }
 
-/* Locks the shard. If a new object is about to be stored there is room for it,
- * but for what others put in meanwhile. */
+/*
+ * Locks the shard. If a new object is about to be stored there is room for it,
+ * but for what others put in meanwhile. Of what has gone for it nobody is told
+ * before the flight is decided: who is told may ask for its key.
+ */
 static void lock_with_room(struct ending *e)
 {
   struct cmap__cache *cache = &e->flight->store->cache;
@@ -357,7 +361,7 @@ static void lock_with_room(struct ending *e)
   if (!cmap__cache_is_full(cache, cost))
     return;
   cmap__request_unlock(e->request);
-  cmap__cache_make_room(e->flight->store, cost);
+  cmap__cache_make_room(e->flight->store, cost, &e->evicted);
   cmap__request_lock(e->request);
 }
 
@@ -394,6 +398,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
   }
   cmap__flight_tell(flight);
   cmap__flight_unref(flight, e.done);
+  cmap__cache_tell(store, e.evicted);
   cmap__store_tidy(store);
   cmap__cancel_restore(cancel);
   return status;

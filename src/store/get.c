@@ -231,8 +231,7 @@ static enum cmap_status create(struct cmap__building *b,
   if (status != CMAP_OK)
     return status;
   if (in.flight == NULL) {
-    cmap__handle_fill(handle, in.header,
-                      b->stale == in.header ? CMAP_STALE : CMAP_HIT);
+    cmap__handle_fill(handle, in.header, in.origin);
     return CMAP_OK;
   }
   b->flight = in.flight;

@@ -229,11 +229,24 @@ void cmap__word_drop(struct cmap_store *store, uint64_t word);
  * time is not, which was hit meanwhile. No lock is held. */
 bool cmap__store_expire(struct cmap__request *request);
 
+/* An object that was taken out of the map, of which nobody was told yet. */
+struct cmap__evicted {
+  struct cmap__evicted *next;
+  struct cmap__object *header;
+  enum cmap_removal reason;
+  struct cmap__taken taken;
+};
+
 /* Takes out the object, which is known by its hash and its header only, if it
- * is still there; for CMAP_EXPIRED, if its time is over. No lock is held. */
-void cmap__store_evict(struct cmap_store *store, uint64_t hash,
+ * is still there; for CMAP_EXPIRED, if its time is over. True: the caller tells
+ * of it; until then cancellation is off. No lock is held. */
+bool cmap__store_evict(struct cmap_store *store, uint64_t hash,
                        struct cmap__object *header, enum cmap_removal reason,
-                       uint64_t now);
+                       uint64_t now, struct cmap__evicted *evicted);
+
+/* Tells of it, as cmap__object_left. */
+void cmap__evicted_tell(struct cmap_store *store,
+                        struct cmap__evicted *evicted);
 
 /* After an insertion: the bound, and a few of what is out of date. No lock is
  * held. */

@@ -66,23 +66,20 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
 }
 
 /*
- * The flight was joined (refs): the caller is told later, or at once if it is
- * decided. CMAP_BUSY: later.
+ * The flight was joined (refs): is the caller told later? If it is decided:
+ * *header or *status, which may be any.
  */
-static enum cmap_status join(struct cmap__flight *flight,
-                             struct cmap__notice *notice,
-                             struct cmap__object **header)
+static bool join(struct cmap__flight *flight, struct cmap__notice *notice,
+                 struct cmap__object **header, enum cmap_status *status)
 {
-  enum cmap_status status = CMAP_BUSY;
   bool later;
 
   pthread_mutex_lock(&flight->mutex);
   if (flight->state == CMAP__FLIGHT_DONE) {
     *header = flight->result;
     cmap__object_ref(*header);
-    status = CMAP_OK;
   } else if (flight->state == CMAP__FLIGHT_FAILED) {
-    status = flight->status;
+    *status = flight->status;
   }
   later = flight->state == CMAP__FLIGHT_RUNNING ||
           flight->state == CMAP__FLIGHT_OPEN;
@@ -93,7 +90,7 @@ static enum cmap_status join(struct cmap__flight *flight,
   pthread_mutex_unlock(&flight->mutex);
   if (!later || notice == NULL)
     cmap__flight_unref(flight, 1);
-  return later ? CMAP_BUSY : status;
+  return later;
 }
 
 static void notice_free(struct cmap_store *store, struct cmap__notice *notice)
@@ -138,14 +135,15 @@ static void begins(struct cmap__flight *flight, uint64_t thread)
 /* The key is absent, or somebody builds it. */
 static enum cmap_status begin_absent(struct cmap__request *r,
                                      struct beginning *b,
-                                     struct cmap__object **header,
+                                     struct cmap_handle *handle,
                                      enum cmap_begin *outcome)
 {
   struct cmap__entered in;
   enum cmap_status status = cmap__store_enter(r, CMAP__WANT_ANY, false, &in);
 
   *outcome = CMAP_PRESENT;
-  *header = in.header;
+  if (status == CMAP_OK && in.flight == NULL)
+    cmap__handle_fill(handle, in.header, in.origin);
   if (status != CMAP_OK || in.flight == NULL)
     return status;
   if (in.mine) {
@@ -157,12 +155,13 @@ static enum cmap_status begin_absent(struct cmap__request *r,
     *outcome = CMAP_YOURS;
     return CMAP_OK;
   }
-  status = join(in.flight, b->notice, header);
-  if (status != CMAP_BUSY)
-    return status;
-  b->notice = NULL;
-  *outcome = CMAP_PENDING;
-  return CMAP_OK;
+  if (join(in.flight, b->notice, &in.header, &status)) {
+    b->notice = NULL;
+    *outcome = CMAP_PENDING;
+  } else if (status == CMAP_OK) {
+    cmap__handle_fill(handle, in.header, CMAP_HIT);
+  }
+  return status;
 }
 
 /* What cmap_store_begin gives out. */
@@ -177,7 +176,6 @@ static enum cmap_status begin_new(struct cmap__request *r,
                                   cmap_notify_fn *notify, void *ctx,
                                   const struct begun *out)
 {
-  struct cmap__object *header;
   struct cmap__ticket *fresh;
   struct beginning b;
   enum cmap_begin outcome;
@@ -186,13 +184,11 @@ static enum cmap_status begin_new(struct cmap__request *r,
   if (status != CMAP_OK)
     return status;
   fresh = b.ticket;
-  status = begin_absent(r, &b, &header, &outcome);
+  status = begin_absent(r, &b, out->handle, &outcome);
   if (status == CMAP_OK) {
     *out->outcome = outcome;
     if (outcome == CMAP_YOURS)
       out->ticket->internal[0] = (uintptr_t)fresh;
-    else if (outcome == CMAP_PRESENT)
-      cmap__handle_fill(out->handle, header, CMAP_HIT);
   }
   if (b.ticket != NULL)
     ticket_free(b.ticket);

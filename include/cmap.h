@@ -2117,7 +2117,7 @@ struct cmap_store_options {
 
   /* Told of each object that was in the store, once, when it is there no more;
      NULL: not. It may still have handles, and is not destroyed before the call
-     has ended. No lock is held; it may use the store. */
+     has ended. No lock is held; it may use the store, also for this key. */
   void (*on_remove)(struct cmap_key key, void *object, enum cmap_removal reason,
                     void *ctx) CMAP_NOEXCEPT;
 };

@@ -161,6 +161,7 @@ static void another_object_is_not_evicted(void **state)
   const struct cmap_key key = CMAP_KEY_U64(1);
   struct cmap_handle handle = CMAP_INIT;
   struct cmap_store_options options;
+  struct cmap__evicted evicted;
   struct cmap__object *header;
   int object;
 
@@ -171,7 +172,8 @@ static void another_object_is_not_evicted(void **state)
   assert_ok(cmap_store_put(store, key, &object, &handle, NULL));
   header = (struct cmap__object *)handle.internal[0];
   cmap_handle_release(&handle);
-  cmap__store_evict(store, cmap__kept(header)->hash, header, CMAP_EVICTED, 0);
+  assert_false(cmap__store_evict(store, cmap__kept(header)->hash, header,
+                                 CMAP_EVICTED, 0, &evicted));
   assert_int_equal(cmap_store_len(store), 1);
   assert_ok(cmap_store_put(store, CMAP_KEY_U64(2), &object, NULL, NULL));
   assert_status(cmap_store_get(store, key, &handle, NULL), CMAP_NOT_FOUND);

@@ -17,6 +17,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Lock
 
 SUITES = ("unit", "api", "fault")
 JOBS = 2
@@ -84,9 +86,12 @@ class Programs:
             sys.exit("the source does not build")
         self.seconds = {}
         self.kills = {}
+        self.lock = Lock()  # guards all below
+        self.running = set()
+        self.over = False
         for target in self.targets:
             begin = time.monotonic()
-            if not self.run_one(target, 600):
+            if self.run_one(target, 600) != "passed":
                 sys.exit(f"{target} fails without a fault")
             self.seconds[target] = time.monotonic() - begin
 
@@ -95,56 +100,59 @@ class Programs:
             ["ninja", "-C", self.build, "-j", str(JOBS)] + self.targets,
             stdout=subprocess.DEVNULL).returncode == 0
 
-    def start(self, target):
+    def run_one(self, target, limit):
+        """How a program ends: "passed", "failed", "time" or "stopped"."""
         suite, name = target.split("_test_", 1)
         path = os.path.join(self.build, "tests", suite, "test_" + name)
-        return subprocess.Popen(
-            [path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=dict(os.environ, CMAP_TEST_SCALE=SCALE))
+        with self.lock:
+            if self.over:
+                return "stopped"
+            process = subprocess.Popen(
+                [path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=dict(os.environ, CMAP_TEST_SCALE=SCALE))
+            self.running.add(process)
+        try:
+            passed = process.wait(limit) in (0, 77)
+            return "passed" if passed else "failed"
+        except subprocess.TimeoutExpired:
+            return "time"
+        finally:
+            with self.lock:
+                self.stop(process)
+                self.running.remove(process)
 
     @staticmethod
     def stop(process):
+        """With what it has started; what it left behind as well."""
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         process.wait()
 
-    def run_one(self, target, limit):
-        process = self.start(target)
-        try:
-            return process.wait(limit) in (0, 77)
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            self.stop(process)
+    def stop_all(self):
+        with self.lock:
+            self.over = True
+            for process in self.running:
+                self.stop(process)
 
     def killer(self):
         """The first program that fails, or None."""
-        waiting = sorted(self.targets, key=lambda t: (-self.kills.get(t, 0),
-                                                      self.seconds[t]))
-        running = {}
-        killer = None
-        while (waiting or running) and not killer:
-            while waiting and len(running) < JOBS:
-                target = waiting.pop(0)
-                limit = 10 + 10 * self.seconds[target]
-                running[target] = (self.start(target),
-                                   time.monotonic() + limit)
-            time.sleep(0.02)
-            for target, (process, end) in list(running.items()):
-                status = process.poll()
-                if status is None and time.monotonic() < end:
+        order = sorted(self.targets, key=lambda t: (-self.kills.get(t, 0),
+                                                    self.seconds[t]))
+        self.over = False
+        with ThreadPoolExecutor(JOBS) as pool:
+            ends = {pool.submit(self.run_one, t, 10 + 10 * self.seconds[t]): t
+                    for t in order}
+            for end in as_completed(ends):
+                if end.result() == "passed":
                     continue
-                if status not in (0, 77):
-                    killer = target + (" (time)" if status is None else "")
-                    self.kills[target] = self.kills.get(target, 0) + 1
-                self.stop(process)
-                del running[target]
-        for process, _ in running.values():
-            self.stop(process)
-        return killer
+                self.stop_all()
+                target = ends[end]
+                self.kills[target] = self.kills.get(target, 0) + 1
+                return target + (" (time)" if end.result() == "time" else "")
+        return None
 
 
 def run(source, work, first):

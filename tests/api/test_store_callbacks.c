@@ -138,6 +138,16 @@ static void prepare(void)
   alarm(HANG_SECONDS);
 }
 
+static void begin_with_one(bool by_destroy)
+{
+  if (by_destroy)
+    t.options.object_destroy = destroy_and_ask;
+  else
+    t.options.on_remove = told;
+  test_store_create(&t);
+  CHECK(ask(1, BY_CREATE) == 1);
+}
+
 /* Nobody asks any more. */
 static void finish(void)
 {
@@ -154,12 +164,7 @@ static void reload(enum way outer, enum way inner, bool by_destroy)
 {
   prepare();
   t.options.ttl_ns = 10;
-  if (by_destroy)
-    t.options.object_destroy = destroy_and_ask;
-  else
-    t.options.on_remove = told;
-  test_store_create(&t);
-  CHECK(ask(1, BY_CREATE) == 1);
+  begin_with_one(by_destroy);
   seconds = 10;
   question.of = question.id = 1;
   question.way = inner;
@@ -171,14 +176,20 @@ static void reload(enum way outer, enum way inner, bool by_destroy)
   finish();
 }
 
+/* Each way to ask, and to ask inside of it, by each who is told. */
+static void in_all_ways(void (*scene)(enum way, enum way, bool by_destroy))
+{
+  for (int outer = 0; outer < WAYS; outer++)
+    for (int inner = 0; inner < WAYS; inner++) {
+      scene((enum way)outer, (enum way)inner, false);
+      scene((enum way)outer, (enum way)inner, true);
+    }
+}
+
 static void expired_is_reloaded(void **state)
 {
   (void)state;
-  for (int outer = 0; outer < WAYS; outer++)
-    for (int inner = 0; inner < WAYS; inner++) {
-      reload((enum way)outer, (enum way)inner, false);
-      reload((enum way)outer, (enum way)inner, true);
-    }
+  in_all_ways(reload);
 }
 
 /* ------------------------------------------------------------------------
@@ -189,12 +200,7 @@ static void evict(enum way outer, enum way inner, bool by_destroy)
 {
   prepare();
   t.options.max_objects = 2;
-  if (by_destroy)
-    t.options.object_destroy = destroy_and_ask;
-  else
-    t.options.on_remove = told;
-  test_store_create(&t);
-  CHECK(ask(1, BY_CREATE) == 1);
+  begin_with_one(by_destroy);
   CHECK(ask(2, BY_CREATE) == 2);
   question.of = 1;
   question.id = 3;
@@ -211,11 +217,7 @@ static void evict(enum way outer, enum way inner, bool by_destroy)
 static void evicted_for_what_is_asked_for(void **state)
 {
   (void)state;
-  for (int outer = 0; outer < WAYS; outer++)
-    for (int inner = 0; inner < WAYS; inner++) {
-      evict((enum way)outer, (enum way)inner, false);
-      evict((enum way)outer, (enum way)inner, true);
-    }
+  in_all_ways(evict);
 }
 
 static uint64_t cost(struct cmap_key key, const void *object, void *ctx)

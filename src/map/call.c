@@ -89,19 +89,9 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
 
   if (barred != CMAP_OK)
     return barred;
-  switch (map->table.layout.shape) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return lock_as(map, call, mode, CMAP__SHAPE_INTEGER);
-  case CMAP__SHAPE_PAIR:
-    return lock_as(map, call, mode, CMAP__SHAPE_PAIR);
-  case CMAP__SHAPE_SHORT:
-    return lock_as(map, call, mode, CMAP__SHAPE_SHORT);
-  case CMAP__SHAPE_WORDS:
-    return lock_as(map, call, mode, CMAP__SHAPE_WORDS);
-  default:
-    return lock_as(map, call, mode, CMAP__SHAPE_CUSTOM);
-  }
+  CMAP__RETURN_BY_SHAPE(map->table.layout.shape,
+                        lock_as(map, call, mode, shape));
+  return lock_as(map, call, mode, CMAP__SHAPE_CUSTOM);
 }
 
 void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
@@ -155,17 +145,8 @@ enum cmap_status cmap__call_read(struct cmap *map,
 
   if (!layout->lock_free || call->probe.large)
     return CMAP_BUSY;
-  switch (layout->shape) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return read_rounds(map, CMAP__SHAPE_INTEGER, call, value);
-  case CMAP__SHAPE_PAIR:
-    return read_rounds(map, CMAP__SHAPE_PAIR, call, value);
-  case CMAP__SHAPE_SHORT:
-    return read_rounds(map, CMAP__SHAPE_SHORT, call, value);
-  default:
-    return read_rounds(map, CMAP__SHAPE_WORDS, call, value);
-  }
+  CMAP__RETURN_BY_SHAPE(layout->shape, read_rounds(map, shape, call, value));
+  return CMAP_BUSY;
 }
 
 enum cmap_status cmap__call_find_slot(struct cmap *map, struct cmap__call *call)

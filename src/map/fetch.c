@@ -179,23 +179,10 @@ fetch_other(struct cmap *map, struct cmap_key key, enum operation operation,
 {
   if (!is_quick(map, operation, operand, how))
     return fetch_any(map, key, operation, operand, before, how);
-  switch (cmap__load_relaxed(&map->writes)) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return fetch_as(map, CMAP__SHAPE_INTEGER, key, operation, operand, before,
-                    how);
-  case CMAP__SHAPE_PAIR:
-    return fetch_as(map, CMAP__SHAPE_PAIR, key, operation, operand, before,
-                    how);
-  case CMAP__SHAPE_SHORT:
-    return fetch_as(map, CMAP__SHAPE_SHORT, key, operation, operand, before,
-                    how);
-  case CMAP__SHAPE_WORDS:
-    return fetch_as(map, CMAP__SHAPE_WORDS, key, operation, operand, before,
-                    how);
-  default:
-    return fetch_any(map, key, operation, operand, before, how);
-  }
+  CMAP__RETURN_BY_SHAPE(
+      cmap__load_relaxed(&map->writes),
+      fetch_as(map, shape, key, operation, operand, before, how));
+  return fetch_any(map, key, operation, operand, before, how);
 }
 
 CMAP__ALWAYS_INLINE enum cmap_status

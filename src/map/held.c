@@ -12,19 +12,9 @@ struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return NULL;
-  switch (cmap__load_relaxed(&map->holds)) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return cmap__held_as(map, CMAP__SHAPE_INTEGER, key, how, mode);
-  case CMAP__SHAPE_PAIR:
-    return cmap__held_as(map, CMAP__SHAPE_PAIR, key, how, mode);
-  case CMAP__SHAPE_SHORT:
-    return cmap__held_as(map, CMAP__SHAPE_SHORT, key, how, mode);
-  case CMAP__SHAPE_WORDS:
-    return cmap__held_as(map, CMAP__SHAPE_WORDS, key, how, mode);
-  default:
-    return NULL;
-  }
+  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->holds),
+                        cmap__held_as(map, shape, key, how, mode));
+  return NULL;
 }
 
 CMAP__NOINLINE enum cmap_status cmap__held_claim(const uintptr_t internal[2],

@@ -166,19 +166,9 @@ insert_other(struct cmap *map, struct cmap_key key, const void *value,
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return insert_any(map, key, value, old, event, how);
-  switch (cmap__load_relaxed(&map->writes)) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return insert_as(map, CMAP__SHAPE_INTEGER, key, value, old, event, how);
-  case CMAP__SHAPE_PAIR:
-    return insert_as(map, CMAP__SHAPE_PAIR, key, value, old, event, how);
-  case CMAP__SHAPE_SHORT:
-    return insert_as(map, CMAP__SHAPE_SHORT, key, value, old, event, how);
-  case CMAP__SHAPE_WORDS:
-    return insert_as(map, CMAP__SHAPE_WORDS, key, value, old, event, how);
-  default:
-    return insert_any(map, key, value, old, event, how);
-  }
+  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
+                        insert_as(map, shape, key, value, old, event, how));
+  return insert_any(map, key, value, old, event, how);
 }
 
 CMAP__LTO_INLINE enum cmap_status
@@ -256,20 +246,11 @@ static enum cmap_status put_absent(struct cmap *map, struct cmap_key key,
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return CMAP_EXISTS;
-  switch (cmap__load_relaxed(&map->writes)) {
-  case CMAP__SHAPE_WORD:
+  if (cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD)
     return put_absent_as(map, CMAP__SHAPE_WORD, key, value, how);
-  case CMAP__SHAPE_INTEGER:
-    return put_absent_as(map, CMAP__SHAPE_INTEGER, key, value, how);
-  case CMAP__SHAPE_PAIR:
-    return put_absent_as(map, CMAP__SHAPE_PAIR, key, value, how);
-  case CMAP__SHAPE_SHORT:
-    return put_absent_as(map, CMAP__SHAPE_SHORT, key, value, how);
-  case CMAP__SHAPE_WORDS:
-    return put_absent_as(map, CMAP__SHAPE_WORDS, key, value, how);
-  default:
-    return CMAP_EXISTS;
-  }
+  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
+                        put_absent_as(map, shape, key, value, how));
+  return CMAP_EXISTS;
 }
 
 enum cmap_status cmap_insert_new(struct cmap *map, struct cmap_key key,

@@ -69,19 +69,8 @@ static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return get_any(map, key, value, how);
-  switch (map->reads) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return get_as(map, CMAP__SHAPE_INTEGER, key, value, how);
-  case CMAP__SHAPE_PAIR:
-    return get_as(map, CMAP__SHAPE_PAIR, key, value, how);
-  case CMAP__SHAPE_SHORT:
-    return get_as(map, CMAP__SHAPE_SHORT, key, value, how);
-  case CMAP__SHAPE_WORDS:
-    return get_as(map, CMAP__SHAPE_WORDS, key, value, how);
-  default:
-    return get_any(map, key, value, how);
-  }
+  CMAP__RETURN_BY_SHAPE(map->reads, get_as(map, shape, key, value, how));
+  return get_any(map, key, value, how);
 }
 
 CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,

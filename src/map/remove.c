@@ -123,19 +123,9 @@ static CMAP__NOINLINE enum cmap_status remove_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return remove_when(map, key, &always, old, how);
-  switch (cmap__load_relaxed(&map->writes)) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return remove_as(map, CMAP__SHAPE_INTEGER, key, old, how);
-  case CMAP__SHAPE_PAIR:
-    return remove_as(map, CMAP__SHAPE_PAIR, key, old, how);
-  case CMAP__SHAPE_SHORT:
-    return remove_as(map, CMAP__SHAPE_SHORT, key, old, how);
-  case CMAP__SHAPE_WORDS:
-    return remove_as(map, CMAP__SHAPE_WORDS, key, old, how);
-  default:
-    return remove_when(map, key, &always, old, how);
-  }
+  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
+                        remove_as(map, shape, key, old, how));
+  return remove_when(map, key, &always, old, how);
 }
 
 CMAP__LTO_INLINE enum cmap_status cmap_remove(struct cmap *map,

@@ -57,29 +57,25 @@ CMAP__ALWAYS_INLINE enum cmap_status find_as(const struct cmap *map,
   return CMAP_BUSY;
 }
 
+static enum cmap_status find_by_shape(const struct cmap *map,
+                                      const struct cmap__probe *probe,
+                                      struct cmap__object **header)
+{
+  CMAP__RETURN_BY_SHAPE(map->table.layout.shape,
+                        find_as(map, shape, probe, header));
+  return CMAP_BUSY;
+}
+
 static enum cmap_status find_without_lock(struct cmap__request *r,
                                           struct cmap__object **header)
 {
   struct cmap *map = r->store->map;
   const struct cmap__probe *probe = &r->call.probe;
-  enum cmap_status status = CMAP_BUSY;
+  enum cmap_status status;
 
   if (!map->table.layout.lock_free || probe->large)
     return CMAP_BUSY;
-  switch (map->table.layout.shape) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    status = find_as(map, CMAP__SHAPE_INTEGER, probe, header);
-    break;
-  case CMAP__SHAPE_PAIR:
-    status = find_as(map, CMAP__SHAPE_PAIR, probe, header);
-    break;
-  case CMAP__SHAPE_SHORT:
-    status = find_as(map, CMAP__SHAPE_SHORT, probe, header);
-    break;
-  default:
-    status = find_as(map, CMAP__SHAPE_WORDS, probe, header);
-  }
+  status = find_by_shape(map, probe, header);
   /* Not in its home group: is it in none? */
   if (status == CMAP_BUSY &&
       cmap__call_read(map, &r->call, NULL) == CMAP_NOT_FOUND)

@@ -66,6 +66,36 @@ enum cmap__shape {
   CMAP__SHAPE_CUSTOM   /* only the user's functions know: under the lock */
 };
 
+/*
+ * Returns `body` from the calling function, an expression in which `shape` is a
+ * constant: that of `which`, for all that have code of their own but CUSTOM. Of
+ * others nothing is done.
+ */
+#define CMAP__RETURN_BY_SHAPE(which, body)                                     \
+  do {                                                                         \
+    switch (which) {                                                           \
+    case CMAP__SHAPE_WORD:                                                     \
+    case CMAP__SHAPE_INTEGER: {                                                \
+      const enum cmap__shape shape = CMAP__SHAPE_INTEGER;                      \
+      return body;                                                             \
+    }                                                                          \
+    case CMAP__SHAPE_PAIR: {                                                   \
+      const enum cmap__shape shape = CMAP__SHAPE_PAIR;                         \
+      return body;                                                             \
+    }                                                                          \
+    case CMAP__SHAPE_SHORT: {                                                  \
+      const enum cmap__shape shape = CMAP__SHAPE_SHORT;                        \
+      return body;                                                             \
+    }                                                                          \
+    case CMAP__SHAPE_WORDS: {                                                  \
+      const enum cmap__shape shape = CMAP__SHAPE_WORDS;                        \
+      return body;                                                             \
+    }                                                                          \
+    default:                                                                   \
+      break;                                                                   \
+    }                                                                          \
+  } while (0)
+
 /* How keys are hashed. */
 enum cmap__hasher {
   CMAP__HASH_WORDS,   /* as integers are: U32, U64, FIXED */

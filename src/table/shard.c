@@ -96,19 +96,9 @@ bool cmap__shard_find(const struct cmap__layout *layout,
                       const struct cmap__probe *probe,
                       struct cmap__place *place)
 {
-  switch (layout->shape) {
-  case CMAP__SHAPE_WORD:
-  case CMAP__SHAPE_INTEGER:
-    return find(layout, CMAP__SHAPE_INTEGER, shard, probe, place);
-  case CMAP__SHAPE_PAIR:
-    return find(layout, CMAP__SHAPE_PAIR, shard, probe, place);
-  case CMAP__SHAPE_SHORT:
-    return find(layout, CMAP__SHAPE_SHORT, shard, probe, place);
-  case CMAP__SHAPE_WORDS:
-    return find(layout, CMAP__SHAPE_WORDS, shard, probe, place);
-  default:
-    return find(layout, CMAP__SHAPE_CUSTOM, shard, probe, place);
-  }
+  CMAP__RETURN_BY_SHAPE(layout->shape,
+                        find(layout, shape, shard, probe, place));
+  return find(layout, CMAP__SHAPE_CUSTOM, shard, probe, place);
 }
 
 bool cmap__shard_find_word(const struct cmap__layout *layout,

@@ -42,7 +42,9 @@
 /* Is the first byte of a word in memory its lowest? For use in an `if`. */
 #define CMAP__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(CMAP__TSAN)
+/* Set by whoever compiles: tests/world has another runtime. */
+#elif defined(__SANITIZE_THREAD__)
 #  define CMAP__TSAN 1
 #elif defined(__has_feature)
 #  if __has_feature(thread_sanitizer)
@@ -58,7 +60,9 @@
  * ThreadSanitizer instrumentation, not even of its atomic accesses. clang
  * keeps instrumenting atomics under no_sanitize, hence its own attribute.
  */
-#if CMAP__TSAN && defined(__clang__)
+#if defined(CMAP__UNINSTRUMENTED)
+/* Set by whoever compiles, too. */
+#elif CMAP__TSAN && defined(__clang__)
 #  define CMAP__UNINSTRUMENTED                                                 \
     __attribute__((noinline, unused, disable_sanitizer_instrumentation))
 #elif CMAP__TSAN

@@ -18,8 +18,10 @@
  * 2 processors, parking without yields halved the throughput; 2 to 8 yields
  * after 3 to 7 rounds were alike.
  */
-#define CMAP__PAUSE_ROUNDS 5
-#define CMAP__YIELD_ROUNDS 12
+#ifndef CMAP__PAUSE_ROUNDS
+#  define CMAP__PAUSE_ROUNDS 5
+#  define CMAP__YIELD_ROUNDS 12
+#endif
 
 /*
  * How hot the lock is that this thread last did not get at once: grows while it

@@ -1,0 +1,99 @@
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "fiber.h"
+#include "history.h"
+#include "kernel.h"
+#include "memory.h"
+#include "random.h"
+#include "recording.h"
+#include "report.h"
+#include "schedule.h"
+#include "settings.h"
+#include "shadow.h"
+#include "sites.h"
+
+bool world_recording;
+
+static const struct scenario *scenario;
+
+void world_enter(const char *what, const volatile void *at, int order,
+                 uintptr_t site)
+{
+  world_recording = false;
+  history_settle();
+  schedule_point();
+  report_step(what, at, order, site);
+}
+
+static void act(unsigned thread)
+{
+  world_recording = true;
+  scenario->act(thread);
+  kernel_thread_ends();
+  world_recording = false;
+  history_settle();
+}
+
+static void play(uint64_t run)
+{
+  uint64_t seed = random_mix(test_seed() + run * UINT64_C(0x9e3779b97f4a7c15));
+
+  report_begin(scenario->name, run);
+  schedule_begin(seed);
+  kernel_begin(seed);
+  if (scenario->begin != NULL)
+    scenario->begin();
+  memory_begin();
+  clock_begin();
+  shadow_begin();
+  history_begin();
+  schedule_run(scenario->threads, act);
+  kernel_end();
+  if (scenario->end != NULL)
+    scenario->end();
+  kernel_give_back();
+}
+
+void world_play(const struct scenario *to_play, uint64_t runs)
+{
+  const char *one = getenv("CMAP_WORLD_RUN");
+  uint64_t began = test_now(), steps = 0, first = 0;
+
+  sites_begin();
+  if (one != NULL) {
+    first = strtoull(one, NULL, 0);
+    runs = first + 1;
+  }
+  scenario = to_play;
+  for (uint64_t run = first; run < runs; run++) {
+    play(run);
+    steps += schedule_steps();
+  }
+  fprintf(stderr, "%s: %" PRIu64 " schedules, %" PRIu64 " steps each, %.1f s\n",
+          scenario->name, runs - first, steps / (runs - first),
+          (double)(test_now() - began) / 1e9);
+}
+
+uint64_t world_runs(unsigned weight)
+{
+  const char *text = getenv("CMAP_WORLD_RUNS");
+  uint64_t runs = text != NULL ? strtoull(text, NULL, 0) : test_scale(100000);
+
+  return runs / weight + 1;
+}
+
+uint64_t world_choose(uint64_t n)
+{
+  bool recording = world_recording;
+  uint64_t chosen;
+
+  world_recording = false;
+  chosen = schedule_below(n);
+  world_recording = recording;
+  return chosen;
+}

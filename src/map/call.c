@@ -55,9 +55,9 @@ enum cmap_status cmap__call_begin(const struct cmap *map, struct cmap_key key,
  * search saw holds if the group's word is the same under the lock.
  */
 CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
+                                             enum cmap__shape shape,
                                              struct cmap__call *call,
-                                             enum cmap__mode mode,
-                                             enum cmap__shape shape)
+                                             enum cmap__mode mode)
 {
   const struct cmap__layout *layout = &map->table.layout;
   const struct cmap__probe *probe = &call->probe;
@@ -80,6 +80,11 @@ CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
   return CMAP_OK;
 }
 
+CMAP__INSTANCES(enum cmap_status, lock,
+                (struct cmap * map, struct cmap__call *call,
+                 enum cmap__mode mode),
+                (map, shape, call, mode))
+
 enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
                                  enum cmap__mode mode)
 {
@@ -89,9 +94,8 @@ enum cmap_status cmap__call_lock(struct cmap *map, struct cmap__call *call,
 
   if (barred != CMAP_OK)
     return barred;
-  CMAP__RETURN_BY_SHAPE(map->table.layout.shape,
-                        lock_as(map, call, mode, shape));
-  return lock_as(map, call, mode, CMAP__SHAPE_CUSTOM);
+  CMAP__RETURN_INSTANCE(map->table.layout.shape, lock, (map, call, mode));
+  return lock_as(map, CMAP__SHAPE_CUSTOM, call, mode);
 }
 
 void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
@@ -118,10 +122,10 @@ bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
   return cmap__value_equal(layout, cmap__call_value(map, call), expected);
 }
 
-CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
-                                                 enum cmap__shape shape,
-                                                 const struct cmap__call *call,
-                                                 void *value)
+CMAP__ALWAYS_INLINE enum cmap_status read_as(struct cmap *map,
+                                             enum cmap__shape shape,
+                                             const struct cmap__call *call,
+                                             void *value)
 {
   for (unsigned round = 0; round < CMAP__READ_ROUNDS; round++) {
     switch (cmap__read_round(&map->table, shape, &call->probe, value)) {
@@ -138,6 +142,10 @@ CMAP__ALWAYS_INLINE enum cmap_status read_rounds(struct cmap *map,
   return CMAP_BUSY;
 }
 
+CMAP__INSTANCES(enum cmap_status, read,
+                (struct cmap * map, const struct cmap__call *call, void *value),
+                (map, shape, call, value))
+
 enum cmap_status cmap__call_read(struct cmap *map,
                                  const struct cmap__call *call, void *value)
 {
@@ -145,7 +153,7 @@ enum cmap_status cmap__call_read(struct cmap *map,
 
   if (!layout->lock_free || call->probe.large)
     return CMAP_BUSY;
-  CMAP__RETURN_BY_SHAPE(layout->shape, read_rounds(map, shape, call, value));
+  CMAP__RETURN_INSTANCE(layout->shape, read, (map, call, value));
   return CMAP_BUSY;
 }
 

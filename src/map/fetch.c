@@ -159,6 +159,12 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   return CMAP_OK;
 }
 
+CMAP__INSTANCES(enum cmap_status, fetch,
+                (struct cmap * map, struct cmap_key key,
+                 enum operation operation, uint64_t operand, uint64_t *before,
+                 const struct cmap_how *how),
+                (map, shape, key, operation, operand, before, how))
+
 /* Is it a call for the short ways of some shape? */
 static bool is_quick(const struct cmap *map, enum operation operation,
                      uint64_t operand, const struct cmap_how *how)
@@ -179,9 +185,8 @@ fetch_other(struct cmap *map, struct cmap_key key, enum operation operation,
 {
   if (!is_quick(map, operation, operand, how))
     return fetch_any(map, key, operation, operand, before, how);
-  CMAP__RETURN_BY_SHAPE(
-      cmap__load_relaxed(&map->writes),
-      fetch_as(map, shape, key, operation, operand, before, how));
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), fetch,
+                        (map, key, operation, operand, before, how));
   return fetch_any(map, key, operation, operand, before, how);
 }
 

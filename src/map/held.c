@@ -6,14 +6,19 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
+CMAP__INSTANCES(struct cmap__held *, cmap__held,
+                (struct cmap * map, struct cmap_key key,
+                 const struct cmap_how *how, enum cmap__mode mode),
+                (map, shape, key, how, mode))
+
 struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
                                     const struct cmap_how *how,
                                     enum cmap__mode mode)
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return NULL;
-  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->holds),
-                        cmap__held_as(map, shape, key, how, mode));
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->holds), cmap__held,
+                        (map, key, how, mode));
   return NULL;
 }
 

@@ -158,6 +158,11 @@ insert_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   return insert_any(map, key, value, old, event, how);
 }
 
+CMAP__INSTANCES(enum cmap_status, insert,
+                (struct cmap * map, struct cmap_key key, const void *value,
+                 void *old, enum cmap_event *event, const struct cmap_how *how),
+                (map, shape, key, value, old, event, how))
+
 /* Not the commonest map, as in map/read.c. */
 static CMAP__NOINLINE enum cmap_status
 insert_other(struct cmap *map, struct cmap_key key, const void *value,
@@ -166,8 +171,8 @@ insert_other(struct cmap *map, struct cmap_key key, const void *value,
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return insert_any(map, key, value, old, event, how);
-  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
-                        insert_as(map, shape, key, value, old, event, how));
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), insert,
+                        (map, key, value, old, event, how));
   return insert_any(map, key, value, old, event, how);
 }
 
@@ -239,6 +244,11 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   return CMAP_OK;
 }
 
+CMAP__INSTANCES(enum cmap_status, put_absent,
+                (struct cmap * map, struct cmap_key key, const void *value,
+                 const struct cmap_how *how),
+                (map, shape, key, value, how))
+
 static enum cmap_status put_absent(struct cmap *map, struct cmap_key key,
                                    const void *value,
                                    const struct cmap_how *how)
@@ -248,8 +258,8 @@ static enum cmap_status put_absent(struct cmap *map, struct cmap_key key,
     return CMAP_EXISTS;
   if (cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD)
     return put_absent_as(map, CMAP__SHAPE_WORD, key, value, how);
-  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
-                        put_absent_as(map, shape, key, value, how));
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), put_absent,
+                        (map, key, value, how));
   return CMAP_EXISTS;
 }
 

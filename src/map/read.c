@@ -60,6 +60,11 @@ CMAP__ALWAYS_INLINE enum cmap_status get_as(struct cmap *map,
   }
 }
 
+CMAP__INSTANCES(enum cmap_status, get,
+                (struct cmap * map, struct cmap_key key, void *value,
+                 const struct cmap_how *how),
+                (map, shape, key, value, how))
+
 /* Not the commonest map. In a function of its own: what it asks would be asked
  * early in the shortest way, too. */
 static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
@@ -69,7 +74,7 @@ static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return get_any(map, key, value, how);
-  CMAP__RETURN_BY_SHAPE(map->reads, get_as(map, shape, key, value, how));
+  CMAP__RETURN_INSTANCE(map->reads, get, (map, key, value, how));
   return get_any(map, key, value, how);
 }
 

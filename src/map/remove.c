@@ -73,8 +73,8 @@ remove_far(struct cmap *map, struct cmap_key key, uint64_t hash,
   return remove_locked(map, &call, &always, old);
 }
 
-/* The short way, as in map/insert.c. What is found lies inline, and owns
- * nothing. */
+/* The short way, as in map/insert.c. What is found owns no more than its key's
+ * box. */
 CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
                                                enum cmap__shape shape,
                                                struct cmap_key key, void *old,
@@ -84,6 +84,7 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
   const struct cmap__form form = cmap__form_of(layout, shape);
   struct cmap__probe probe;
   struct cmap__aim aim;
+  struct cmap__box box;
   uint64_t word = 0;
 
   if (cmap__unlikely(
@@ -91,6 +92,8 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
     return remove_when(map, key, &always, old, how);
   switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
   case CMAP__HIT:
+    if (cmap__unlikely(probe.boxed))
+      box = cmap__slot_box(layout, aim.slot);
     if (form.value_words == 1)
       word = cmap__load_relaxed(aim.slot + form.value_word); /* lock held */
     else if (old != NULL)
@@ -98,6 +101,8 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
                                layout->options.value_size);
     cmap__aim_take(&aim);
     cmap__unlock_after_removal(&map->table, aim.shard);
+    if (cmap__unlikely(probe.boxed))
+      cmap__box_give(layout->boxes, &box, key.size + 1, 1);
     if (form.value_words == 1 && old != NULL)
       cmap__word_copy_out(layout, shape, old, word);
     return CMAP_OK;
@@ -115,6 +120,11 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
   return remove_when(map, key, &always, old, how);
 }
 
+CMAP__INSTANCES(enum cmap_status, remove,
+                (struct cmap * map, struct cmap_key key, void *old,
+                 const struct cmap_how *how),
+                (map, shape, key, old, how))
+
 /* Not the commonest map, as in map/read.c. */
 static CMAP__NOINLINE enum cmap_status remove_other(struct cmap *map,
                                                     struct cmap_key key,
@@ -123,8 +133,8 @@ static CMAP__NOINLINE enum cmap_status remove_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return remove_when(map, key, &always, old, how);
-  CMAP__RETURN_BY_SHAPE(cmap__load_relaxed(&map->writes),
-                        remove_as(map, shape, key, old, how));
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), remove,
+                        (map, key, old, how));
   return remove_when(map, key, &always, old, how);
 }
 

@@ -57,12 +57,16 @@ CMAP__ALWAYS_INLINE enum cmap_status find_as(const struct cmap *map,
   return CMAP_BUSY;
 }
 
+CMAP__INSTANCES(enum cmap_status, find,
+                (const struct cmap *map, const struct cmap__probe *probe,
+                 struct cmap__object **header),
+                (map, shape, probe, header))
+
 static enum cmap_status find_by_shape(const struct cmap *map,
                                       const struct cmap__probe *probe,
                                       struct cmap__object **header)
 {
-  CMAP__RETURN_BY_SHAPE(map->table.layout.shape,
-                        find_as(map, shape, probe, header));
+  CMAP__RETURN_INSTANCE(map->table.layout.shape, find, (map, probe, header));
   return CMAP_BUSY;
 }
 

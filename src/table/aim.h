@@ -180,12 +180,12 @@ CMAP__ALWAYS_INLINE bool cmap__aim_is_absent(const struct cmap__table *table,
 
 /*
  * Stores the probe's key, absent, into its home group, which is locked. False:
- * it has no free slot, or the shard is full.
+ * it has no free slot, the shard is full, or there is no memory for a box.
  */
 CMAP__ALWAYS_INLINE bool cmap__aim_put(const struct cmap__layout *layout,
                                        enum cmap__shape shape,
                                        const struct cmap__aim *aim,
-                                       const struct cmap__probe *probe,
+                                       struct cmap__probe *probe,
                                        const void *value)
 {
   const struct cmap__form form = cmap__form_of(layout, shape);
@@ -196,32 +196,15 @@ CMAP__ALWAYS_INLINE bool cmap__aim_put(const struct cmap__layout *layout,
   if (cmap__unlikely(empty == 0 || cmap__shard_count(shard) >= shard->limit))
     return false;
   cmap__assert(!cmap__block_is_empty(shard->block)); /* its limit is 0 */
-  index = cmap__choose_slot(form.slot_words, layout->neighbours, aim->slots,
+  if (cmap__unlikely(probe->boxed) &&
+      cmap__unlikely(!cmap__key_box(layout, probe->key, probe->words)))
+    return false;
+  index = cmap__choose_slot(form.slot_words, layout->slot_inverse, aim->slots,
                             empty, probe->hash);
   cmap__shard_put_inline(layout, shape, shard, aim->group, aim->hi,
                          aim->slots + index * form.slot_words, index, probe,
                          value);
   return true;
-}
-
-/* A value of up to 8 bytes as its word. */
-CMAP__ALWAYS_INLINE uint64_t
-cmap__word_copy_in(const struct cmap__layout *layout, enum cmap__shape shape,
-                   const void *value)
-{
-  size_t size = layout->options.value_size;
-  uint64_t word = 0;
-  uint32_t half;
-
-  if (shape == CMAP__SHAPE_WORD || cmap__likely(size == sizeof word)) {
-    memcpy(&word, value, sizeof word);
-  } else if (cmap__likely(size == sizeof half)) {
-    memcpy(&half, value, sizeof half);
-    word = CMAP__LITTLE_ENDIAN ? half : (uint64_t)half << 32;
-  } else {
-    memcpy(&word, value, size);
-  }
-  return word;
 }
 
 /* Replaces the value, not of one word, of the slot that was hit; the old one

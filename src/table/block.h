@@ -87,13 +87,16 @@ static inline struct cmap__group *cmap__block_home_group(uintptr_t block,
 CMAP__ALWAYS_INLINE _Atomic uint64_t *
 cmap__block_home_slots(uintptr_t block, uint64_t hash, size_t slot_words)
 {
-  /* The bytes of a slot for each byte of a group, if that is a whole number. */
+  /* So many bytes of slots for each two bytes of groups; of a constant, for
+   * each byte, if that is a whole number. */
   char *slots = (char *)(uintptr_t)cmap__block_slots(block);
-  size_t bytes = slot_words % 2 == 0
-                     ? cmap__block_home_down(block, hash) *
-                           (CMAP__GROUP_SLOTS * (slot_words / 2))
-                     : cmap__block_home(block, hash) *
-                           (CMAP__GROUP_SLOTS * slot_words * sizeof(uint64_t));
+  size_t down = cmap__block_home_down(block, hash);
+  size_t bytes = __builtin_constant_p(slot_words) && slot_words % 2 == 0
+                     ? down * (CMAP__GROUP_SLOTS * (slot_words / 2))
+                     : down * (CMAP__GROUP_SLOTS * slot_words) / 2;
+
+  _Static_assert(2 * sizeof(uint64_t) == sizeof(struct cmap__group),
+                 "the bytes of a group are two slots' words");
 
   return (_Atomic uint64_t *)(void *)(slots + bytes);
 }

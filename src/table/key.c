@@ -32,9 +32,21 @@ uint64_t cmap__key_hash(const struct cmap__layout *layout, struct cmap_key key)
   }
 }
 
-#define HAS_A_0 "key is a string, and has a 0 in it"
+bool cmap__probe_box(const struct cmap__layout *layout, const uint64_t *hashed,
+                     struct cmap__probe *probe)
+{
+  struct cmap_key key = probe->key;
 
-/* Keys for which cmap__probe_fill is not: CUSTOM, and long strings. */
+  if (key.size > PTRDIFF_MAX ||
+      (layout->kind == CMAP_STRING && memchr(key.data, 0, key.size) != NULL))
+    return false;
+  probe->boxed = true;
+  probe->large = cmap__box_is_large(key.size + 1);
+  probe->hash = hashed ? *hashed : cmap__key_hash(layout, key);
+  return true;
+}
+
+/* Keys that cmap__probe_fill refuses: CUSTOM, and what does not fit. */
 static enum cmap_status other_probe_init(const struct cmap__layout *layout,
                                          const uint64_t *hashed,
                                          struct cmap__probe *probe)
@@ -49,16 +61,10 @@ static enum cmap_status other_probe_init(const struct cmap__layout *layout,
     break;
   case CMAP_STRING:
   case CMAP_BYTES:
-    if (CMAP__WRONG(key.size <= layout->inline_key, HAS_A_0) ||
-        CMAP__WRONG(key.size > PTRDIFF_MAX, "key is too long"))
-      return CMAP_EINVAL;
-    if (CMAP__WRONG(layout->kind == CMAP_STRING &&
-                        memchr(key.data, 0, key.size) != NULL,
-                    HAS_A_0))
-      return CMAP_EINVAL;
-    probe->boxed = true;
-    probe->large = cmap__box_is_large(key.size + 1);
-    break;
+    (void)cmap__blame(key.size > PTRDIFF_MAX
+                          ? "key is too long"
+                          : "key is a string, and has a 0 in it");
+    return CMAP_EINVAL;
   default:
     (void)cmap__blame("key has not the size of this map's keys");
     return CMAP_EINVAL;
@@ -166,24 +172,24 @@ bool cmap__key_equal_late(const struct cmap__layout *layout,
                                     probe->key.data, probe->key.size);
 }
 
-static enum cmap_status box_key(const struct cmap__layout *layout,
-                                struct cmap_key key, uint64_t *words)
+bool cmap__key_box(const struct cmap__layout *layout, struct cmap_key key,
+                   uint64_t *words)
 {
   struct cmap__box box;
   _Atomic uint64_t *to;
 
   if (!cmap__box_take(layout->boxes, key.size + 1, 1, &box))
-    return CMAP_ENOMEM;
+    return false;
   to = (_Atomic uint64_t *)box.data;
   cmap__payload_store_bytes(to, key.data, key.size);
   if (key.size % 8 == 0) /* else there are zeros behind it */
     cmap__payload_store(to + key.size / 8, 0);
-  for (unsigned i = 0; i < layout->key_words; i++)
+  for (unsigned i = CMAP__BOX_WORDS; i < layout->key_words; i++)
     words[i] = 0;
   cmap__box_to_words(&box, words);
   words[layout->key_words - 1] =
       cmap__boxed_last_word(CMAP__KEY_BOXED, key.size);
-  return CMAP_OK;
+  return true;
 }
 
 enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
@@ -195,7 +201,7 @@ enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
 
   image->words[0] = probe->hash;
   if (probe->boxed)
-    return box_key(layout, probe->key, words);
+    return cmap__key_box(layout, probe->key, words) ? CMAP_OK : CMAP_ENOMEM;
   if (layout->kind != CMAP_CUSTOM) {
     for (unsigned i = 0; i < layout->key_words; i++)
       words[i] = probe->words[i];

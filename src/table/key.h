@@ -143,10 +143,14 @@ CMAP__ALWAYS_INLINE uint64_t cmap__short_hash(const struct cmap__layout *layout,
   return cmap__key_hash(layout, key);
 }
 
+/* The rest of the probe of a string that does not lie inline. False: it does
+ * not fit the map. */
+bool cmap__probe_box(const struct cmap__layout *layout, const uint64_t *hashed,
+                     struct cmap__probe *probe);
+
 /*
- * Fills the probe with a key for which the short ways of its shape are: it has
- * the right size and lies inline. `hashed`: its hash, or NULL. False: it is no
- * such key, or does not fit the map; cmap__probe_init knows which.
+ * Fills the probe with a key of a shape that has code of its own. `hashed`: its
+ * hash, or NULL. False: it does not fit the map; cmap__probe_init says why.
  */
 CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
                                           enum cmap__shape shape,
@@ -179,7 +183,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
     break;
   case CMAP__SHAPE_SHORT:
     if (cmap__unlikely(key.size > CMAP__SHORT_SIZE))
-      return false;
+      return cmap__probe_box(layout, hashed, probe);
     zero = cmap__short_words(three, key.data, key.size);
     probe->hash = hashed ? *hashed : cmap__short_hash(layout, key, three);
     three[2] |= cmap__last_byte_word((unsigned)(CMAP__SHORT_SIZE - key.size));
@@ -189,7 +193,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
   case CMAP__SHAPE_WORDS:
     if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {
       if (cmap__unlikely(key.size > layout->inline_key))
-        return false;
+        return cmap__probe_box(layout, hashed, probe);
       zero = cmap__inline_words(words, n, key.data, key.size);
     } else {
       if (cmap__unlikely(key.size != layout->options.key_size))
@@ -215,6 +219,17 @@ static inline bool cmap__key_is_boxed(const struct cmap__layout *layout,
   unsigned last = layout->key_word + layout->key_words - 1u;
 
   return cmap__last_byte(cmap__payload_load(slot + last)) == CMAP__KEY_BOXED;
+}
+
+/* The box of a key that has one. The caller holds the slot. */
+static inline struct cmap__box cmap__slot_box(const struct cmap__layout *layout,
+                                              const _Atomic uint64_t *slot)
+{
+  uint64_t words[CMAP__BOX_WORDS];
+
+  for (unsigned i = 0; i < CMAP__BOX_WORDS; i++)
+    words[i] = cmap__load_relaxed(slot + layout->key_word + i);
+  return cmap__box_of_words(words);
 }
 
 /* Compares out of line: keys in boxes and custom keys, under the lock. */
@@ -264,6 +279,26 @@ cmap__key_equal(const struct cmap__layout *layout, enum cmap__shape shape,
   return differ == 0;
 }
 
+/* A value of up to 8 bytes as its word. */
+CMAP__ALWAYS_INLINE uint64_t
+cmap__word_copy_in(const struct cmap__layout *layout, enum cmap__shape shape,
+                   const void *value)
+{
+  size_t size = layout->options.value_size;
+  uint64_t word = 0;
+  uint32_t half;
+
+  if (shape == CMAP__SHAPE_WORD || cmap__likely(size == sizeof word)) {
+    memcpy(&word, value, sizeof word);
+  } else if (cmap__likely(size == sizeof half)) {
+    memcpy(&half, value, sizeof half);
+    word = CMAP__LITTLE_ENDIAN ? half : (uint64_t)half << 32;
+  } else if (size > 0) {
+    word = cmap__load_part(value, size);
+  }
+  return word;
+}
+
 /* Stores a value into a slot, which is in a section or no reader's. */
 CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
                                            const struct cmap__form *form,
@@ -271,19 +306,15 @@ CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
                                            _Atomic uint64_t *slot,
                                            const void *value)
 {
-  uint64_t word;
+  _Atomic uint64_t *to = slot + form->value_word;
 
-  if (shape == CMAP__SHAPE_WORD ||
-      cmap__likely(layout->options.value_size == sizeof word)) {
-    memcpy(&word, value, sizeof word);
-    cmap__payload_store(slot + form->value_word, word);
-  } else {
-    cmap__payload_store_bytes(slot + form->value_word, value,
-                              layout->options.value_size);
-  }
+  if (form->value_words == 1)
+    cmap__payload_store(to, cmap__word_copy_in(layout, shape, value));
+  else
+    cmap__payload_store_bytes(to, value, layout->options.value_size);
 }
 
-/* Stores the probe's key, which lies inline, into a slot. */
+/* Stores the probe's key words into a slot. */
 CMAP__ALWAYS_INLINE void cmap__key_store(const struct cmap__form *form,
                                          const struct cmap__probe *probe,
                                          _Atomic uint64_t *slot)
@@ -300,6 +331,10 @@ CMAP__ALWAYS_INLINE void cmap__key_store(const struct cmap__form *form,
   for (unsigned i = 3; i < form->key_words; i++)
     cmap__payload_store(key + i, probe->words[i]);
 }
+
+/* Puts a key that does not lie inline into a new box; its words in a slot. */
+bool cmap__key_box(const struct cmap__layout *layout, struct cmap_key key,
+                   uint64_t *words);
 
 struct cmap_key cmap__slot_string(const struct cmap__layout *layout,
                                   const _Atomic uint64_t *slot);

@@ -276,8 +276,7 @@ static void lay_out_value(struct cmap__layout *layout)
   if (o->key_kind == CMAP_CUSTOM && align < o->key_align / 8)
     align = o->key_align / 8;
   layout->slot_words = (uint16_t)cmap__round_up(end, align);
-  layout->neighbours =
-      (uint8_t)((CMAP__CACHE_LINE - 1) / cmap__layout_slot_bytes(layout));
+  layout->slot_inverse = (1u << CMAP__INVERSE_BITS) / layout->slot_words + 1;
   while ((size_t)2 << g <= o->shard_groups &&
          cmap__layout_block_bytes(layout, g + 1) <= o->shard_bytes)
     g++;

@@ -67,30 +67,36 @@ enum cmap__shape {
 };
 
 /*
- * Returns `body` from the calling function, an expression in which `shape` is a
- * constant: that of `which`, for all that have code of their own but CUSTOM. Of
- * others nothing is done.
+ * Instances of a body of code `op`_as, in whose arguments `shape` is one of all
+ * shapes that have code of their own but WORD and CUSTOM. Each is a function by
+ * itself, so that none saves registers for another.
  */
-#define CMAP__RETURN_BY_SHAPE(which, body)                                     \
+#define CMAP__INSTANCE(result, op, of, parameters, arguments)                  \
+  static CMAP__NOINLINE result op##_##of parameters                            \
+  {                                                                            \
+    const enum cmap__shape shape = CMAP__SHAPE_##of;                           \
+    return op##_as arguments;                                                  \
+  }
+#define CMAP__INSTANCES(result, op, parameters, arguments)                     \
+  CMAP__INSTANCE(result, op, INTEGER, parameters, arguments)                   \
+  CMAP__INSTANCE(result, op, PAIR, parameters, arguments)                      \
+  CMAP__INSTANCE(result, op, SHORT, parameters, arguments)                     \
+  CMAP__INSTANCE(result, op, WORDS, parameters, arguments)
+
+/* Returns what the instance for `which` returns; of other shapes, nothing is
+ * done. */
+#define CMAP__RETURN_INSTANCE(which, op, arguments)                            \
   do {                                                                         \
     switch (which) {                                                           \
     case CMAP__SHAPE_WORD:                                                     \
-    case CMAP__SHAPE_INTEGER: {                                                \
-      const enum cmap__shape shape = CMAP__SHAPE_INTEGER;                      \
-      return body;                                                             \
-    }                                                                          \
-    case CMAP__SHAPE_PAIR: {                                                   \
-      const enum cmap__shape shape = CMAP__SHAPE_PAIR;                         \
-      return body;                                                             \
-    }                                                                          \
-    case CMAP__SHAPE_SHORT: {                                                  \
-      const enum cmap__shape shape = CMAP__SHAPE_SHORT;                        \
-      return body;                                                             \
-    }                                                                          \
-    case CMAP__SHAPE_WORDS: {                                                  \
-      const enum cmap__shape shape = CMAP__SHAPE_WORDS;                        \
-      return body;                                                             \
-    }                                                                          \
+    case CMAP__SHAPE_INTEGER:                                                  \
+      return op##_INTEGER arguments;                                           \
+    case CMAP__SHAPE_PAIR:                                                     \
+      return op##_PAIR arguments;                                              \
+    case CMAP__SHAPE_SHORT:                                                    \
+      return op##_SHORT arguments;                                             \
+    case CMAP__SHAPE_WORDS:                                                    \
+      return op##_WORDS arguments;                                             \
     default:                                                                   \
       break;                                                                   \
     }                                                                          \
@@ -119,17 +125,21 @@ struct cmap__layout {
   bool has_destructors; /* of keys or values */
   bool owns_anything;   /* removing may need a destructor or give a box back */
   uint8_t block_limit;  /* log2 of the groups of a shard's upper size */
-  uint8_t neighbours;   /* slots on either side that may begin in one's line */
   uint16_t key_word;    /* index of the first key word */
   uint16_t key_words;
   uint16_t value_word;  /* index of the first value word */
   uint16_t value_words; /* in the slot */
   uint16_t slot_words;
+  uint32_t slot_inverse;     /* to divide by slot_words, see there */
   size_t inline_key;         /* bytes, of STRING and BYTES */
   struct cmap__boxes *boxes; /* of the table, or what else has its slots */
   struct cmap__hash_key hash_key;
   struct cmap_options options; /* in force: defaults filled in */
 };
+
+/* n / slot_words, of words of one group's slots: n * slot_inverse, without so
+ * many bits. */
+#define CMAP__INVERSE_BITS 20
 
 /* Words of a box in a slot. */
 #define CMAP__BOX_WORDS 2

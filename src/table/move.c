@@ -180,8 +180,9 @@ CMAP__ALWAYS_INLINE unsigned scatter_large(const struct scatter *scatter,
       strays |= 1u << index;
       continue;
     }
-    place = cmap__choose_slot(scatter->slot_words, scatter->layout->neighbours,
-                              to, CMAP__GROUP_MASK & ~taken[way], hash);
+    place =
+        cmap__choose_slot(scatter->slot_words, scatter->layout->slot_inverse,
+                          to, CMAP__GROUP_MASK & ~taken[way], hash);
     taken[way] |= 1u << place;
     cmap__payload_move(to + (size_t)place * scatter->slot_words, slot,
                        scatter->slot_words);

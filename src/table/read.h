@@ -77,7 +77,7 @@ CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
   else if (cmap__likely(size == 4))
     memcpy(to, &word, 4);
   else
-    memcpy(to, &word, size);
+    cmap__store_part(to, word, size);
 }
 
 /*

@@ -58,10 +58,11 @@ CMAP__ALWAYS_INLINE bool is_wanted(const struct cmap__layout *layout,
   return cmap__key_equal(layout, (enum cmap__shape)shape, NULL, 0, slot, probe);
 }
 
-CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned shape,
-                              const struct cmap__shard *shard,
-                              const struct cmap__probe *probe,
-                              struct cmap__place *place)
+CMAP__ALWAYS_INLINE bool search_as(const struct cmap__layout *layout,
+                                   unsigned shape,
+                                   const struct cmap__shard *shard,
+                                   const struct cmap__probe *probe,
+                                   struct cmap__place *place)
 {
   struct probe_walk walk = walk_begin(shard->block, probe->hash);
   unsigned tag = cmap__hash_tag(probe->hash);
@@ -91,14 +92,19 @@ CMAP__ALWAYS_INLINE bool find(const struct cmap__layout *layout, unsigned shape,
   return false;
 }
 
+CMAP__INSTANCES(bool, search,
+                (const struct cmap__layout *layout,
+                 const struct cmap__shard *shard,
+                 const struct cmap__probe *probe, struct cmap__place *place),
+                (layout, shape, shard, probe, place))
+
 bool cmap__shard_find(const struct cmap__layout *layout,
                       const struct cmap__shard *shard,
                       const struct cmap__probe *probe,
                       struct cmap__place *place)
 {
-  CMAP__RETURN_BY_SHAPE(layout->shape,
-                        find(layout, shape, shard, probe, place));
-  return find(layout, CMAP__SHAPE_CUSTOM, shard, probe, place);
+  CMAP__RETURN_INSTANCE(layout->shape, search, (layout, shard, probe, place));
+  return search_as(layout, CMAP__SHAPE_CUSTOM, shard, probe, place);
 }
 
 bool cmap__shard_find_word(const struct cmap__layout *layout,
@@ -107,7 +113,7 @@ bool cmap__shard_find_word(const struct cmap__layout *layout,
 {
   const struct cmap__probe probe = {.hash = hash, .words = {word}};
 
-  return find(layout, BY_VALUE_WORD, shard, &probe, place);
+  return search_as(layout, BY_VALUE_WORD, shard, &probe, place);
 }
 
 /*
@@ -136,7 +142,7 @@ CMAP__ALWAYS_INLINE bool vacancy_before(const struct cmap__layout *layout,
     if (empty != 0) {
       place->group = group;
       place->index =
-          cmap__choose_slot(layout->slot_words, layout->neighbours,
+          cmap__choose_slot(layout->slot_words, layout->slot_inverse,
                             walk_slot(layout, &walk, 0), empty, hash);
       place->slot = walk_slot(layout, &walk, place->index);
       place->tag = cmap__hash_tag(hash);

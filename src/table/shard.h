@@ -133,38 +133,40 @@ static inline unsigned cmap__preferred_slot(uint64_t hash)
 }
 
 /*
- * Of the empty slots of a group (at least one; `slots` is its first), one in
- * the cache line of the slot that the hash prefers, because that is the line a
- * reader asks for early; else the first. `reach`: layout->neighbours.
+ * Of the empty slots of a group (at least one; `slots` is its first), one that
+ * begins in the cache line of the slot that the hash prefers, because that is
+ * the line a reader asks for early; else the first. No branch: it would be
+ * guessed wrong as often as not. `inverse`: layout->slot_inverse.
  */
-CMAP__ALWAYS_INLINE unsigned cmap__choose_slot(size_t words, unsigned reach,
+CMAP__ALWAYS_INLINE unsigned cmap__choose_slot(size_t words, uint32_t inverse,
                                                const _Atomic uint64_t *slots,
                                                unsigned empty, uint64_t hash)
 {
+  const unsigned line_words = CMAP__CACHE_LINE / 8;
   unsigned want = cmap__preferred_slot(hash);
-  uintptr_t line;
+  unsigned near;
 
   if (words <= 2) {
     /* Whole slots in a line: its slots as a mask that begins with those of the
      * line before the group's first. */
-    const unsigned n = CMAP__CACHE_LINE / 8 >> (words - 1);
+    const unsigned n = line_words >> (words - 1);
     unsigned before = (unsigned)((uintptr_t)slots / 8 >> (words - 1)) & (n - 1);
-    unsigned near =
-        empty & (((1u << n) - 1) << ((want + before) & ~(n - 1)) >> before);
 
-    return (unsigned)__builtin_ctz(near != 0 ? near : empty);
+    near = ((1u << n) - 1) << ((want + before) & ~(n - 1)) >> before;
+  } else {
+    /* The line's first word, and how many slots begin before it and before its
+     * end. */
+    unsigned before = (unsigned)((uintptr_t)slots / 8) & (line_words - 1);
+    unsigned line = (before + want * (unsigned)words) & ~(line_words - 1);
+    unsigned last = line + line_words - 1 - before;
+    unsigned end = (last * inverse >> CMAP__INVERSE_BITS) + 1;
+    unsigned begin = ((last - line_words) * inverse >> CMAP__INVERSE_BITS) + 1;
+
+    begin &= 0u - (line != 0);
+    near = (1u << end) - (1u << begin);
   }
-  if ((empty >> want & 1) != 0)
-    return want;
-  line = (uintptr_t)(slots + want * words) / CMAP__CACHE_LINE;
-  /* Those within reach of it. */
-  for (unsigned left = empty & ((2u << 2 * reach) - 1) << want >> reach;
-       left != 0; left &= left - 1) {
-    unsigned index = (unsigned)__builtin_ctz(left);
-    if ((uintptr_t)(slots + index * words) / CMAP__CACHE_LINE == line)
-      return index;
-  }
-  return (unsigned)__builtin_ctz(empty);
+  near &= empty;
+  return (unsigned)__builtin_ctz(near != 0 ? near : empty);
 }
 
 /* Asks for a hash's preferred slot; `slots` are its group's. A slot of more

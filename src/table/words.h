@@ -38,6 +38,13 @@ static inline uint64_t cmap__load_part(const unsigned char *p, size_t n)
          (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
+/* The first `n` bytes of a word in memory, 1 to 7, to `p`. By a copy, so that
+ * the word need not be in memory. */
+static inline void cmap__store_part(void *p, uint64_t word, size_t n)
+{
+  memcpy(p, &word, n);
+}
+
 /* A word with `byte` as its last one in memory, and 0 else; and that byte. */
 static inline uint64_t cmap__last_byte_word(unsigned byte)
 {

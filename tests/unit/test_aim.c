@@ -56,8 +56,7 @@ static struct cmap__aim aim_at(const struct one_shard *f, uint64_t hash)
 }
 
 /* The body of code that is compiled for the map's shape. */
-static bool put(struct one_shard *f, const struct cmap__probe *probe,
-                uint64_t value)
+static bool put(struct one_shard *f, struct cmap__probe *probe, uint64_t value)
 {
   const struct cmap__aim aim = aim_at(f, probe->hash);
   const struct cmap__layout *layout = &f->layout;

@@ -39,6 +39,13 @@
 #endif
 #define CMAP__ALIGNED(n) __attribute__((aligned(n)))
 
+/* Have we __builtin_thread_pointer()? */
+#if defined(__ELF__) &&                                                        \
+    (defined(__aarch64__) ||                                                   \
+     (defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 11)))
+#  define CMAP__HAVE_THREAD_POINTER 1
+#endif
+
 /* Is the first byte of a word in memory its lowest? For use in an `if`. */
 #define CMAP__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 

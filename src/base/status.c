@@ -47,8 +47,7 @@ unsigned cmap_version(void)
 
 #if CMAP_CHECK >= 1
 /* Of the thread: a literal, or NULL. */
-static _Thread_local const char *last_error
-    __attribute__((tls_model("initial-exec")));
+static _Thread_local const char *last_error;
 
 void cmap__note_error(const char *sentence)
 {

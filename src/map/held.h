@@ -74,10 +74,10 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
 static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
 {
   const struct cmap__held *held = (const struct cmap__held *)internal[0];
-  const struct cmap__holder *owner =
+  const void *owner =
       held == NULL ? NULL : cmap__load_relaxed(&held->record.owner);
 
-  return owner != NULL && owner != &cmap__self &&
+  return owner != NULL && owner != cmap__thread_mark() &&
          cmap__load_relaxed(&held->record.serial) == internal[1];
 }
 
@@ -176,7 +176,8 @@ cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
               const struct cmap_how *how, enum cmap__mode mode)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  struct cmap__held *held = (struct cmap__held *)cmap__self.free;
+  struct cmap__holder *self = &cmap__self;
+  struct cmap__held *held = (struct cmap__held *)self->free;
   struct cmap__probe probe;
   struct cmap__aim aim;
   enum cmap__hit hit;
@@ -191,7 +192,7 @@ cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
       cmap__aim_unlock(&aim, mode);
     return NULL;
   }
-  cmap__self.free = held->record.hold.outer;
+  self->free = held->record.hold.outer;
   held->map = map;
   held->locked.shard = aim.shard;
   held->locked.mode = mode;

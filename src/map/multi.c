@@ -288,7 +288,7 @@ static enum cmap_status grant_key(struct cmap__multi *multi, size_t begin,
   cmap__held_fill(held, map, &call);
   held->multi = multi;
   held->follows = place > begin;
-  cmap__store_relaxed(&held->record.owner, &cmap__self);
+  cmap__record_own(&held->record, multi->anchor->record.holder);
   cmap__store_relaxed(&held->record.serial,
                       cmap__load_relaxed(&multi->anchor->record.serial));
   if (!held->follows)

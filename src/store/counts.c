@@ -11,8 +11,7 @@
 #include "store/cancel.h"
 #include "sync/hold.h"
 
-_Thread_local struct cmap__count_place cmap__count_place
-    __attribute__((tls_model("initial-exec")));
+_Thread_local struct cmap__count_place cmap__count_place;
 
 static const struct cmap__count_place shared = {.chunk = 0, .line = 1};
 

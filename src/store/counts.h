@@ -56,8 +56,7 @@ struct cmap__count_place {
   unsigned line; /* of the chunk */
 };
 
-extern _Thread_local struct cmap__count_place cmap__count_place
-    __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct cmap__count_place cmap__count_place;
 
 /* The counts are zero. */
 void cmap__counts_begin(struct cmap__counts *counts,

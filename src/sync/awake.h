@@ -32,7 +32,7 @@
 static _Thread_local struct {
   const struct cmap__shardlock *lock;
   unsigned degree;
-} cmap__lock_hot __attribute__((tls_model("initial-exec")));
+} cmap__lock_hot;
 
 /* The top; and from where on a lock is hot. */
 #define CMAP__LOCK_HOTTEST 6

@@ -19,10 +19,9 @@
 
 #include "sync/shardlock.h"
 
-_Thread_local struct cmap__holder cmap__self
-    __attribute__((tls_model("initial-exec")));
+_Thread_local struct cmap__holder cmap__self;
 
-struct cmap__holder cmap__nobody;
+const char cmap__nobody;
 
 /* Records are made as many at a time. */
 #define BATCH 8
@@ -69,17 +68,11 @@ uint64_t cmap__thread_number(void)
   return cmap__self.number;
 }
 
-static struct cmap__record *record_of(struct cmap__hold *hold)
-{
-  return (struct cmap__record *)hold;
-}
-
-/* The last of a list, whose records get a new owner. */
-static struct cmap__hold *hand_over(struct cmap__hold *list,
-                                    struct cmap__holder *owner)
+/* The last of a list, whose records lose their owner. */
+static struct cmap__hold *disown(struct cmap__hold *list)
 {
   for (;; list = list->outer) {
-    cmap__store_relaxed(&record_of(list)->owner, owner);
+    cmap__store_relaxed(&cmap__hold_record(list)->owner, NULL);
     if (list->outer == NULL)
       return list;
   }
@@ -93,7 +86,7 @@ static void end_others(struct cmap__holder *self)
   while (hold != NULL) {
     struct cmap__hold *next = hold->outer;
     if (hold->lock == NULL) {
-      struct cmap__record *record = record_of(hold);
+      struct cmap__record *record = cmap__hold_record(hold);
       cmap__guard_unlink(hold);
       record->ended(record);
       cmap__record_give(record);
@@ -110,7 +103,7 @@ static void abandon_calls(struct cmap__holder *self)
     cmap__shardlock_abandon(self->section);
   self->section = NULL;
   for (; self->calls != NULL; self->calls = self->calls->outer) {
-    struct cmap__record *record = record_of(self->calls);
+    struct cmap__record *record = cmap__hold_record(self->calls);
     if (record->hold.lock != NULL)
       cmap__shardlock_abandon(record->hold.lock);
     else if (record->ended != NULL)
@@ -123,7 +116,7 @@ static void abandon_calls(struct cmap__holder *self)
 static void free_spare(struct cmap__holder *self)
 {
   while (self->spare != NULL) {
-    struct cmap__record *record = record_of(self->spare);
+    struct cmap__record *record = cmap__hold_record(self->spare);
     self->spare = record->inner;
     cmap__record_give(record);
   }
@@ -134,7 +127,7 @@ static void take_leave(struct cmap__holder *self)
 {
   free_spare(self);
   if (self->free != NULL) {
-    hand_over(self->free, NULL)->outer = all.free;
+    disown(self->free)->outer = all.free;
     all.free = self->free;
     self->free = NULL;
   }
@@ -167,7 +160,7 @@ static void end_thread(void *holder)
   end_others(self);
   pthread_mutex_lock(&all.mutex);
   if (self->guards != NULL) {
-    struct cmap__hold *last = hand_over(self->guards, NULL);
+    struct cmap__hold *last = disown(self->guards);
     for (struct cmap__hold *h = self->guards; h != NULL; h = h->outer)
       cmap__shardlock_abandon(h->lock);
     last->outer = all.left;
@@ -277,9 +270,10 @@ CMAP__NOINLINE struct cmap__record *cmap__record_take_slow(void)
   pthread_mutex_unlock(&all.mutex);
   if (list == NULL)
     return NULL;
-  (void)hand_over(list, self);
+  for (struct cmap__hold *hold = list; hold != NULL; hold = hold->outer)
+    cmap__record_own(cmap__hold_record(hold), self);
   self->free = list->outer;
-  return record_of(list);
+  return cmap__hold_record(list);
 }
 
 CMAP__NOINLINE bool cmap__hold_prepare_slow(void)
@@ -292,7 +286,7 @@ CMAP__NOINLINE bool cmap__hold_prepare_slow(void)
   record->hold.outer = self->calls;
   record->inner = NULL;
   if (self->calls != NULL)
-    record_of(self->calls)->inner = &record->hold;
+    cmap__hold_record(self->calls)->inner = &record->hold;
   self->spare = &record->hold;
   return true;
 }
@@ -320,7 +314,7 @@ void cmap__record_detach(struct cmap__record *record)
   record->inner = NULL;
   record->hold.outer = all.detached;
   if (all.detached != NULL)
-    record_of(all.detached)->inner = &record->hold;
+    cmap__hold_record(all.detached)->inner = &record->hold;
   all.detached = &record->hold;
   cmap__store_relaxed(&record->owner, &cmap__nobody);
   pthread_mutex_unlock(&all.mutex);
@@ -332,12 +326,12 @@ static void take_detached(struct cmap__record *record)
   struct cmap__hold *next = record->hold.outer;
 
   if (next != NULL)
-    record_of(next)->inner = record->inner;
+    cmap__hold_record(next)->inner = record->inner;
   if (record->inner != NULL)
     record->inner->outer = next;
   else
     all.detached = next;
-  cmap__store_relaxed(&record->owner, &cmap__self);
+  cmap__record_own(record, &cmap__self);
 }
 
 bool cmap__record_attach(struct cmap__record *record, uintptr_t serial)
@@ -423,20 +417,20 @@ struct cmap__record *cmap__record_orphan(const void *object)
 
   if (hold != NULL) {
     (void)unlink_from(&cmap__self.guards, hold);
-    return record_of(hold);
+    return cmap__hold_record(hold);
   }
   pthread_mutex_lock(&all.mutex);
   hold = find_object(all.left, object);
   if (hold != NULL) {
     (void)unlink_from(&all.left, hold);
-    cmap__store_relaxed(&record_of(hold)->owner, &cmap__self);
+    cmap__record_own(cmap__hold_record(hold), &cmap__self);
   } else {
     hold = find_object(all.detached, object);
     if (hold != NULL)
-      take_detached(record_of(hold));
+      take_detached(cmap__hold_record(hold));
   }
   pthread_mutex_unlock(&all.mutex);
-  return hold == NULL ? NULL : record_of(hold);
+  return hold == NULL ? NULL : cmap__hold_record(hold);
 }
 
 void cmap__record_give_back(struct cmap__record *record)

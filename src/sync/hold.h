@@ -77,9 +77,10 @@ struct cmap__record {
      Atomic, because other threads may look at copies of a guard; relaxed: all
      they do is to leave a record alone that is not theirs, or to look again
      under the mutex. */
-  struct cmap__holder *_Atomic owner; /* the thread, or NULL: it has ended; or
-                                         &cmap__nobody */
-  _Atomic uintptr_t serial; /* of the guard; grows when it is released */
+  const void *_Atomic owner;   /* cmap__thread_mark() of the thread, or NULL: it
+                                  has ended; or &cmap__nobody */
+  struct cmap__holder *holder; /* the owner's, which alone reads this */
+  _Atomic uintptr_t serial;    /* of the guard; grows when it is released */
   /* If hold.lock is NULL: called when the thread ends, without a lock; NULL:
      there is nothing to do, of a call. */
   void (*ended)(struct cmap__record *record);
@@ -112,7 +113,7 @@ struct cmap__lending {
 };
 
 /* Bytes of a record from the free list: room for what map/ puts there. */
-#define CMAP__RECORD_BYTES ((size_t)640)
+#define CMAP__RECORD_BYTES ((size_t)704)
 
 /* One for each thread, thread-local. */
 struct cmap__holder {
@@ -136,14 +137,29 @@ struct cmap__holder {
   uint64_t number;     /* of the thread; 0: nobody has asked */
 };
 
-extern _Thread_local struct cmap__holder cmap__self
-    __attribute__((tls_model("initial-exec")));
+/*
+ * In a shared library it takes a call to find it, so that the library can be
+ * loaded where no static thread-local storage is left: 1 to 2 ns. Who has a
+ * record of his own finds it there.
+ */
+extern _Thread_local struct cmap__holder cmap__self;
+
+/* An address that no other thread that runs has, and at no cost if the
+ * compiler gives it: the thread pointer. */
+static inline const void *cmap__thread_mark(void)
+{
+#ifdef CMAP__HAVE_THREAD_POINTER
+  return __builtin_thread_pointer();
+#else
+  return &cmap__self;
+#endif
+}
 
 /* A number from 1 that no other thread has, nor had one that has ended. */
 uint64_t cmap__thread_number(void);
 
 /* The owner of guards that belong to no thread. Only its address is used. */
-extern struct cmap__holder cmap__nobody;
+extern const char cmap__nobody;
 
 /* A record for one more call inside those there are; false: out of memory. */
 bool cmap__hold_prepare_slow(void);
@@ -155,6 +171,12 @@ bool cmap__hold_prepare_slow(void);
 static inline bool cmap__hold_prepare(void)
 {
   return cmap__likely(cmap__self.spare != NULL) || cmap__hold_prepare_slow();
+}
+
+/* Of a hold that is the calling thread's, the record. */
+static inline struct cmap__record *cmap__hold_record(struct cmap__hold *hold)
+{
+  return (struct cmap__record *)hold;
 }
 
 /* The record that was prepared, to be filled before cmap__hold_begin. */
@@ -175,15 +197,19 @@ static inline void cmap__hold_fence(void)
 
 static inline void cmap__hold_begin(struct cmap__hold *hold)
 {
+  struct cmap__record *record = cmap__hold_record(hold);
+
   cmap__hold_fence();
-  cmap__self.spare = ((struct cmap__record *)hold)->inner;
-  cmap__self.calls = hold;
+  record->holder->spare = record->inner;
+  record->holder->calls = hold;
 }
 
 static inline void cmap__hold_end(struct cmap__hold *hold)
 {
-  cmap__self.calls = hold->outer;
-  cmap__self.spare = hold;
+  struct cmap__holder *self = cmap__hold_record(hold)->holder;
+
+  self->calls = hold->outer;
+  self->spare = hold;
   cmap__hold_fence();
 }
 
@@ -198,7 +224,9 @@ static inline void cmap__section_move(const struct cmap__shardlock *from,
 /* Does the calling thread hold anything? */
 static inline bool cmap__hold_any(void)
 {
-  return cmap__self.calls != NULL || cmap__self.guards != NULL;
+  const struct cmap__holder *self = &cmap__self;
+
+  return self->calls != NULL || self->guards != NULL;
 }
 
 /* The strongest hold of a hash of the object that the thread of `holder` has,
@@ -235,11 +263,12 @@ struct cmap__record *cmap__record_take_slow(void);
 
 static inline struct cmap__record *cmap__record_take(void)
 {
-  struct cmap__hold *hold = cmap__self.free;
+  struct cmap__holder *self = &cmap__self;
+  struct cmap__hold *hold = self->free;
 
   if (cmap__unlikely(hold == NULL))
     return cmap__record_take_slow();
-  cmap__self.free = hold->outer;
+  self->free = hold->outer;
   return (struct cmap__record *)hold;
 }
 
@@ -252,15 +281,24 @@ static inline void cmap__record_renew(struct cmap__record *record)
 /* Is it the calling thread's? */
 static inline bool cmap__record_is_mine(const struct cmap__record *record)
 {
-  return cmap__load_relaxed(&record->owner) == &cmap__self;
+  return cmap__load_relaxed(&record->owner) == cmap__thread_mark();
 }
 
-/* Gives an unlinked record back; guards that name it are stale from now on. */
+/* Makes it so, of one that nobody else sees yet. */
+static inline void cmap__record_own(struct cmap__record *record,
+                                    struct cmap__holder *self)
+{
+  record->holder = self;
+  cmap__store_relaxed(&record->owner, cmap__thread_mark());
+}
+
+/* Gives an unlinked record of the calling thread's back; guards that name it
+ * are stale from now on. */
 static inline void cmap__record_give(struct cmap__record *record)
 {
   cmap__record_renew(record);
-  record->hold.outer = cmap__self.free;
-  cmap__self.free = &record->hold;
+  record->hold.outer = record->holder->free;
+  record->holder->free = &record->hold;
 }
 
 /*
@@ -269,13 +307,15 @@ static inline void cmap__record_give(struct cmap__record *record)
  */
 void cmap__record_give_back(struct cmap__record *record);
 
-/* Enters a filled hold into the list of guards. */
+/* Enters a filled hold, the first part of a record of the calling thread's,
+ * into its list of guards. */
 static inline void cmap__guard_link(struct cmap__hold *hold)
 {
   if (CMAP_DETECT) {
-    hold->outer = cmap__self.guards;
+    struct cmap__holder *self = cmap__hold_record(hold)->holder;
+    hold->outer = self->guards;
     cmap__hold_fence();
-    cmap__self.guards = hold;
+    self->guards = hold;
   }
 }
 
@@ -283,10 +323,12 @@ void cmap__guard_unlink_slow(struct cmap__hold *hold);
 
 static inline void cmap__guard_unlink(struct cmap__hold *hold)
 {
+  struct cmap__holder *self = cmap__hold_record(hold)->holder;
+
   if (!CMAP_DETECT)
     return;
-  if (cmap__likely(cmap__self.guards == hold))
-    cmap__self.guards = hold->outer;
+  if (cmap__likely(self->guards == hold))
+    self->guards = hold->outer;
   else
     cmap__guard_unlink_slow(hold);
   cmap__hold_fence();

@@ -91,10 +91,10 @@ void cmap__boxes_destroy(struct cmap__boxes *boxes)
     heaps_free(boxes, heaps);
 }
 
-/* The calling thread's stripe. Its variables lie where no other thread's do. */
+/* The calling thread's stripe. */
 static unsigned stripe(void)
 {
-  return (unsigned)((uint64_t)(uintptr_t)&cmap__self *
+  return (unsigned)((uint64_t)(uintptr_t)cmap__thread_mark() *
                         UINT64_C(0x9e3779b97f4a7c15) >>
                     60) %
          CMAP__BOX_HEAPS;

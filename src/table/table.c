@@ -59,8 +59,7 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 
 void cmap__count_retry(struct cmap__table_counts *counts)
 {
-  static _Thread_local unsigned retries
-      __attribute__((tls_model("initial-exec")));
+  static _Thread_local unsigned retries;
 
   if (++retries % CMAP__RETRY_SAMPLE == 0)
     cmap__count_up(&counts->read_retries, CMAP__RETRY_SAMPLE);

@@ -70,26 +70,27 @@ static void begin_call(const struct cmap__hold *what)
   cmap__hold_begin(hold);
 }
 
-static void act(struct actor *a, struct cmap__hold *holds, size_t *held)
+static void act(struct actor *a, struct cmap__record *holds, size_t *held)
 {
-  struct cmap__hold *hold = &holds[*held];
+  struct cmap__record *record = &holds[*held];
 
   switch (a->what) {
   case TAKE_GUARD:
   case TAKE_CALL:
-    *hold = a->hold;
     if (a->what == TAKE_GUARD) {
-      cmap__guard_link(hold);
+      cmap__record_own(record, &cmap__self);
+      record->hold = a->hold;
+      cmap__guard_link(&record->hold);
       ++*held;
     } else {
-      begin_call(hold);
+      begin_call(&a->hold);
     }
     break;
   case DROP:
     while (cmap__self.calls != NULL)
       cmap__hold_end(cmap__self.calls);
     while (*held > 0)
-      cmap__guard_unlink(&holds[--*held]);
+      cmap__guard_unlink(&holds[--*held].hold);
     break;
   case ENTER:
     a->result = cmap__deadlock_enter(&a->wait);
@@ -102,7 +103,7 @@ static void act(struct actor *a, struct cmap__hold *holds, size_t *held)
 static void act_along(unsigned index, void *ctx)
 {
   struct actor *a = &actors[index];
-  struct cmap__hold holds[THINGS];
+  struct cmap__record holds[THINGS];
   size_t held = 0;
   unsigned step = 0;
 

@@ -51,23 +51,30 @@ static struct cmap__hold *begin_call(const void *of, uint64_t first,
   return hold;
 }
 
+/* A guard's hold, in a record that is not from a list. */
+static void begin_guard(struct cmap__record *record, struct cmap__hold hold)
+{
+  cmap__record_own(record, &cmap__self);
+  record->hold = hold;
+  cmap__guard_link(&record->hold);
+}
+
 static void the_strongest_hold_is_found(void **state)
 {
   struct cmap__hold *call, *inner;
-  struct cmap__hold guard = hold_of(&object, 8, 20, CMAP__WRITE);
-  struct cmap__hold weak = hold_of(&object, 0, 30, CMAP__READ);
+  struct cmap__record guard, weak;
 
   (void)state;
   assert_false(cmap__hold_any());
   assert_null(cmap__hold_find(&object, 5));
   call = begin_call(&object, 0, 9, CMAP__READ);
   assert_true(cmap__hold_any());
-  cmap__guard_link(&guard);
-  cmap__guard_link(&weak);
-  assert_ptr_equal(cmap__hold_find(&object, 20), &guard);
-  assert_ptr_equal(cmap__hold_find(&object, 8), &guard);
+  begin_guard(&guard, hold_of(&object, 8, 20, CMAP__WRITE));
+  begin_guard(&weak, hold_of(&object, 0, 30, CMAP__READ));
+  assert_ptr_equal(cmap__hold_find(&object, 20), &guard.hold);
+  assert_ptr_equal(cmap__hold_find(&object, 8), &guard.hold);
   assert_int_equal(cmap__hold_find(&object, 7)->mode, CMAP__READ);
-  assert_ptr_equal(cmap__hold_find(&object, 21), &weak);
+  assert_ptr_equal(cmap__hold_find(&object, 21), &weak.hold);
   assert_null(cmap__hold_find(&object, 31));
   assert_null(cmap__hold_find(&other_object, 8));
   inner = begin_call(&object, 5, 9, CMAP__WRITE);
@@ -75,10 +82,10 @@ static void the_strongest_hold_is_found(void **state)
   cmap__hold_end(inner);
   assert_int_equal(cmap__hold_find(&object, 5)->mode, CMAP__READ);
   cmap__hold_end(call);
-  assert_ptr_equal(cmap__hold_find(&object, 5), &weak);
-  cmap__guard_unlink(&guard); /* not the latest one */
-  assert_ptr_equal(cmap__hold_find(&object, 20), &weak);
-  cmap__guard_unlink(&weak);
+  assert_ptr_equal(cmap__hold_find(&object, 5), &weak.hold);
+  cmap__guard_unlink(&guard.hold); /* not the latest one */
+  assert_ptr_equal(cmap__hold_find(&object, 20), &weak.hold);
+  cmap__guard_unlink(&weak.hold);
   assert_false(cmap__hold_any());
 }
 
@@ -86,17 +93,15 @@ static void the_strongest_hold_is_found(void **state)
 
 static void guards_end_in_any_order(void **state)
 {
-  static struct cmap__hold guards[MANY];
+  static struct cmap__record guards[MANY];
 
   (void)state;
-  for (unsigned i = 0; i < MANY; i++) {
-    guards[i] = hold_of(&object, i, i, CMAP__WRITE);
-    cmap__guard_link(&guards[i]);
-  }
+  for (unsigned i = 0; i < MANY; i++)
+    begin_guard(&guards[i], hold_of(&object, i, i, CMAP__WRITE));
   /* 0, 7, 14 ... 33: every one once, since 7 and 40 have no common divisor. */
   for (unsigned n = 0, i = 0; n < MANY; n++, i = (i + 7) % MANY) {
-    assert_ptr_equal(cmap__hold_find(&object, i), &guards[i]);
-    cmap__guard_unlink(&guards[i]);
+    assert_ptr_equal(cmap__hold_find(&object, i), &guards[i].hold);
+    cmap__guard_unlink(&guards[i].hold);
     assert_null(cmap__hold_find(&object, i));
     assert_int_equal(cmap__hold_any(), n + 1 < MANY);
   }
@@ -112,7 +117,7 @@ static void records_are_used_again(void **state)
   for (unsigned i = 0; i < MANY; i++) {
     records[i] = cmap__record_take();
     assert_non_null(records[i]);
-    assert_ptr_equal(records[i]->owner, &cmap__self);
+    assert_ptr_equal(records[i]->owner, cmap__thread_mark());
     assert_int_equal((uintptr_t)records[i] % CMAP__CACHE_LINE, 0);
     for (unsigned j = 0; j < i; j++)
       assert_ptr_not_equal(records[i], records[j]);
@@ -140,7 +145,7 @@ static void link_guards(struct leaver *leaver)
 {
   for (unsigned i = 0; i < 3; i++) {
     struct cmap__record *record = cmap__record_take();
-    CHECK(record != NULL && record->owner == &cmap__self);
+    CHECK(record != NULL && record->owner == cmap__thread_mark());
     record->hold = hold_of(leaver, i, i, CMAP__READ);
     record->hold.lock = &leaver->locks[i];
     CHECK(cmap__shardlock_read(&leaver->locks[i], NULL) == CMAP__LOCK_OK);
@@ -207,7 +212,7 @@ static void an_ended_thread_abandons_its_locks(void **state)
   /* Whoever destroys the object finds them, and they are his. */
   assert_null(cmap__record_orphan(&other_object));
   while ((record = cmap__record_orphan(&leaver)) != NULL) {
-    assert_ptr_equal(record->owner, &cmap__self);
+    assert_ptr_equal(record->owner, cmap__thread_mark());
     found |= 1u << record->hold.first;
     cmap__record_give(record);
   }
@@ -269,7 +274,7 @@ static void take_one(unsigned index, void *ctx)
 
   (void)index;
   *record = cmap__record_take();
-  CHECK(*record != NULL && (*record)->owner == &cmap__self);
+  CHECK(*record != NULL && (*record)->owner == cmap__thread_mark());
   cmap__record_give(*record);
 }
 

@@ -2594,7 +2594,7 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
  * ------------------------------------------------------------------------- */
 
 #define CMAP_DEFINE(name, kind, value_type)                                    \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef cmap__key_of_##kind name##__key;                                     \
   CMAP__VALUE_TYPE(name, value_type);                                          \
@@ -2607,10 +2607,10 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
     return cmap__key_out_##kind(key_);                                         \
   }                                                                            \
   CMAP__TYPED_MAP(name, kind, 0)                                               \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 #define CMAP_DEFINE_FIXED(name, key_type, value_type)                          \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef key_type name##__key;                                                \
   CMAP__VALUE_TYPE(name, value_type);                                          \
@@ -2626,11 +2626,11 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
   }                                                                            \
   CMAP__FIXED_KEY(name##__key);                                                \
   CMAP__TYPED_MAP(name, CMAP_FIXED, sizeof(name##__key))                       \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 /* Sets of the same kinds of keys. */
 #define CMAP_DEFINE_SET(name, kind)                                            \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef cmap__key_of_##kind name##__key;                                     \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
@@ -2642,10 +2642,10 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
     return cmap__key_out_##kind(key_);                                         \
   }                                                                            \
   CMAP__TYPED_SET(name, kind, 0)                                               \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 #define CMAP_DEFINE_SET_FIXED(name, key_type)                                  \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef key_type name##__key;                                                \
   CMAP__TYPED struct cmap_key name##__key_in(const name##__key *key_)          \
@@ -2660,7 +2660,7 @@ cmap_ticket_unbind(struct cmap_ticket *ticket) CMAP_SYMBOL(ticket_unbind);
   }                                                                            \
   CMAP__FIXED_KEY(name##__key);                                                \
   CMAP__TYPED_SET(name, CMAP_FIXED, sizeof(name##__key))                       \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 /*
  * The rest of the header is how that is made, and no part of the contract.
@@ -2735,23 +2735,39 @@ CMAP__FLOAT_TYPES(CMAP__IS_FLOAT)
 
 /*
  * A map is defined where functions are, or that is what the compiler says first
- * and last. The struct that C sees declared in a block is another one.
+ * and last. In C++ and of clang it says little else; gcc refuses each function
+ * of C by itself. The struct that C sees declared in a block is another one.
  */
 #ifdef __cplusplus
 /* clang-format off */
-#  define CMAP__OUTSIDE                                                        \
-    namespace CMAP_DEFINE_stands_outside_of_functions {}                       \
-    CMAP__STATIC_ASSERT(true, "a semicolon follows")
+#  define CMAP__OUTSIDE namespace CMAP_DEFINE_stands_outside_of_functions {}
+#  define CMAP__OUTSIDE_BEGIN CMAP__OUTSIDE extern "C++" {
+#  define CMAP__OUTSIDE_END                                                    \
+    } CMAP__OUTSIDE CMAP__STATIC_ASSERT(true, "a semicolon follows")
 /* clang-format on */
 #  define CMAP__STRICT_TYPES
 #else
 struct cmap__scope;
 typedef struct cmap__scope *cmap__file_scope;
-#  define CMAP__OUTSIDE                                                        \
+#  define CMAP__OUTSIDE_END                                                    \
     struct cmap__scope;                                                        \
     _Static_assert(                                                            \
         CMAP__IS_TYPE((struct cmap__scope *)NULL, cmap__file_scope),           \
         "CMAP_DEFINE stands outside of functions")
+#  ifdef __clang__
+/* clang-format off */
+#    define CMAP__OUTSIDE_BEGIN                                                \
+      CMAP__OUTSIDE_END;                                                       \
+      _Pragma("clang diagnostic push")                                         \
+      _Pragma("clang diagnostic fatal \"-Wcompare-distinct-pointer-types\"")   \
+      _Static_assert(                                                          \
+          sizeof((struct cmap__scope *)NULL == (cmap__file_scope)NULL),        \
+          "CMAP_DEFINE stands outside of functions");                          \
+      _Pragma("clang diagnostic pop")
+/* clang-format on */
+#  else
+#    define CMAP__OUTSIDE_BEGIN CMAP__OUTSIDE_END;
+#  endif
 /* What the standard calls errors, and some C compilers warn of only. */
 /* clang-format off */
 #  define CMAP__PRAGMA(text) _Pragma(#text)
@@ -4240,7 +4256,7 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
  * Section 16: stores of objects of one type.
  */
 #define CMAP_DEFINE_STORE(name, kind, object_type)                             \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef cmap__key_of_##kind name##__key;                                     \
   typedef object_type name##__object;                                          \
@@ -4253,10 +4269,10 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
     return cmap__key_out_##kind(key_);                                         \
   }                                                                            \
   CMAP__TYPED_STORE(name, kind, 0)                                             \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 #define CMAP_DEFINE_STORE_FIXED(name, key_type, object_type)                   \
-  CMAP__OUTSIDE;                                                               \
+  CMAP__OUTSIDE_BEGIN                                                          \
   CMAP__STRICT_TYPES                                                           \
   typedef key_type name##__key;                                                \
   typedef object_type name##__object;                                          \
@@ -4272,7 +4288,7 @@ cmap__typed_many(struct cmap *map, const struct cmap__typed_batch *batch,
   }                                                                            \
   CMAP__FIXED_KEY(name##__key);                                                \
   CMAP__TYPED_STORE(name, CMAP_FIXED, sizeof(name##__key))                     \
-  CMAP__OUTSIDE
+  CMAP__OUTSIDE_END
 
 /* cmap_store_create with the options that the types decide. */
 static inline enum cmap_status

@@ -5,6 +5,7 @@
 # and compiles without a warning under -DCMAP_TEST_GOOD, which takes the one
 # wrong thing out: so it is refused for the right reason. With a comment
 #   /* lines: N */  the output has no more than N lines
+#   /* lines: N, of clang: M */  the same of clang
 #   /* ends */      the first or the last error says so
 # Files in C++ are for every compiler of C++ that is installed, those in C for
 # gcc, clang and the compiler of the build.
@@ -23,6 +24,11 @@ wrong() {
 
 # try <compiler and its own flags>: of $file
 try() {
+  local lines=$lines
+  case $("$1" --version) in
+    *clang*) lines=${lines#*, of clang: } ;;
+    *) lines=${lines%%,*} ;;
+  esac
   cases=$((cases + 1))
   : >"$scratch/output"
   if [ -z "$expect" ]; then

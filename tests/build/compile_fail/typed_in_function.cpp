@@ -1,6 +1,7 @@
-/* Functions are not defined in functions; of the many errors, the first and the
-   last say what to do. */
+/* Functions are not defined in functions; the first and the last error say what
+   to do. */
 /* expect: CMAP_DEFINE.?stands.?outside.?of.?functions */
+/* lines: 40 */
 /* ends */
 #include <cmap.h>
 

@@ -368,6 +368,45 @@ static void all_waits_are_as_the_oracle_says(void **state)
   assert_true(refusals > 0 && admissions > 0);
 }
 
+/*
+ * Thread 0 has A and waits for B, which thread 1 has, who wants A: a circle,
+ * unless thread 0's wait is over and it only has to be told.
+ */
+static void a_wait_that_is_over_is_none(void **state)
+{
+  static _Atomic bool over;
+
+  (void)state;
+  for (unsigned i = 0; i < 2; i++) {
+    step_begin(&actors[i].go);
+    step_begin(&actors[i].done);
+    actors[i].steps = 0;
+    thread_start(&actors[i].thread, act_along, i, NULL);
+    take(i, i, CMAP__WRITE, false);
+  }
+  for (int turn = 0; turn < 2; turn++) {
+    over = turn == 1;
+    for (unsigned i = 0; i < 2; i++) {
+      actors[i].wait = (struct cmap__wait){.object = &objects[0],
+                                           .hash = first_of(1 - i),
+                                           .mode = CMAP__WRITE,
+                                           .over = i == 0 ? &over : NULL};
+      tell(&actors[i], ENTER);
+      assert_int_equal(actors[i].result,
+                       i == 0 || over ? CMAP__LOCK_OK : CMAP__LOCK_DEADLOCK);
+    }
+    tell(&actors[0], LEAVE_WAIT);
+  }
+  tell(&actors[1], LEAVE_WAIT);
+  for (unsigned i = 0; i < 2; i++) {
+    drop(i);
+    tell(&actors[i], END);
+    step_end(&actors[i].go);
+    step_end(&actors[i].done);
+    actors[i].steps = 0;
+  }
+}
+
 /* ------------------------------------------------------------------------
  * Waiting for a shard that is not the key's any more
  * ------------------------------------------------------------------------ */
@@ -446,6 +485,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(waiters_follow_their_hash),
+      cmocka_unit_test(a_wait_that_is_over_is_none),
       cmocka_unit_test(all_waits_are_as_the_oracle_says),
   };
 

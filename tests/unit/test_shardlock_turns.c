@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "asleep.h"
 #include "step.h"
 #include "sync/shardlock.h"
 
@@ -56,6 +57,7 @@ struct reader {
   struct cmap__lock_wait wait; /* first */
   pthread_t thread;
   struct step step;
+  struct asleep asleep;
   unsigned at; /* owner thread */
 };
 
@@ -77,6 +79,7 @@ static void *reader_main(void *argument)
 {
   struct reader *reader = argument;
 
+  asleep_here(&reader->asleep);
   if (cmap__shardlock_read(&lock, &reader->wait) == CMAP__LOCK_OK)
     cmap__shardlock_read_unlock(&lock);
   return NULL;
@@ -89,6 +92,7 @@ static void reader_park(struct reader *reader)
                                      .before_park = may_park,
                                      .after_park = stop_here}};
   step_begin(&reader->step);
+  asleep_begin(&reader->asleep);
   assert_int_equal(pthread_create(&reader->thread, NULL, reader_main, reader),
                    0);
   until_set(CMAP__LOCK_READERS_WAIT);
@@ -256,6 +260,33 @@ static void test_firm_turn_is_taken(void **state)
   }
 }
 
+/*
+ * A reader that has parked comes between the two steps of a write unlock: it
+ * takes the lock, and it is for it to wake the other one, which the second step
+ * does not find any more.
+ */
+static void test_between_the_steps_of_an_unlock(void **state)
+{
+  struct reader first, other;
+
+  (void)state;
+  assert_int_equal(cmap__shardlock_write(&lock, NULL), CMAP__LOCK_OK);
+  reader_park(&first);
+  asleep_wait_in_kernel(&first.asleep);
+  cmap__park_wake(&lock.word, ~0u, CMAP__PARK_ALL); /* as if by a signal */
+  step_wait(&first.step, 1);
+  reader_park(&other);
+  asleep_wait_in_kernel(&other.asleep);
+  cmap__sub_acq_rel(&lock.word, CMAP__LOCK_WRITER);
+  assert_int_equal(word_now(), CMAP__LOCK_READERS_WAIT);
+  step_done(&first.step, UINT32_MAX);
+  pthread_join(first.thread, NULL);
+  step_end(&first.step);
+  step_wait(&other.step, 1);
+  cmap__shardlock_grant(&lock);
+  reader_end(&other);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -265,6 +296,7 @@ int main(void)
       cmocka_unit_test(test_admitted_reader),
       cmocka_unit_test(test_firm_turn),
       cmocka_unit_test(test_firm_turn_is_taken),
+      cmocka_unit_test(test_between_the_steps_of_an_unlock),
   };
 
   alarm(HANG_SECONDS);

@@ -992,6 +992,8 @@ cmap_fetch_min(struct cmap *map, struct cmap_key key, uint64_t operand,
  *   library while the thread ends: what it holds it still holds, and can
  *   release. A guard that is taken in a destructor of thread-specific data is
  *   to be released in that, and is not to be taken in the last round of them.
+ *   (Where the C library tells nobody that a thread begins to end, as musl, a
+ *   thread that has taken none before takes its first in the first round only.)
  *   cmap_destroy frees what guards of such threads have left behind.
  * ------------------------------------------------------------------------- */
 

@@ -11,8 +11,9 @@
  *
  * A tag of 0 is an empty slot, 1 ... 255 come from the hash (table/hash.h).
  *
- * The search has two forms, SSE2 and 64-bit arithmetic. Both give a mask with
- * bit i for slot i; tests/unit/test_group.c holds them against each other.
+ * The search has two forms, SSE2 and 64-bit arithmetic, which is that of other
+ * processors and of CMAP_GROUP_WORDS. Both give a mask with bit i for slot i;
+ * tests/unit/test_group.c holds them against each other.
  */
 #ifndef CMAP__TABLE_GROUP_H
 #define CMAP__TABLE_GROUP_H
@@ -20,8 +21,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifdef __SSE2__
+#if defined(__SSE2__) && !defined(CMAP_GROUP_WORDS)
+#  define CMAP__GROUP_SSE2 1
 #  include <emmintrin.h>
+#else
+#  define CMAP__GROUP_SSE2 0
 #endif
 
 #include "base/atomics.h"
@@ -37,7 +41,7 @@
  * by one? Where there is no other way, for ThreadSanitizer, and for tests that
  * count loads. */
 #ifndef CMAP__GROUP_BY_WORDS
-#  if defined(__SSE2__) && !CMAP__TSAN
+#  if CMAP__GROUP_SSE2 && !CMAP__TSAN
 #    define CMAP__GROUP_BY_WORDS 0
 #  else
 #    define CMAP__GROUP_BY_WORDS 1
@@ -68,7 +72,7 @@ static inline unsigned cmap__group_match_swar(uint64_t lo, uint64_t hi,
 /* The slots whose tag is `tag`, as a mask. */
 static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, unsigned tag)
 {
-#ifdef __SSE2__
+#if CMAP__GROUP_SSE2
   __m128i tags = _mm_set_epi64x((long long)hi, (long long)lo);
   __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag));
   return (unsigned)_mm_movemask_epi8(same) & CMAP__GROUP_MASK;
@@ -82,7 +86,7 @@ static inline unsigned cmap__group_match(uint64_t lo, uint64_t hi, unsigned tag)
 static inline unsigned cmap__group_match_hash(uint64_t lo, uint64_t hi,
                                               uint64_t hash)
 {
-#ifdef __SSE2__
+#if CMAP__GROUP_SSE2
   __m128i tags = _mm_set_epi64x((long long)hi, (long long)lo);
   __m128i tag = _mm_max_epu8(_mm_set1_epi8((char)hash), _mm_set1_epi8(1));
   return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, tag)) &

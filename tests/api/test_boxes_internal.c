@@ -54,7 +54,7 @@ static void exercise(const struct map_spec *spec, bool refuse)
     checks_about(operation->name);
     for (uint64_t k = 0; k < 8 && !checks_failed(); k++) {
       if (refuse && random_once_in(&random, 2))
-        counting_alloc_fail_nth(&m.alloc, 1 + random_below(&random, 3));
+        counting_alloc_fail_nth(&m.alloc, 1 + (size_t)random_below(&random, 3));
       operation->run(&op, random_below(&random, IDS), version++ & 0xfffff);
       counting_alloc_fail_none(&m.alloc);
       check_boxes(&oracle, &m);

@@ -38,7 +38,7 @@ static size_t bytes_of(struct cmap *map)
   struct cmap_stats stats = {.size = sizeof stats};
 
   assert_ok(cmap_get_stats(map, &stats));
-  return stats.bytes;
+  return (size_t)stats.bytes;
 }
 
 static void a_copy_hashes_as_its_source(void **state)

@@ -180,7 +180,7 @@ static void sleepers(void **state)
   struct thread thread;
 
   (void)state;
-  if (!child_may_start_threads)
+  if (!child_may_start_threads())
     skip();
   asleep_begin(&bed.asleep);
   thread_start(&thread, sleep_until_it_changes, 0, &word);

@@ -36,8 +36,8 @@ static void check_keys(struct cmap *map, const void *keys,
     CHECK_OK(cmap_lock_keys(map, keys, n, CMAP_ENTRY, &held, NULL));
     CHECK(held.count == n);
     for (uint64_t k = 0; k < n; k++) {
-      CHECK(cmap_multi_value(&held, k) == NULL);
-      CHECK_OK(cmap_entry_insert(cmap_multi_entry(&held, k), &k, NULL));
+      CHECK(cmap_multi_value(&held, (size_t)k) == NULL);
+      CHECK_OK(cmap_entry_insert(cmap_multi_entry(&held, (size_t)k), &k, NULL));
     }
     cmap_multi_release(&held);
     CHECK(cmap_len(map) == n);

@@ -308,7 +308,7 @@ static void write_or_walk(unsigned index, void *ctx)
       CHECK_OK(cmap_len_exact(map, &exact, NULL));
       CHECK(exact >= 100);
       CHECK(!cmap_is_empty(map));
-      CHECK_OK(cmap_reserve(map, exact + i, NULL));
+      CHECK_OK(cmap_reserve(map, exact + (size_t)i, NULL));
       break;
     }
   }

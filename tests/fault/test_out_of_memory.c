@@ -230,7 +230,7 @@ static size_t grow(const struct map_spec *spec, size_t n)
   }
   refused = counting_alloc_failures(&run.m.alloc);
   counting_alloc_fail_none(&run.m.alloc);
-  oracle_begin(&run.oracle, ids + 10);
+  oracle_begin(&run.oracle, (size_t)ids + 10);
   for (uint64_t id = 0; id < ids; id++) {
     oracle_put(&run.oracle, id, id);
   }

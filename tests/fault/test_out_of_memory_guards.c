@@ -11,6 +11,7 @@
 #include "settings.h"
 #include "threads.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,7 +208,10 @@ static atomic_bool refuse_records;
 
 void *aligned_alloc(size_t align, size_t size)
 {
-  return atomic_load(&refuse_records) ? NULL : next_aligned_alloc(align, size);
+  if (!atomic_load(&refuse_records))
+    return next_aligned_alloc(align, size);
+  errno = ENOMEM; /* musl's posix_memalign gives it as its own */
+  return NULL;
 }
 
 #define MOST_GUARDS 5000

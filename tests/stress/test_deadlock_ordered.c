@@ -151,7 +151,7 @@ static bool share_shard(const struct place *held, const struct place *other)
 static void take_in_order(struct worker *w)
 {
   struct place places[HOLDS];
-  size_t n = 2 + random_below(&w->random, HOLDS - 1);
+  size_t n = 2 + (size_t)random_below(&w->random, HOLDS - 1);
 
   memset(w->holds, 0, sizeof w->holds);
   for (size_t i = 0; i < n; i++)

@@ -211,7 +211,7 @@ static bool is_refused(enum cmap_status status)
 
 static bool attempt(struct worker *w)
 {
-  size_t wanted = 1 + random_below(&w->random, HOLDS);
+  size_t wanted = 1 + (size_t)random_below(&w->random, HOLDS);
 
   while (w->held < wanted) {
     if (is_refused(take_one(w)) ||
@@ -255,7 +255,7 @@ static void check_money(const struct round *round)
 
 static void run_round(struct round *round, struct random *random)
 {
-  round->count = 2 + random_below(random, MAPS - 1);
+  round->count = 2 + (size_t)random_below(random, MAPS - 1);
   for (size_t i = 0; i < round->count; i++) {
     round->maps[i] = numbers_open_small();
     for (uint64_t id = 0; id < ACCOUNTS; id++)

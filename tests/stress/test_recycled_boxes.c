@@ -46,7 +46,7 @@ static struct cmap_key make_key(const struct plan *plan, uint64_t id,
   if (id >= PERMANENT && id % 3 == 0)
     size = 8 + id % 8;
   else if (id >= PERMANENT)
-    size = 24 + random_mix(id) % (sizeof room->bytes - 24);
+    size = 24 + (size_t)random_mix(id) % (sizeof room->bytes - 24);
   for (size_t i = 0; i < size; i++)
     room->bytes[i] = (char)(i < 8 ? id >> (8 * i) : 'a' + (id + i) % 26);
   return cmap_key_bytes(room->bytes, size);

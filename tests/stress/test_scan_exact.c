@@ -258,7 +258,7 @@ static void write_on(struct stage *stage, unsigned index)
                 : cmap_remove(map, cmap_key_u64(&key), NULL, NULL);
       CHECK(status == CMAP_OK || (!comes && status == CMAP_NOT_FOUND));
     }
-    writes += length;
+    writes += (size_t)length;
     if (random_once_in(&random, 4))
       CHECK_OK(cmap_shrink_to_fit(map, NULL));
     if (stage->clears && random_once_in(&random, 8))

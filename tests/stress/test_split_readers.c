@@ -85,7 +85,7 @@ static void shrink(struct stage *stage, struct random *random)
   while (writers_work(stage)) {
     CHECK_OK(cmap_shrink_to_fit(stage->m.map, NULL));
     if (random_once_in(random, 16)) {
-      CHECK_OK(cmap_reserve(stage->m.map, stage->end, NULL));
+      CHECK_OK(cmap_reserve(stage->m.map, (size_t)stage->end, NULL));
     }
   }
 }

@@ -120,7 +120,7 @@ static void stopped_at_any_instruction(void **state)
   thread_start(&reader, get_all_along, 0, NULL);
   soak_begin(&soak, 1);
   do {
-    uint64_t end = test_now() + test_scale(MOST_RUN_NS);
+    uint64_t end = test_now() + test_scale_ns(MOST_RUN_NS);
     for (size_t n = test_scale(6000);
          n > 0 && test_now() < end && !checks_failed(); n--) {
       let_run();

@@ -474,7 +474,7 @@ static void play_round(unsigned threads, uint64_t number)
 
 static void random_calls(void **state)
 {
-  uint64_t end = test_now() + test_scale(RUN_NS), number = 0;
+  uint64_t end = test_now() + test_scale_ns(RUN_NS), number = 0;
   struct random random;
   struct soak soak;
 

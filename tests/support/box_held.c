@@ -50,13 +50,13 @@ size_t box_held_size(struct random *random)
 {
   switch (random_below(random, 8)) {
   case 0:
-    return 1 + random_below(random, CMAP__BOX_MOST);
+    return 1 + (size_t)random_below(random, CMAP__BOX_MOST);
   case 1:
-    return CMAP__BOX_MOST - 2 + random_below(random, 5);
+    return CMAP__BOX_MOST - 2 + (size_t)random_below(random, 5);
   case 2:
-    return 24 + random_below(random, 1000);
+    return 24 + (size_t)random_below(random, 1000);
   default:
-    return 1 + random_below(random, 300);
+    return 1 + (size_t)random_below(random, 300);
   }
 }
 

@@ -55,7 +55,7 @@ void cache_mix_choose(struct test_store *t, uint64_t number, bool first)
   if (number % 4 == 0)
     return;
   if (number % 8 < 4) {
-    o->max_objects = 1 + number % 3;
+    o->max_objects = 1 + (size_t)(number % 3);
   } else {
     o->max_cost = 20;
     o->cost = cost_of;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "checks.h"
+#include "settings.h"
 #include "step.h"
 
 #if defined(__has_feature)
@@ -25,11 +26,14 @@ const bool child_may_allocate = false;
 const bool child_may_allocate = true;
 #endif
 
+bool child_may_start_threads(void)
+{
 #ifdef THREAD_SANITIZER
-const bool child_may_start_threads = false;
+  return false;
 #else
-const bool child_may_start_threads = true;
+  return !test_emulated();
 #endif
+}
 
 _Noreturn void child_failed(const char *file, int line, const char *what)
 {

@@ -18,10 +18,10 @@ _Noreturn void child_failed(const char *file, int line, const char *what);
 /*
  * What a child of a process with threads may do. The locks of
  * AddressSanitizer's allocator may be held by threads that were allocating;
- * ThreadSanitizer allows a child no threads.
+ * ThreadSanitizer allows a child no threads, and qemu's emulation fails.
  */
 extern const bool child_may_allocate;
-extern const bool child_may_start_threads;
+bool child_may_start_threads(void);
 
 /*
  * Forks; the child calls run(ctx) and ends. Returns in the parent, with the

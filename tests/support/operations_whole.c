@@ -43,7 +43,7 @@ enum cmap_status op_view_all(struct op *op, uint64_t id, uint64_t version)
   enum cmap_status status;
 
   (void)id;
-  walk.stop_after = version % 2 && len ? version % len + 1 : 0;
+  walk.stop_after = version % 2 && len ? (size_t)(version % len) + 1 : 0;
   status = cmap_view_all(op->m->map, view_some, &walk, NULL);
   if (whole_settled(op, status,
                     walk.stop_after ? (enum cmap_status)USER_STATUS
@@ -74,7 +74,7 @@ enum cmap_status op_alter_all(struct op *op, uint64_t id, uint64_t version)
   enum cmap_status status;
 
   (void)id;
-  walk.stop_after = version % 2 && len ? version % len + 1 : 0;
+  walk.stop_after = version % 2 && len ? (size_t)(version % len) + 1 : 0;
   status = cmap_alter_all(op->m->map, alter_each, &walk, NULL);
   if (whole_settled(op, status,
                     walk.stop_after ? (enum cmap_status)USER_STATUS

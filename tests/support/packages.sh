@@ -78,9 +78,11 @@ as_root() {
   fi
 }
 
+# Never at the price of another package: gcc-multilib and Debian's cross
+# compilers exclude each other, for example.
 apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends "$@"
+    apt-get install -y -q --no-remove --no-install-recommends "$@"
 }
 
 # Sets `missing` to the packages of those entries whose probe still fails.
@@ -110,7 +112,8 @@ install_missing() {
     # One by one, because some distributions lack some of them.
     for package in "${wanted[@]%%$'\t'*}"; do
       apt_install "$package" >/dev/null 2>&1 ||
-        printf 'Going on without %s\n' "$package"
+        printf 'Going on without %s: not to be had, or not beside others\n' \
+          "$package"
     done
   else
     echo "Cannot install: no apt-get, or neither root nor sudo"

@@ -31,13 +31,18 @@ static void read_environment(void)
   fprintf(stderr, "CMAP_TEST_SEED=%llu\n", (unsigned long long)seed);
 }
 
-size_t test_scale(size_t n)
+uint64_t test_scale_ns(uint64_t ns)
 {
-  size_t scaled;
+  uint64_t scaled;
 
   pthread_once(&once, read_environment);
-  scaled = (size_t)((uint64_t)n * scale / 100);
+  scaled = ns * scale / 100;
   return scaled ? scaled : 1;
+}
+
+size_t test_scale(size_t n)
+{
+  return (size_t)test_scale_ns(n);
 }
 
 uint64_t test_seed(void)
@@ -52,6 +57,11 @@ uint64_t test_now(void)
 
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+bool test_emulated(void)
+{
+  return number_from("CMAP_TEST_EMULATED", 0) != 0;
 }
 
 bool test_under_valgrind(void)

@@ -227,7 +227,7 @@ static uint64_t setting(const char *settings, const char *name)
 static void set_cache(struct cmap_store_options *options, const char *settings)
 {
   options->on_remove = object_left;
-  options->max_objects = setting(settings, "max:");
+  options->max_objects = (size_t)setting(settings, "max:");
   options->ttl_ns = setting(settings, "ttl:") * SECOND_NS;
   options->idle_ns = setting(settings, "idle:") * SECOND_NS;
   options->refresh_ns = setting(settings, "stale:") * SECOND_NS;

@@ -78,7 +78,8 @@ static void copy_to_all_sizes(unsigned kind)
 {
   for (int from = 0; from <= GROUPS_LOG2; from++) {
     for (uint64_t fill = 1; fill != 0; fill = next_fill(from, fill)) {
-      for (int to = cmap__block_log2_for(fill); to <= GROUPS_LOG2; to++) {
+      for (int to = cmap__block_log2_for((size_t)fill); to <= GROUPS_LOG2;
+           to++) {
         struct fixture f;
         struct cmap__shard *shard;
         begin(&f, kind, from, fill);

@@ -15,6 +15,7 @@
 
 #include "base/atomics.h"
 #include "base/pages.h"
+#include "settings.h"
 
 enum { PAGES = 6 };
 
@@ -230,6 +231,8 @@ static void huge_mappings_are_no_larger(void **state)
   size_t between;
 
   (void)state;
+  if (test_emulated())
+    skip(); /* statm tells of the emulator */
   for (unsigned i = 0; i < MAPPINGS; i++) {
     memory[i] = cmap__pages_map_huge(size);
     assert_non_null(memory[i]);

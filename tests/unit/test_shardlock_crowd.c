@@ -40,7 +40,7 @@ static _Atomic uint64_t streams; /* of random numbers, one a thread */
 /* Never more than the usual, because of HANG_SECONDS. */
 static uint64_t scaled(uint64_t n)
 {
-  uint64_t less = test_scale(n);
+  uint64_t less = test_scale((size_t)n);
 
   return less < n ? less : n;
 }

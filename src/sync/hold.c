@@ -203,6 +203,22 @@ static bool enter(struct cmap__holder *self)
   return true;
 }
 
+/* Some of those of threads that have ended, or NULL: not all, else threads that
+ * come and go beside each other would make new ones for ever. Under all.mutex.
+ */
+static struct cmap__hold *take_free(void)
+{
+  struct cmap__hold *list = all.free, *last = list;
+
+  if (list == NULL)
+    return NULL;
+  for (unsigned n = 1; n < BATCH && last->outer != NULL; n++)
+    last = last->outer;
+  all.free = last->outer;
+  last->outer = NULL;
+  return list;
+}
+
 /* New records. Under all.mutex. */
 static struct cmap__hold *make_records(void)
 {
@@ -262,8 +278,7 @@ CMAP__NOINLINE struct cmap__record *cmap__record_take_slow(void)
   pthread_mutex_lock(&all.mutex);
   /* Else nobody would mark what the thread leaves behind. */
   if (enter(self)) {
-    list = all.free;
-    all.free = NULL;
+    list = take_free();
     if (list == NULL)
       list = make_records();
   }

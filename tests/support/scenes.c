@@ -62,6 +62,7 @@ static struct cmap__shard *lock(struct scene *scene, uint64_t hash)
   struct cmap__locked locked;
 
   CHECK_OK(cmap__table_lock(&scene->table, hash, CMAP__WRITE, NULL, &locked));
+  cmap__section_end(&locked); /* no thread ends while it has the lock */
   return locked.shard;
 }
 
@@ -372,20 +373,25 @@ void scene_end(struct scene *scene)
   cmap__table_destroy(&scene->table);
 }
 
+bool scene_look(struct scene *scene, enum scene_key key, scene_read *read,
+                uint64_t *words)
+{
+  struct cmap__probe probe;
+  struct key_bytes bytes;
+
+  probe_of(scene, number_of(scene, key), &bytes, &probe);
+  return read(&scene->table, &probe, words);
+}
+
 void scene_check(struct scene *scene, enum scene_key key, scene_read *read)
 {
   struct scene_state *state = &scene->states[key];
-  uint64_t number = number_of(scene, key);
   uint64_t words[SCENE_VALUE_WORDS];
   unsigned changes = atomic_load(&state->changes);
   bool present = atomic_load(&state->present);
   uint64_t done = atomic_load(&state->done);
-  struct cmap__probe probe;
-  struct key_bytes bytes;
-  bool hit;
+  bool hit = scene_look(scene, key, read, words);
 
-  probe_of(scene, number, &bytes, &probe);
-  hit = read(&scene->table, &probe, words);
   if (hit) {
     CHECK(words[0] >= done);
     CHECK(words[0] <= atomic_load(&state->begun));

@@ -76,6 +76,10 @@ void scene_step(struct scene *scene);
 typedef bool scene_read(const struct cmap__table *table,
                         const struct cmap__probe *probe, uint64_t *value);
 
+/* Reads a key; the value's words. */
+bool scene_look(struct scene *scene, enum scene_key key, scene_read *read,
+                uint64_t *words);
+
 /* Reads a key, and checks the answer against what the writer has said. */
 void scene_check(struct scene *scene, enum scene_key key, scene_read *read);
 

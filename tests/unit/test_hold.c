@@ -297,6 +297,52 @@ static void records_go_to_other_threads(void **state)
   assert_true(same >= 40);
 }
 
+/* Who takes of them leaves some to the next: two threads that come and go at
+ * the same time, again and again, find those of the two before. */
+struct pair {
+  struct step step;
+  struct cmap__record *taken[2];
+};
+
+static void take_at_once(unsigned index, void *ctx)
+{
+  struct pair *pair = ctx;
+
+  if (index == 1)
+    step_wait(&pair->step, 1);
+  pair->taken[index] = cmap__record_take();
+  CHECK(pair->taken[index] != NULL);
+  step_done(&pair->step, index + 1);
+  step_wait(&pair->step, 2);
+  if (pair->taken[index] != NULL)
+    cmap__record_give(pair->taken[index]);
+}
+
+static void records_serve_any_number_of_threads(void **state)
+{
+  enum { GENERATIONS = 100, BOUND = 32 };
+  struct cmap__record *met[BOUND];
+  unsigned count = 0;
+
+  (void)state;
+  for (unsigned i = 0; i < GENERATIONS; i++) {
+    struct pair pair;
+
+    step_begin(&pair.step);
+    threads_run(2, take_at_once, &pair);
+    step_end(&pair.step);
+    for (unsigned t = 0; t < 2; t++) {
+      unsigned at = 0;
+      while (at < count && met[at] != pair.taken[t])
+        at++;
+      if (at == count) {
+        assert_true(count < BOUND);
+        met[count++] = pair.taken[t];
+      }
+    }
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -308,6 +354,7 @@ int main(void)
       cmocka_unit_test(a_thread_that_ends_in_calls_abandons_them),
       cmocka_unit_test(destructors_may_release),
       cmocka_unit_test(records_go_to_other_threads),
+      cmocka_unit_test(records_serve_any_number_of_threads),
   };
 
   return cmocka_run_group_tests_name("hold", tests, NULL, NULL);

@@ -31,7 +31,7 @@ static bool is_loose(uintptr_t site)
 static void plain(const volatile void *at, size_t size, bool write,
                   uintptr_t site)
 {
-  if (!world_recording)
+  if (!world_records(at))
     return;
   world_recording = false;
   shadow_access(at, size, write ? SHADOW_WRITE : SHADOW_READ, site);
@@ -43,7 +43,7 @@ static void plain(const volatile void *at, size_t size, bool write,
 /* Reads of words that others may be writing: as atomic loads, one by one. */
 static void volatile_read(const volatile void *at, size_t size, uintptr_t site)
 {
-  if (!world_recording)
+  if (!world_records(at))
     return;
   if (size < 8 || !is_loose(site)) {
     plain(at, size, false, site);
@@ -247,7 +247,7 @@ static uint64_t compare_exchange(volatile void *at, unsigned size,
   uint##bits##_t __tsan_atomic##bits##_##name(                                 \
       volatile uint##bits##_t *at, uint##bits##_t operand, int order)          \
   {                                                                            \
-    if (!world_recording) {                                                    \
+    if (!world_records(at)) {                                                  \
       uint##bits##_t before = *at;                                             \
       *at = (uint##bits##_t)how(before, operand);                              \
       return before;                                                           \
@@ -262,7 +262,7 @@ static uint64_t compare_exchange(volatile void *at, unsigned size,
   uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *at, \
                                             int order)                         \
   {                                                                            \
-    if (!world_recording)                                                      \
+    if (!world_records(at))                                                    \
       return *at;                                                              \
     return (uint##bits##_t)load(at, bits / 8, order, WORLD_SITE);              \
   }                                                                            \
@@ -271,7 +271,7 @@ static uint64_t compare_exchange(volatile void *at, unsigned size,
   void __tsan_atomic##bits##_store(volatile uint##bits##_t *at,                \
                                    uint##bits##_t value, int order)            \
   {                                                                            \
-    if (!world_recording)                                                      \
+    if (!world_records(at))                                                    \
       *at = value;                                                             \
     else                                                                       \
       store(at, bits / 8, value, order, WORLD_SITE);                           \
@@ -283,7 +283,7 @@ static uint64_t compare_exchange(volatile void *at, unsigned size,
       volatile uint##bits##_t *at, uint##bits##_t expected,                    \
       uint##bits##_t desired, int order, int failure)                          \
   {                                                                            \
-    if (!world_recording) {                                                    \
+    if (!world_records(at)) {                                                  \
       uint##bits##_t before = *at;                                             \
       if (before == expected)                                                  \
         *at = desired;                                                         \

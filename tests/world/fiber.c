@@ -1,7 +1,6 @@
 #include "fiber.h"
 
 #include <setjmp.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +61,11 @@ void fiber_begin(unsigned index, void (*act)(void))
   }
 }
 
+bool fiber_has_on_stack(const volatile void *at)
+{
+  return (uintptr_t)at - (uintptr_t)fibers[fiber_running].stack < STACK_BYTES;
+}
+
 /* A context costs system calls, a jump does not. */
 void fiber_switch(unsigned to)
 {
@@ -85,6 +89,15 @@ void fiber_switch(unsigned to)
     setcontext(&context);
     abort();
   }
+}
+
+/* The compiled code's errno, which libc has but one of here. */
+int *__wrap___errno_location(void);
+int *__wrap___errno_location(void)
+{
+  static int numbers[FIBER_MAIN + 1];
+
+  return &numbers[fiber_running];
 }
 
 void *__emutls_get_address(struct variable *variable);

@@ -40,8 +40,9 @@ struct location {
  * loops that wait for a store end. */
 enum { STALE_MAX = 6 };
 
-/* Plain writes and lent values that are under way. */
-enum { PENDING_MAX = 4096 };
+/* Plain writes that are under way; and the bytes of one that are taken for
+ * atomics before anybody has accessed them so. */
+enum { PENDING_MAX = 4096, PLAIN_MAX = 1024 };
 
 static struct {
   unsigned stale; /* once in so many a load may be of any store; 0: never */
@@ -395,6 +396,10 @@ void history_plain_write(const volatile void *at, size_t size)
 
   for (uintptr_t word = from & ~(uintptr_t)7; word < to; word += 8) {
     struct location *location = shadow_locations_known(word);
+    /* Others may look at it as at an atomic, as readers do at a user's value:
+     * what was there before is kept, and what the store tells them. */
+    if (location == NULL && size <= PLAIN_MAX && !fiber_has_on_stack(at))
+      location = location_at((volatile void *)word, 8);
     for (; location != NULL; location = location->next) {
       if (overlaps(location, from, to) && now.written_count < PENDING_MAX)
         now.written[now.written_count++] = location;

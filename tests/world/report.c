@@ -101,12 +101,15 @@ static void find_lines(const uint32_t *sites, unsigned n, char (*lines)[64])
 static struct {
   const char *what;
   uint32_t site;
-} more;
+} more[2];
+static unsigned more_count;
 
 void report_site(const char *what, uint32_t offset)
 {
-  more.what = what;
-  more.site = offset;
+  if (more_count == sizeof more / sizeof *more)
+    return;
+  more[more_count].what = what;
+  more[more_count++].site = offset;
 }
 
 static void print_step(const struct step *step, const char *line)
@@ -127,8 +130,8 @@ static void print_step(const struct step *step, const char *line)
 
 _Noreturn void world_failed(const char *file, int line, const char *what)
 {
-  static char lines[PRINTED + 1][64];
-  static uint32_t sites[PRINTED + 1];
+  static char lines[PRINTED + 2][64];
+  static uint32_t sites[PRINTED + 2];
   unsigned n = now.count < PRINTED ? (unsigned)now.count : PRINTED;
   uint64_t first = now.count - n;
 
@@ -137,12 +140,13 @@ _Noreturn void world_failed(const char *file, int line, const char *what)
   if (getenv("CMAP_WORLD_QUIET") == NULL) {
     for (unsigned i = 0; i < n; i++)
       sites[i] = now.steps[(first + i) % STEPS].site;
-    sites[n] = more.site;
-    find_lines(sites, n + (more.what != NULL), lines);
+    for (unsigned i = 0; i < more_count; i++)
+      sites[n + i] = more[i].site;
+    find_lines(sites, n + more_count, lines);
     for (unsigned i = 0; i < n; i++)
       print_step(&now.steps[(first + i) % STEPS], lines[i]);
-    if (more.what != NULL)
-      fprintf(stderr, "  %s: %s\n", more.what, lines[n]);
+    for (unsigned i = 0; i < more_count; i++)
+      fprintf(stderr, "  %s: %s\n", more[i].what, lines[n + i]);
   }
   fprintf(stderr,
           "%s, run %" PRIu64 " (%s): CMAP_TEST_SEED=%" PRIu64

@@ -90,7 +90,7 @@ static bool may_meet(unsigned a, unsigned b)
 }
 
 static _Noreturn void report_race(const struct kept *before, uintptr_t at,
-                                  unsigned kind)
+                                  unsigned kind, uintptr_t site)
 {
   static const char *const names[] = {
       "read", "write", "atomic read", "atomic write", "atomic read", "free"};
@@ -102,6 +102,7 @@ static _Noreturn void report_race(const struct kept *before, uintptr_t at,
                  (unsigned long)at, names[kind], names[before->kind],
                  before->thread - 1u);
   report_site("the access before", before->site);
+  report_site("this access", (uint32_t)(site - report_base()));
   world_failed(__FILE__, __LINE__, text);
 }
 
@@ -131,7 +132,7 @@ static void access_cell(uintptr_t at, uint8_t bytes, enum shadow_kind kind,
     }
     if (kept->step > before->at[kept->thread - 1]) {
       if (!may_meet(kept->kind, kind))
-        report_race(kept, at, kind);
+        report_race(kept, at, kind, site);
     } else if ((kept->bytes & ~bytes) == 0 && is_write(kind)) {
       victim = kept; /* what meets it meets this one, too */
     }

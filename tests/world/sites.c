@@ -10,6 +10,7 @@ enum { TABLE = 1 << 16 };
 
 struct site {
   uint32_t offset; /* 0: none */
+  uint8_t order;   /* that it was met with */
   bool is_weak;
 };
 
@@ -39,7 +40,7 @@ static void write_met(void)
     return;
   for (unsigned i = 0; i < TABLE; i++) {
     if (sites.table[i].offset != 0)
-      fprintf(file, "%x\n", sites.table[i].offset);
+      fprintf(file, "%x %u\n", sites.table[i].offset, sites.table[i].order);
   }
   (void)fclose(file);
 }
@@ -74,7 +75,11 @@ void sites_begin(void)
 
 enum order sites_order(uintptr_t site, enum order order)
 {
+  struct site *met;
+
   if (!sites.is_used)
     return order;
-  return find((uint32_t)(site - report_base()))->is_weak ? sites.weak : order;
+  met = find((uint32_t)(site - report_base()));
+  met->order = (uint8_t)order;
+  return met->is_weak ? sites.weak : order;
 }

@@ -18,6 +18,7 @@
 #include "sites.h"
 
 bool world_recording;
+struct hidden world_hidden;
 
 static const struct scenario *scenario;
 
@@ -85,6 +86,12 @@ uint64_t world_runs(unsigned weight)
   uint64_t runs = text != NULL ? strtoull(text, NULL, 0) : test_scale(100000);
 
   return runs / weight + 1;
+}
+
+void world_hide(const void *at, size_t size)
+{
+  world_hidden.at = (uintptr_t)at;
+  world_hidden.size = size;
 }
 
 uint64_t world_choose(uint64_t n)

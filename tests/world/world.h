@@ -31,6 +31,7 @@
 #define CMAP_TEST_WORLD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Threads of a scenario. */
@@ -65,6 +66,12 @@ _Noreturn void world_failed(const char *file, int line, const char *what);
 
 /* A number below n that the seed chooses. */
 uint64_t world_choose(uint64_t n);
+
+/*
+ * Accesses to this memory are no steps from now on: of a test's own books, by
+ * which threads should not know of each other. One range in each scenario.
+ */
+void world_hide(const void *at, size_t size);
 
 /*
  * The asymmetric fence. membarrier(2) by syscall() is the heavy side, and has

@@ -1,0 +1,57 @@
+#include "play.h"
+
+#include <string.h>
+
+struct cmap *map;
+
+static uint64_t own_hash(struct cmap_key key, void *ctx)
+{
+  (void)ctx;
+  return cmap_key_as_u64(key);
+}
+
+struct cmap_options play_options(size_t value_size)
+{
+  struct cmap_options options;
+
+  cmap_options_init(&options, CMAP_U64, value_size);
+  options.key_hash = own_hash;
+  options.flags = CMAP_HASH_IS_GOOD;
+  options.shard_groups = 1;
+  return options;
+}
+
+void play_begin(const struct cmap_options *options, unsigned fillers)
+{
+  char value[1024];
+
+  memset(value, 0, sizeof value);
+  WORLD_OK(cmap_create(options, &map));
+  for (unsigned i = 0; i < fillers; i++) {
+    WORLD_OK(
+        cmap_insert(map, CMAP_KEY_U64(LOW(50 + i)), value, NULL, NULL, NULL));
+    WORLD_OK(
+        cmap_insert(map, CMAP_KEY_U64(HIGH(50 + i)), value, NULL, NULL, NULL));
+  }
+}
+
+void play_end(void)
+{
+  WORLD_OK(cmap_check(map, NULL, NULL));
+  cmap_destroy(map);
+  map = NULL;
+}
+
+void put(uint64_t key, uint64_t value)
+{
+  WORLD_OK(cmap_insert(map, CMAP_KEY_U64(key), &value, NULL, NULL, NULL));
+}
+
+uint64_t get(uint64_t key)
+{
+  uint64_t value = 0;
+  enum cmap_status status = cmap_get(map, CMAP_KEY_U64(key), &value, NULL);
+
+  WORLD_CHECK(status == CMAP_OK || status == CMAP_NOT_FOUND);
+  return status == CMAP_OK ? value : 0;
+}

@@ -39,8 +39,9 @@
 #endif
 #define CMAP__ALIGNED(n) __attribute__((aligned(n)))
 
-/* Have we __builtin_thread_pointer()? */
-#if defined(__ELF__) &&                                                        \
+/* Have we __builtin_thread_pointer()? Not where several threads are played on
+ * one, as in tests/world. */
+#if defined(__ELF__) && !defined(CMAP_TEST_WORLD) &&                           \
     (defined(__aarch64__) ||                                                   \
      (defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 11)))
 #  define CMAP__HAVE_THREAD_POINTER 1

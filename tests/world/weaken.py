@@ -57,7 +57,7 @@ def places_of(program, offsets, source):
             os.path.join(source, "build/clang", file)), source)
         if at in places or file.endswith("base/atomics.h"):
             continue
-        if file.startswith("src/"):
+        if file.startswith("src/") and number.isdigit():
             places[at] = (file, int(number))
     return places
 

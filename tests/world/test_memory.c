@@ -160,6 +160,113 @@ static void keys_in_boxes_are_not_mistaken(void **state)
 }
 
 /* -------------------------------------------------------------------------
+ * Slots
+ * ------------------------------------------------------------------------- */
+
+/* Keys of one group and one tag, that differ in what is in the slot alone. */
+static uint64_t alias(unsigned i)
+{
+  return LOW(KEY) | (uint64_t)i << 40;
+}
+
+static void begin_slots(void)
+{
+  struct cmap_options options = play_options(sizeof(uint64_t));
+
+  play_begin(&options, 0);
+  put(alias(0), 1);
+}
+
+/* A slot of one key becomes another's, and its tag stays. */
+static void act_slots(unsigned thread)
+{
+  unsigned other = 1 + (unsigned)world_choose(3);
+
+  if (thread == 0) {
+    WORLD_OK(cmap_remove(map, CMAP_KEY_U64(alias(0)), NULL, NULL));
+    for (unsigned i = 1; i < 4; i++)
+      put(alias(i), 10 * i);
+    WORLD_OK(cmap_remove(map, CMAP_KEY_U64(alias(other)), NULL, NULL));
+    put(alias(0), 2);
+    return;
+  }
+  for (unsigned i = 0; i < 2 * TURNS; i++) {
+    unsigned n = (unsigned)world_choose(4);
+    uint64_t value = get(alias(n));
+
+    WORLD_CHECK(value == 0 || value == 10 * n ||
+                (n == 0 && (value == 1 || value == 2)));
+  }
+}
+
+static void keys_in_slots_are_not_mistaken(void **state)
+{
+  static const struct scenario scenario = {.name = "slots",
+                                           .threads = 3,
+                                           .begin = begin_slots,
+                                           .end = play_end,
+                                           .act = act_slots};
+
+  (void)state;
+  world_play(&scenario, world_runs(1));
+}
+
+/* -------------------------------------------------------------------------
+ * The directory
+ * ------------------------------------------------------------------------- */
+
+enum { DEEP = 28, DEEP_STAYING = 9 };
+
+/* Spread over all hashes. */
+static uint64_t spread(unsigned i)
+{
+  return LOW(i) | (uint64_t)(i * 7 % 16) << 60;
+}
+
+static void begin_deep(void)
+{
+  struct cmap_options options = play_options(sizeof(uint64_t));
+
+  play_begin(&options, 0);
+  for (unsigned i = 0; i < DEEP_STAYING; i++)
+    put(spread(i), 1);
+}
+
+/* The directory is deepened, and halved again. */
+static void act_deep(unsigned thread)
+{
+  if (thread == 0) {
+    for (unsigned i = DEEP_STAYING; i < DEEP; i++)
+      put(spread(i), 1);
+    if (world_choose(2) == 0)
+      return;
+    for (unsigned i = DEEP_STAYING; i < DEEP; i++)
+      WORLD_OK(cmap_remove(map, CMAP_KEY_U64(spread(i)), NULL, NULL));
+    WORLD_OK(cmap_shrink_to_fit(map, NULL));
+    return;
+  }
+  for (unsigned i = 0; i < 2 * TURNS; i++) {
+    uint64_t key = spread((unsigned)world_choose(DEEP_STAYING));
+
+    if (world_choose(3) == 0)
+      WORLD_OK(cmap_fetch_add(map, CMAP_KEY_U64(key), 0, NULL, NULL));
+    WORLD_CHECK(get(key) == 1);
+  }
+}
+
+static void keys_are_found_in_any_directory(void **state)
+{
+  static const struct scenario scenario = {.name = "directory",
+                                           .threads = 3,
+                                           .begin = begin_deep,
+                                           .end = play_end,
+                                           .act = act_deep};
+
+  (void)state;
+  world_play(&scenario, world_runs(4));
+}
+
+/* -------------------------------------------------------------------------
  * Walks
  * ------------------------------------------------------------------------- */
 
@@ -263,6 +370,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(readers_bear_memory_that_lives_again),
       cmocka_unit_test(keys_in_boxes_are_not_mistaken),
+      cmocka_unit_test(keys_in_slots_are_not_mistaken),
+      cmocka_unit_test(keys_are_found_in_any_directory),
       cmocka_unit_test(walks_meet_what_stays_once),
   };
 

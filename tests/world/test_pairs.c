@@ -206,6 +206,54 @@ static void a_frozen_map_does_not_change(void **state)
   world_play(&scenario, world_runs(1));
 }
 
+/* A frozen map is thawed, and written to at once: read guards of the time
+ * before are waited for, as what they show is plain. One may never end. */
+static void begin_thaw(void)
+{
+  begin_both();
+  WORLD_OK(cmap_freeze(map, NULL));
+}
+
+static void act_thaw(unsigned thread)
+{
+  struct cmap_read_guard guard = CMAP_INIT;
+  enum cmap_status status;
+  uint64_t value;
+
+  if (thread == 0) {
+    status = cmap_thaw(map);
+    WORLD_CHECK(status == CMAP_OK || status == CMAP_EABANDONED);
+    value = 5;
+    if (status == CMAP_OK)
+      status = cmap_insert(map, cmap_key_u64(&a), &value, NULL, NULL, NULL);
+    WORLD_CHECK(status == CMAP_OK || status == CMAP_EABANDONED);
+    return;
+  }
+  WORLD_OK(cmap_get_ref(map, cmap_key_u64(&a), &guard, NULL));
+  value = *(const uint64_t *)guard.value;
+  WORLD_CHECK(value == 1 || value == 5);
+  WORLD_CHECK(*(const uint64_t *)guard.value == value);
+  if (thread == 1 || world_choose(8) != 0)
+    WORLD_OK(cmap_read_guard_release(&guard));
+}
+
+static void end_thaw(void)
+{
+  cmap_destroy(map);
+}
+
+static void a_thaw_waits_for_guards(void **state)
+{
+  static const struct scenario scenario = {.name = "thaw",
+                                           .threads = 3,
+                                           .begin = begin_thaw,
+                                           .end = end_thaw,
+                                           .act = act_thaw};
+
+  (void)state;
+  world_play(&scenario, world_runs(1));
+}
+
 /* -------------------------------------------------------------------------
  * Batches
  * ------------------------------------------------------------------------- */
@@ -268,6 +316,7 @@ int main(void)
       cmocka_unit_test(a_renamed_entry_is_at_one_place),
       cmocka_unit_test(two_values_change_at_once),
       cmocka_unit_test(a_frozen_map_does_not_change),
+      cmocka_unit_test(a_thaw_waits_for_guards),
       cmocka_unit_test(batches_find_what_is_there),
   };
 

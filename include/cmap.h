@@ -516,7 +516,9 @@ struct cmap_options {
                          to 64; default: as malloc would, the largest power of
                          two up to 16 that divides key_size. Others: 0 */
   size_t value_size;  /* bytes, from 0 (a set) */
-  size_t value_align; /* power of two up to 64; default 8 */
+  size_t value_align; /* power of two up to 64, less than 8 is 8; default 8. But
+                         4, unless 8 is asked for, where key (U32, FIXED) and
+                         value have up to 4 bytes each: they share 8 */
   size_t inline_key_size;   /* STRING, BYTES: longest key that lies in the
                                slot, up to 63, rounded up to 23, 31, 39 ...;
                                default 23 */

@@ -55,8 +55,8 @@ static enum cmap_status copy_value(const struct cmap__layout *layout,
   enum cmap_status status =
       cmap__value_image_copy(layout, cmap__slot_value(layout, slot), &value);
 
-  for (unsigned i = 0; status == CMAP_OK && i < layout->value_words; i++)
-    to[layout->value_word + i] = value.words[i];
+  if (status == CMAP_OK)
+    cmap__value_words_store(layout, cmap__payload_of(to), value.words);
   return status;
 }
 
@@ -119,7 +119,8 @@ void cmap__copies_free(const struct cmap__layout *layout,
     else if (copies->parts == CMAP_KEYS_ONLY)
       cmap__key_words_destroy(layout, words);
     else
-      cmap__value_words_release(layout, words + layout->value_word, NULL);
+      cmap__value_words_release(layout, cmap__copied_value(layout, words),
+                                NULL);
   }
   if (copies->half)
     cmap__key_words_destroy(layout,

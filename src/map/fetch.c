@@ -30,23 +30,12 @@ CMAP__ALWAYS_INLINE uint64_t combine(enum operation operation, uint64_t a,
 /* The integer in a value word, and the word with another integer. */
 CMAP__ALWAYS_INLINE uint64_t word_to_integer(uint64_t word, bool small)
 {
-  uint32_t half;
-
-  if (!small)
-    return word;
-  memcpy(&half, &word, sizeof half);
-  return half;
+  return small ? cmap__half_of_word(word) : word;
 }
 
 CMAP__ALWAYS_INLINE uint64_t integer_to_word(uint64_t integer, bool small)
 {
-  uint32_t half = (uint32_t)integer;
-  uint64_t word = 0;
-
-  if (!small)
-    return integer;
-  memcpy(&word, &half, sizeof half);
-  return word;
+  return small ? cmap__word_of_half((uint32_t)integer) : integer;
 }
 
 /* The key is locked and looked for: combines, and unlocks. */
@@ -54,15 +43,16 @@ CMAP__ALWAYS_INLINE enum cmap_status
 fetch_locked(struct cmap *map, struct cmap__call *call, bool small,
              enum operation operation, uint64_t operand, uint64_t *before)
 {
-  unsigned value_word = map->table.layout.value_word;
+  const struct cmap__layout *layout = &map->table.layout;
+  const struct cmap__form form = cmap__form_of(layout, layout->shape);
+  _Atomic uint64_t *slot = call->place.slot;
   enum cmap_status status = CMAP_OK;
   uint64_t old = 0;
 
   if (cmap__likely(call->found)) {
-    _Atomic uint64_t *word = call->place.slot + value_word;
-    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
-    cmap__payload_store(
-        word, integer_to_word(combine(operation, old, operand), small));
+    old = word_to_integer(cmap__value_word(&form, slot), small);
+    cmap__value_word_store(
+        &form, slot, integer_to_word(combine(operation, old, operand), small));
   } else {
     status = cmap__call_put_word(
         map, call, integer_to_word(combine(operation, 0, operand), small));
@@ -123,7 +113,6 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   const struct cmap__form form = cmap__form_of(layout, shape);
   const bool small =
       shape != CMAP__SHAPE_WORD && layout->options.value_size == 4;
-  _Atomic uint64_t *word;
   struct cmap__probe probe;
   struct cmap__aim aim;
   uint64_t old, fresh;
@@ -133,10 +122,10 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
     return fetch_any(map, key, operation, operand, before, how);
   switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
   case CMAP__HIT:
-    word = aim.slot + form.value_word;
-    old = word_to_integer(cmap__load_relaxed(word), small); /* lock held */
-    cmap__payload_store(
-        word, integer_to_word(combine(operation, old, operand), small));
+    old = word_to_integer(cmap__value_word(&form, aim.slot), small);
+    cmap__value_word_store(
+        &form, aim.slot,
+        integer_to_word(combine(operation, old, operand), small));
     break;
   case CMAP__GAP:
     if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))

@@ -210,7 +210,7 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
   const struct cmap__layout *layout = cmap__held_layout(held);
   unsigned key_end = (unsigned)layout->key_word + layout->key_words;
   struct cmap__slot_image image;
-  void *value = image.words + layout->value_word;
+  void *value = cmap__copied_value(layout, image.words);
   void *to;
 
   if (!place_for_old(held, old, &to))

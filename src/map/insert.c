@@ -8,13 +8,14 @@
 static enum cmap_status put_inline(struct cmap *map, struct cmap__call *call,
                                    const void *value)
 {
+  const struct cmap__layout *layout = &map->table.layout;
   enum cmap_status status = cmap__call_find_slot(map, call);
   const struct cmap__place *place = &call->place;
 
   if (status == CMAP_OK)
     cmap__shard_put_inline(
-        &map->table.layout, CMAP__SHAPE_WORDS, call->locked.shard, place->group,
-        cmap__load_relaxed(&place->group->hi), /* lock held */
+        layout, (enum cmap__shape)layout->shape, call->locked.shard,
+        place->group, cmap__load_relaxed(&place->group->hi), /* lock held */
         place->slot, place->index, &call->probe, value);
   return status;
 }
@@ -110,8 +111,8 @@ overwrite(struct cmap *map, enum cmap__shape shape, const struct cmap__aim *aim,
   if (form.value_words == 1) {
     uint64_t fresh = cmap__word_copy_in(layout, shape, value);
 
-    before = cmap__load_relaxed(aim->slot + form.value_word); /* lock held */
-    cmap__payload_store(aim->slot + form.value_word, fresh);
+    before = cmap__value_word(&form, aim->slot);
+    cmap__value_word_store(&form, aim->slot, fresh);
     cmap__aim_unlock(aim, CMAP__WRITE);
     if (old != NULL)
       cmap__word_copy_out(layout, shape, old, before);

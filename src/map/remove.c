@@ -95,7 +95,7 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
     if (cmap__unlikely(probe.boxed))
       box = cmap__slot_box(layout, aim.slot);
     if (form.value_words == 1)
-      word = cmap__load_relaxed(aim.slot + form.value_word); /* lock held */
+      word = cmap__value_word(&form, aim.slot);
     else if (old != NULL)
       cmap__payload_copy_bytes(old, aim.slot + form.value_word,
                                layout->options.value_size);

@@ -28,8 +28,7 @@ static void move_entry(struct cmap__held *from, struct cmap__held *to)
   uint64_t value[CMAP__VALUE_WORDS_MAX];
   struct cmap__slot_image image;
 
-  for (unsigned i = 0; i < layout->value_words; i++) /* we hold the lock */
-    value[i] = cmap__load_relaxed(from->place.slot + layout->value_word + i);
+  cmap__value_words_load(layout, from->place.slot, value);
   cmap__held_settle(to);
   cmap__shard_put(layout, to->locked.shard, &to->place, true, &to->key, value);
   cmap__shard_take(layout, from->locked.shard, &from->place, true, image.words);
@@ -72,14 +71,12 @@ static void exchange_values(const struct cmap__held *a,
                             const struct cmap__held *b)
 {
   const struct cmap__layout *layout = cmap__held_layout(a);
-  _Atomic uint64_t *x = a->place.slot + layout->value_word;
-  _Atomic uint64_t *y = b->place.slot + layout->value_word;
+  uint64_t x[CMAP__VALUE_WORDS_MAX], y[CMAP__VALUE_WORDS_MAX];
 
-  for (unsigned i = 0; i < layout->value_words; i++) {
-    uint64_t word = cmap__load_relaxed(x + i); /* we hold the lock */
-    cmap__payload_store(x + i, cmap__load_relaxed(y + i));
-    cmap__payload_store(y + i, word);
-  }
+  cmap__value_words_load(layout, a->place.slot, x);
+  cmap__value_words_load(layout, b->place.slot, y);
+  cmap__value_words_store(layout, a->place.slot, y);
+  cmap__value_words_store(layout, b->place.slot, x);
 }
 
 enum cmap_status cmap_swap_values(struct cmap *map, struct cmap_key a,

@@ -126,6 +126,8 @@ class Map:
 
     def value_place(self, slot):
         place = slot + 8 * int(self.layout["value_word"])
+        if bool(self.layout["packed"]):
+            return place + 4
         return word(place) if bool(self.layout["value_boxed"]) else place
 
     def value(self, slot, value_type=None):

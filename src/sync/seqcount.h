@@ -109,6 +109,30 @@ cmap__payload_copy_out(uint64_t *to, const _Atomic uint64_t *from, size_t words)
     to[i] = cmap__load_acquire(from + i); /* [Q2] */
 }
 
+/*
+ * A payload word of two halves, the first or the second 4 bytes in memory, each
+ * of which is accessed by itself: a key and a value. Half a word is handed
+ * about as a word that begins with it (table/words.h).
+ */
+static inline _Atomic uint32_t *cmap__payload_half(const _Atomic uint64_t *word,
+                                                   unsigned half)
+{
+  return (_Atomic uint32_t *)(uintptr_t)word + half;
+}
+
+static inline void cmap__payload_store_half(_Atomic uint64_t *to, unsigned half,
+                                            uint32_t fresh)
+{
+  cmap__store_release(cmap__payload_half(to, half), fresh); /* [Q2] */
+}
+
+/* As cmap__payload_copy_out. */
+CMAP__UNINSTRUMENTED static uint32_t
+cmap__payload_load_half(const _Atomic uint64_t *from, unsigned half)
+{
+  return cmap__load_acquire(cmap__payload_half(from, half)); /* [Q2] */
+}
+
 /* Two words that are loaded or stored at once, at any address. */
 typedef uint64_t cmap__pair
     __attribute__((vector_size(16), aligned(1), may_alias));

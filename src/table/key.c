@@ -81,6 +81,8 @@ enum cmap_status cmap__probe_init(const struct cmap__layout *layout,
 
   switch (layout->shape) {
   case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_PLAIN:
+  case CMAP__SHAPE_PACKED:
   case CMAP__SHAPE_INTEGER:
     filled = cmap__probe_fill(layout, CMAP__SHAPE_INTEGER, key, hashed, probe);
     break;
@@ -136,6 +138,8 @@ uint64_t cmap__slot_hash(const struct cmap__layout *layout,
     return cmap__load_relaxed(slot); /* we hold the lock */
   if (layout->shape == CMAP__SHAPE_PAIR)
     return cmap__slot_hash_of(layout, CMAP__SHAPE_PAIR, slot);
+  if (layout->packed)
+    return cmap__slot_hash_of(layout, CMAP__SHAPE_PACKED, slot);
   return cmap__slot_hash_of(layout, CMAP__SHAPE_INTEGER, slot);
 }
 

@@ -45,19 +45,24 @@ struct cmap__form {
   unsigned key_words;
   unsigned value_word;
   unsigned value_words;
+  bool packed;
 };
 
 CMAP__ALWAYS_INLINE struct cmap__form
 cmap__form_of(const struct cmap__layout *layout, enum cmap__shape shape)
 {
-  const struct cmap__form word = {2, 0, 1, 1, 1};
-  struct cmap__form form = {layout->slot_words, layout->key_word,
-                            layout->key_words, layout->value_word,
-                            layout->value_words};
+  const struct cmap__form word = {2, 0, 1, 1, 1, false};
+  const struct cmap__form packed = {1, 0, 1, 0, 1, true};
+  struct cmap__form form = {layout->slot_words,  layout->key_word,
+                            layout->key_words,   layout->value_word,
+                            layout->value_words, false};
 
   switch (shape) {
   case CMAP__SHAPE_WORD:
+  case CMAP__SHAPE_PLAIN:
     return word;
+  case CMAP__SHAPE_PACKED:
+    return packed;
   case CMAP__SHAPE_INTEGER:
   case CMAP__SHAPE_PAIR:
     form.key_word = 0;
@@ -174,6 +179,8 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
     memcpy(words, key.data, sizeof(uint64_t));
     fixed = true;
     break;
+  case CMAP__SHAPE_PLAIN:
+  case CMAP__SHAPE_PACKED:
   case CMAP__SHAPE_INTEGER:
   case CMAP__SHAPE_PAIR:
     if (cmap__unlikely(key.size != layout->options.key_size))
@@ -258,8 +265,7 @@ cmap__key_equal(const struct cmap__layout *layout, enum cmap__shape shape,
   const _Atomic uint64_t *key = slot + form.key_word;
   uint64_t differ;
 
-  if (shape != CMAP__SHAPE_WORD && shape != CMAP__SHAPE_INTEGER &&
-      shape != CMAP__SHAPE_PAIR) {
+  if (shape > CMAP__SHAPE_PAIR) {
     if (cmap__payload_load(slot) != probe->hash)
       return false;
     if (cmap__unlikely(shape == CMAP__SHAPE_CUSTOM || probe->boxed))
@@ -268,6 +274,9 @@ cmap__key_equal(const struct cmap__layout *layout, enum cmap__shape shape,
                  : shape != CMAP__SHAPE_CUSTOM &&
                        cmap__key_equal_late(layout, slot, probe, hi, seen);
   }
+  if (form.packed)
+    return cmap__payload_load_half(key, 0) ==
+           cmap__half_of_word(probe->words[0]);
   /* All at once: one branch, not one for each word. */
   differ = cmap__payload_load(key) ^ probe->words[0];
   if (form.key_words > 1)
@@ -299,6 +308,49 @@ cmap__word_copy_in(const struct cmap__layout *layout, enum cmap__shape shape,
   return word;
 }
 
+/* The value of a slot, of one word, that the caller holds. */
+CMAP__ALWAYS_INLINE uint64_t cmap__value_word(const struct cmap__form *form,
+                                              const _Atomic uint64_t *slot)
+{
+  if (form->packed)
+    return cmap__word_of_half(cmap__payload_load_half(slot, 1));
+  return cmap__load_relaxed(slot + form->value_word); /* lock held */
+}
+
+CMAP__ALWAYS_INLINE void cmap__value_word_store(const struct cmap__form *form,
+                                                _Atomic uint64_t *slot,
+                                                uint64_t word)
+{
+  if (form->packed)
+    cmap__payload_store_half(slot, 1, cmap__half_of_word(word));
+  else
+    cmap__payload_store(slot + form->value_word, word);
+}
+
+/* The value words of a slot that the caller holds, to and from a value image's.
+ */
+static inline void cmap__value_words_load(const struct cmap__layout *layout,
+                                          const _Atomic uint64_t *slot,
+                                          uint64_t *words)
+{
+  if (layout->packed)
+    words[0] = cmap__word_of_half(cmap__payload_load_half(slot, 1));
+  else
+    for (unsigned i = 0; i < layout->value_words; i++)
+      words[i] = cmap__load_relaxed(slot + layout->value_word + i); /* held */
+}
+
+static inline void cmap__value_words_store(const struct cmap__layout *layout,
+                                           _Atomic uint64_t *slot,
+                                           const uint64_t *words)
+{
+  if (layout->packed)
+    cmap__payload_store_half(slot, 1, cmap__half_of_word(words[0]));
+  else
+    for (unsigned i = 0; i < layout->value_words; i++)
+      cmap__payload_store(slot + layout->value_word + i, words[i]);
+}
+
 /* Stores a value into a slot, which is in a section or no reader's. */
 CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
                                            const struct cmap__form *form,
@@ -306,12 +358,12 @@ CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
                                            _Atomic uint64_t *slot,
                                            const void *value)
 {
-  _Atomic uint64_t *to = slot + form->value_word;
-
   if (form->value_words == 1)
-    cmap__payload_store(to, cmap__word_copy_in(layout, shape, value));
+    cmap__value_word_store(form, slot,
+                           cmap__word_copy_in(layout, shape, value));
   else
-    cmap__payload_store_bytes(to, value, layout->options.value_size);
+    cmap__payload_store_bytes(slot + form->value_word, value,
+                              layout->options.value_size);
 }
 
 /* Stores the probe's key words into a slot. */
@@ -321,6 +373,10 @@ CMAP__ALWAYS_INLINE void cmap__key_store(const struct cmap__form *form,
 {
   _Atomic uint64_t *key = slot + form->key_word;
 
+  if (form->packed) {
+    cmap__payload_store_half(key, 0, cmap__half_of_word(probe->words[0]));
+    return;
+  }
   if (form->key_word > 0)
     cmap__payload_store(slot, probe->hash);
   cmap__payload_store(key, probe->words[0]);
@@ -358,7 +414,9 @@ cmap__slot_hash_of(const struct cmap__layout *layout, enum cmap__shape shape,
   uint64_t words[2];
 
   /* Relaxed: we hold the lock. */
-  words[0] = cmap__load_relaxed(slot);
+  words[0] = shape == CMAP__SHAPE_PACKED
+                 ? cmap__word_of_half(cmap__payload_load_half(slot, 0))
+                 : cmap__load_relaxed(slot);
   if (shape == CMAP__SHAPE_PAIR)
     words[1] = cmap__load_relaxed(slot + 1);
   return cmap__hash_of_words(layout, words, shape == CMAP__SHAPE_PAIR ? 2 : 1);

@@ -161,12 +161,36 @@ static bool inline_key_is_valid(struct cmap_options *o)
   return true;
 }
 
+static enum cmap__hasher hasher_of(const struct cmap_options *o)
+{
+  if (o->key_hash != NULL)
+    return CMAP__HASH_USER;
+  if (!kind_is_string_like(o->key_kind))
+    return o->flags & CMAP_HASH_SIPHASH ? CMAP__HASH_SIPHASH : CMAP__HASH_WORDS;
+  return o->flags & CMAP_HASH_FAST ? CMAP__HASH_FAST : CMAP__HASH_SIPHASH;
+}
+
+/* Two halves of a word; the hash, if it is not an integer's, is a word more. */
+static bool may_be_packed(const struct cmap_options *o)
+{
+  return (o->key_kind == CMAP_U32 ||
+          (o->key_kind == CMAP_FIXED && o->key_size <= 4)) &&
+         hasher_of(o) == CMAP__HASH_WORDS && o->value_size >= 1 &&
+         o->value_size <= 4 &&
+         (o->value_align == 0 ||
+          (o->value_align <= 4 && cmap__is_power_of_two(o->value_align)));
+}
+
 static bool value_options_are_valid(struct cmap_options *o)
 {
-  if (o->value_align == 0)
-    o->value_align = 8;
-  if (o->value_align < 8 && cmap__is_power_of_two(o->value_align))
-    o->value_align = 8;
+  if (may_be_packed(o)) {
+    o->value_align = 4;
+  } else {
+    if (o->value_align == 0)
+      o->value_align = 8;
+    if (o->value_align < 8 && cmap__is_power_of_two(o->value_align))
+      o->value_align = 8;
+  }
   if (CMAP__WRONG(!cmap__is_power_of_two(o->value_align) ||
                       o->value_align > CMAP__ALIGN_MAX,
                   "options->value_align is no power of two up to 64") ||
@@ -222,15 +246,6 @@ static bool hash_key_init(struct cmap__layout *layout)
   return cmap__seed_next(&layout->hash_key);
 }
 
-static enum cmap__hasher hasher_of(const struct cmap_options *o)
-{
-  if (o->key_hash != NULL)
-    return CMAP__HASH_USER;
-  if (!kind_is_string_like(o->key_kind))
-    return o->flags & CMAP_HASH_SIPHASH ? CMAP__HASH_SIPHASH : CMAP__HASH_WORDS;
-  return o->flags & CMAP_HASH_FAST ? CMAP__HASH_FAST : CMAP__HASH_SIPHASH;
-}
-
 /* The key's place in the slot. */
 static void lay_out_key(struct cmap__layout *layout)
 {
@@ -253,7 +268,7 @@ static void lay_out_key(struct cmap__layout *layout)
 static void lay_out_value(struct cmap__layout *layout)
 {
   const struct cmap_options *o = &layout->options;
-  size_t align = o->value_align / 8;
+  size_t align = (o->value_align + 7) / 8;
   size_t words = (o->value_size + 7) / 8;
   size_t end, gap;
   unsigned g = 0;
@@ -267,7 +282,10 @@ static void lay_out_value(struct cmap__layout *layout)
   /* Before a key that is aligned to more than a word there may be room. */
   end = (size_t)layout->key_word + layout->key_words;
   gap = cmap__round_up(1, align);
-  if (words > 0 && gap + words <= layout->key_word) {
+  layout->packed = may_be_packed(o);
+  if (layout->packed) {
+    layout->value_word = 0;
+  } else if (words > 0 && gap + words <= layout->key_word) {
     layout->value_word = (uint16_t)gap;
   } else {
     layout->value_word = (uint16_t)cmap__round_up(end, align);
@@ -294,10 +312,13 @@ static enum cmap__shape shape_of(const struct cmap__layout *layout)
     return CMAP__SHAPE_WORDS;
   if (layout->key_words == 2)
     return CMAP__SHAPE_PAIR;
-  return layout->kind == CMAP_U64 && layout->options.value_size == 8 &&
-                 layout->slot_words == 2
+  if (layout->packed)
+    return CMAP__SHAPE_PACKED;
+  if (layout->slot_words != 2 || layout->value_words != 1)
+    return CMAP__SHAPE_INTEGER;
+  return layout->kind == CMAP_U64 && layout->options.value_size == 8
              ? CMAP__SHAPE_WORD
-             : CMAP__SHAPE_INTEGER;
+             : CMAP__SHAPE_PLAIN;
 }
 
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,

@@ -17,6 +17,9 @@
  *   value    value_size bytes, zero-filled; or a box with them when they are
  *            more than inline_value_size
  *
+ * Key and value of up to 4 bytes each are the halves of one word (PACKED), if
+ * the value needs no more alignment.
+ *
  * All fields are const after create.
  */
 #ifndef CMAP__TABLE_LAYOUT_H
@@ -58,7 +61,9 @@
  * constant (table/key.h, table/aim.h).
  */
 enum cmap__shape {
-  CMAP__SHAPE_WORD,    /* INTEGER of U64, and 8 bytes of value: two words */
+  CMAP__SHAPE_WORD,    /* PLAIN of U64, and 8 bytes of value */
+  CMAP__SHAPE_PLAIN,   /* INTEGER, and a value of up to 8 bytes: two words */
+  CMAP__SHAPE_PACKED,  /* key and value of up to 4 bytes each: one word */
   CMAP__SHAPE_INTEGER, /* U32, U64: one word, no hash */
   CMAP__SHAPE_PAIR,    /* FIXED of 9 to 16 bytes: two words, no hash */
   CMAP__SHAPE_SHORT,   /* STRING, BYTES: hash and CMAP__SHORT_WORDS words */
@@ -78,7 +83,9 @@ enum cmap__shape {
     return op##_as arguments;                                                  \
   }
 #define CMAP__INSTANCES(result, op, parameters, arguments)                     \
+  CMAP__INSTANCE(result, op, PLAIN, parameters, arguments)                     \
   CMAP__INSTANCE(result, op, INTEGER, parameters, arguments)                   \
+  CMAP__INSTANCE(result, op, PACKED, parameters, arguments)                    \
   CMAP__INSTANCE(result, op, PAIR, parameters, arguments)                      \
   CMAP__INSTANCE(result, op, SHORT, parameters, arguments)                     \
   CMAP__INSTANCE(result, op, WORDS, parameters, arguments)
@@ -89,8 +96,12 @@ enum cmap__shape {
   do {                                                                         \
     switch (which) {                                                           \
     case CMAP__SHAPE_WORD:                                                     \
+    case CMAP__SHAPE_PLAIN:                                                    \
+      return op##_PLAIN arguments;                                             \
     case CMAP__SHAPE_INTEGER:                                                  \
       return op##_INTEGER arguments;                                           \
+    case CMAP__SHAPE_PACKED:                                                   \
+      return op##_PACKED arguments;                                            \
     case CMAP__SHAPE_PAIR:                                                     \
       return op##_PAIR arguments;                                              \
     case CMAP__SHAPE_SHORT:                                                    \
@@ -119,6 +130,7 @@ struct cmap__layout {
   bool looks_free;  /* reads need no lock, but of large keys */
   bool lock_free;   /* nor do they take one: nothing watches (base/watch.h) */
   bool value_boxed; /* the slot holds the value's box */
+  bool packed;      /* CMAP__SHAPE_PACKED */
   bool runs_user_code;  /* key_hash, key_equal, key_copy or value_clone under
                            the lock */
   bool owns_values;     /* value_destroy is set */

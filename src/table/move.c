@@ -39,12 +39,15 @@ CMAP__ALWAYS_INLINE uint64_t hash_of(const struct scatter *scatter,
                                      const _Atomic uint64_t *slot,
                                      uint64_t first)
 {
+  const struct cmap__layout *layout = scatter->layout;
+
   switch (scatter->shape) {
-  case CMAP__SHAPE_WORD:
-    return cmap__hash_u64(&scatter->hash_key, first);
+  case CMAP__SHAPE_PLAIN:
   case CMAP__SHAPE_INTEGER:
+    return cmap__hash_u64(&scatter->hash_key, cmap__word_number(layout, first));
+  case CMAP__SHAPE_PACKED:
   case CMAP__SHAPE_PAIR:
-    return cmap__slot_hash_of(scatter->layout, scatter->shape, slot);
+    return cmap__slot_hash_of(layout, scatter->shape, slot);
   default:
     return first;
   }
@@ -261,7 +264,11 @@ CMAP__ALWAYS_INLINE void scatter_by_shape(struct scatter scatter, bool halves,
   scatter.hash_key = scatter.layout->hash_key;
   switch (scatter.layout->shape) {
   case CMAP__SHAPE_WORD:
-    scatter_as(&scatter, CMAP__SHAPE_WORD, counts);
+  case CMAP__SHAPE_PLAIN:
+    scatter_as(&scatter, CMAP__SHAPE_PLAIN, counts);
+    break;
+  case CMAP__SHAPE_PACKED:
+    scatter_as(&scatter, CMAP__SHAPE_PACKED, counts);
     break;
   case CMAP__SHAPE_INTEGER:
     scatter_as(&scatter, CMAP__SHAPE_INTEGER, counts);

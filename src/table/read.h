@@ -104,7 +104,9 @@ CMAP__ALWAYS_INLINE bool cmap__read_value(const struct cmap__layout *layout,
       return false;
     words = (const _Atomic uint64_t *)(uintptr_t)word;
   }
-  if (form.value_words == 1)
+  if (form.packed)
+    word = cmap__word_of_half(cmap__payload_load_half(slot, 1));
+  else if (form.value_words == 1)
     cmap__payload_copy_out(&word, words, 1);
   else if (value != NULL)
     cmap__payload_copy_bytes(value, words, layout->options.value_size);

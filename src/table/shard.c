@@ -199,10 +199,10 @@ void cmap__shard_put(const struct cmap__layout *layout,
    */
   cmap__store_release(&shard->inserted, /* [N1] */
                       cmap__load_relaxed(&shard->inserted) + 1);
+  /* The value second: it is a half of the key's word in PACKED. */
   for (unsigned i = 0; i < key_end; i = cmap__key_next(layout, i))
     cmap__payload_store(slot + i, key->words[i]);
-  for (unsigned i = 0; i < layout->value_words; i++)
-    cmap__payload_store(slot + layout->value_word + i, value[i]);
+  cmap__value_words_store(layout, slot, value);
   hi = store_tag(place, hi, place->tag);
   if (open)
     cmap__payload_store(word, hi);

@@ -79,11 +79,13 @@ void cmap__value_image_drop(const struct cmap__layout *layout,
     give_box(layout, image->words);
 }
 
-void cmap__value_words_release(const struct cmap__layout *layout,
-                               uint64_t *words, void *out)
+void cmap__value_words_release(const struct cmap__layout *layout, void *words,
+                               void *out)
 {
   const struct cmap_options *o = &layout->options;
-  void *value = layout->value_boxed ? (void *)(uintptr_t)words[0] : words;
+  void *value = layout->value_boxed
+                    ? (void *)(uintptr_t) * (const uint64_t *)words
+                    : words;
 
   if (out != NULL && o->value_size > 0)
     memcpy(out, value, o->value_size);
@@ -96,7 +98,8 @@ void cmap__value_words_release(const struct cmap__layout *layout,
 void cmap__slot_words_release(const struct cmap__layout *layout,
                               uint64_t *words, void *value_out)
 {
-  cmap__value_words_release(layout, words + layout->value_word, value_out);
+  cmap__value_words_release(layout, cmap__copied_value(layout, words),
+                            value_out);
   cmap__key_words_destroy(layout, words);
 }
 
@@ -133,15 +136,12 @@ void cmap__slot_exchange(const struct cmap__layout *layout,
                          const struct cmap__place *place, bool open,
                          const uint64_t *fresh, uint64_t *old)
 {
-  _Atomic uint64_t *words = place->slot + layout->value_word;
   /* One word changes in one store: readers need no count for it. */
   bool section = !open && layout->value_words > 1;
   uint64_t hi = section ? cmap__seq_open(&place->group->hi) : 0;
 
-  for (unsigned i = 0; i < layout->value_words; i++) {
-    old[i] = cmap__load_relaxed(words + i); /* we hold the lock */
-    cmap__payload_store(words + i, fresh[i]);
-  }
+  cmap__value_words_load(layout, place->slot, old);
+  cmap__value_words_store(layout, place->slot, fresh);
   if (section)
     cmap__seq_close(&place->group->hi, hi);
 }

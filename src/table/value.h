@@ -26,9 +26,19 @@ static inline void *cmap__slot_value(const struct cmap__layout *layout,
 {
   _Atomic uint64_t *words = slot + layout->value_word;
 
+  if (layout->packed)
+    return (char *)cmap__payload_plain(words) + sizeof(uint32_t);
   if (layout->value_boxed)
     return (void *)(uintptr_t)cmap__load_relaxed(words); /* lock held */
   return cmap__payload_plain(words);
+}
+
+/* The value words in a copy of a slot, or what is the value of PACKED. */
+static inline void *cmap__copied_value(const struct cmap__layout *layout,
+                                       uint64_t *slot)
+{
+  return (char *)(slot + layout->value_word) +
+         (layout->packed ? sizeof(uint32_t) : 0);
 }
 
 /* A zeroed value. CMAP_ENOMEM. */
@@ -58,8 +68,8 @@ void cmap__value_image_drop(const struct cmap__layout *layout,
  * The end of value words that left the table or never came in: the value is
  * moved to `out`, or destroyed if that is NULL; the box is freed. No lock.
  */
-void cmap__value_words_release(const struct cmap__layout *layout,
-                               uint64_t *words, void *out);
+void cmap__value_words_release(const struct cmap__layout *layout, void *words,
+                               void *out);
 
 /* The end of a copy of a slot that cmap__shard_take made: key and value. */
 void cmap__slot_words_release(const struct cmap__layout *layout,

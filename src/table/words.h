@@ -38,6 +38,18 @@ static inline uint64_t cmap__load_part(const unsigned char *p, size_t n)
          (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
+/* A word whose first 4 bytes in memory are these, and the others 0; and those
+ * bytes of a word. */
+static inline uint64_t cmap__word_of_half(uint32_t half)
+{
+  return CMAP__LITTLE_ENDIAN ? half : (uint64_t)half << 32;
+}
+
+static inline uint32_t cmap__half_of_word(uint64_t word)
+{
+  return (uint32_t)(CMAP__LITTLE_ENDIAN ? word : word >> 32);
+}
+
 /* The first `n` bytes of a word in memory, 1 to 7, to `p`. By a copy, so that
  * the word need not be in memory. */
 static inline void cmap__store_part(void *p, uint64_t word, size_t n)

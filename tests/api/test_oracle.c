@@ -106,6 +106,7 @@ static void waves(void **state)
       {.keys = KEYS_U64, .value_size = 8},
       {.keys = KEYS_STRING, .value_size = 64, .shard_groups = 2},
       {.keys = KEYS_STRING, .value_size = 8, .shard_groups = 2},
+      {.keys = KEYS_U32, .value_size = 4, .shard_groups = 1},
       {.keys = KEYS_U64, .value_size = 12, .hash = HASH_GOOD_32},
       {.keys = KEYS_BYTES, .value_size = 0, .hash = HASH_LOW_4},
       {.keys = KEYS_CUSTOM_OWNED,

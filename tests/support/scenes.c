@@ -5,13 +5,15 @@
 #include "table/value.h"
 
 /*
- * A key is its own hash. K0 and K1 have the same lower half, so that they meet
- * in all but the directory; fillers keep both halves of a split from being
- * empty, or fill the home group.
+ * A key is its own hash, or, where the map hashes it, one whose hash is the
+ * same in the bits that matter. K0 and K1 have the same lower half, so that
+ * they meet in all but the directory; fillers keep both halves of a split from
+ * being empty, or fill the home group.
  */
 #define TOP_BIT    (UINT64_C(1) << 63)
 #define LOW_BITS   UINT64_C(0xc0000005) /* last group, overflow bit 0, tag 5 */
 #define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
+#define MATTERS    (TOP_BIT | UINT64_C(0xc00007ff)) /* group, overflow, tag */
 
 /* The bytes of a key, which begin with its number: all of them in a box. */
 struct key_bytes {
@@ -41,20 +43,42 @@ static uint64_t filler(const struct scene *scene, unsigned i)
   return scene->kind == SCENE_SPLIT && i % 2 == 1 ? number | TOP_BIT : number;
 }
 
+/* The key of 4 bytes with the number's bits of the hash. */
+static uint32_t packed_key(struct scene *scene, uint64_t number)
+{
+  const struct cmap__layout *layout = &scene->table.layout;
+  unsigned i = 0;
+  uint32_t key = 0;
+
+  while (scene->found[i].number != number && scene->found[i].number != 0)
+    CHECK(++i < SCENE_FOUND);
+  if (scene->found[i].number == number)
+    return scene->found[i].key;
+  while (((cmap__key_hash(layout, cmap_key_u32(&key)) ^ number) & MATTERS) != 0)
+    key++;
+  scene->found[i].number = number;
+  scene->found[i].key = key;
+  return key;
+}
+
 /* `bytes` are the probe's as long as it is used. */
-static void probe_of(const struct scene *scene, uint64_t number,
+static void probe_of(struct scene *scene, uint64_t number,
                      struct key_bytes *bytes, struct cmap__probe *probe)
 {
   bool boxed =
       (scene->boxes & SCENE_BOXED_KEYS) != 0 &&
       (number == number_of(scene, K0) || number == number_of(scene, K1));
+  size_t size = boxed ? sizeof *bytes : sizeof number;
 
   memset(bytes, 0, sizeof *bytes);
   bytes->words[0] = number;
-  CHECK_OK(cmap__probe_init(
-      &scene->table.layout,
-      cmap_key_bytes(bytes->words, boxed ? sizeof *bytes : sizeof number), NULL,
-      probe));
+  if (scene->boxes == SCENE_PACKED) {
+    uint32_t key = packed_key(scene, number);
+    memcpy(bytes, &key, sizeof key);
+    size = sizeof key;
+  }
+  CHECK_OK(cmap__probe_init(&scene->table.layout,
+                            cmap_key_bytes(bytes->words, size), NULL, probe));
 }
 
 static struct cmap__shard *lock(struct scene *scene, uint64_t hash)
@@ -71,8 +95,16 @@ static void unlock(struct cmap__shard *shard)
   cmap__shardlock_write_unlock(&shard->lock);
 }
 
-static void fill(uint64_t *words, uint64_t n)
+/* What a value says. */
+static uint64_t count_in(const struct scene *scene, const uint64_t *words)
 {
+  return scene->boxes == SCENE_PACKED ? cmap__half_of_word(words[0]) : words[0];
+}
+
+static void fill(const struct scene *scene, uint64_t *words, uint64_t n)
+{
+  if (scene->boxes == SCENE_PACKED)
+    n = cmap__word_of_half((uint32_t)n);
   for (unsigned i = 0; i < SCENE_VALUE_WORDS; i++)
     words[i] = n;
 }
@@ -84,21 +116,22 @@ static void fill(uint64_t *words, uint64_t n)
 static void put_number(struct scene *scene, uint64_t number, uint64_t n)
 {
   const struct cmap__layout *layout = &scene->table.layout;
-  struct cmap__shard *shard = lock(scene, number);
   uint64_t words[SCENE_VALUE_WORDS];
   struct cmap__value_image value;
   struct cmap__key_image image;
+  struct cmap__shard *shard;
   struct cmap__probe probe;
   struct cmap__place place;
   struct key_bytes bytes;
 
   probe_of(scene, number, &bytes, &probe);
-  fill(words, n);
+  shard = lock(scene, probe.hash);
+  fill(scene, words, n);
   CHECK_OK(cmap__value_image_move(layout, words, &value));
   CHECK(!cmap__shard_find(layout, shard, &probe, &place));
-  CHECK_OK(cmap__make_room(&scene->table, &shard, number));
+  CHECK_OK(cmap__make_room(&scene->table, &shard, probe.hash));
   CHECK_OK(cmap__key_image_init(layout, &probe, &image));
-  if (cmap__shard_vacancy(layout, shard, number, &place))
+  if (cmap__shard_vacancy(layout, shard, probe.hash, &place))
     cmap__shard_put(layout, shard, &place, false, &image, value.words);
   else
     CHECK_NEVER("no room");
@@ -122,11 +155,12 @@ static void put(struct scene *scene, enum scene_key key)
 static struct cmap__shard *find_number(struct scene *scene, uint64_t number,
                                        struct cmap__place *place)
 {
-  struct cmap__shard *shard = lock(scene, number);
+  struct cmap__shard *shard;
   struct cmap__probe probe;
   struct key_bytes bytes;
 
   probe_of(scene, number, &bytes, &probe);
+  shard = lock(scene, probe.hash);
   CHECK(cmap__shard_find(&scene->table.layout, shard, &probe, place));
   return shard;
 }
@@ -172,13 +206,13 @@ static void rewrite(struct scene *scene, enum scene_key key)
   struct cmap__shard *shard;
 
   atomic_store(&state->begun, n);
-  fill(words, n);
+  fill(scene, words, n);
   CHECK_OK(cmap__value_image_move(layout, words, &fresh));
   shard = find(scene, key, &place);
   cmap__slot_exchange(layout, &place, false, fresh.words, old.words);
   unlock(shard);
   cmap__value_words_release(layout, old.words, words);
-  CHECK(words[0] == n - 1);
+  CHECK(count_in(scene, words) == n - 1);
   atomic_store(&state->done, n);
 }
 
@@ -356,11 +390,21 @@ void scene_begin(struct scene *scene, enum scene_kind kind,
                     8 * SCENE_VALUE_WORDS);
   if (boxes & SCENE_BOXED_VALUES)
     options.inline_value_size = 8;
-  options.key_hash = own_hash;
-  options.flags = CMAP_HASH_IS_GOOD;
+  if (boxes == SCENE_PACKED) {
+    options.key_kind = CMAP_U32;
+    options.value_size = 4;
+    options.flags = CMAP_FIXED_SEED;
+  } else {
+    options.key_hash = own_hash;
+    options.flags = CMAP_HASH_IS_GOOD;
+  }
   options.shard_groups = kind == SCENE_SPLIT ? 1 : 4;
   options.allocator = cmap__allocator_default;
   CHECK_OK(cmap__table_init(&scene->table, &options));
+  if (boxes == SCENE_PACKED) { /* readers do not search for it */
+    for (unsigned key = K0; key < SCENE_KEYS; key++)
+      (void)packed_key(scene, number_of(scene, (enum scene_key)key));
+  }
   for (unsigned i = 0; i < fillers; i++) {
     if (i == fillers / 2)
       put(scene, K0);
@@ -393,9 +437,9 @@ void scene_check(struct scene *scene, enum scene_key key, scene_read *read)
   bool hit = scene_look(scene, key, read, words);
 
   if (hit) {
-    CHECK(words[0] >= done);
-    CHECK(words[0] <= atomic_load(&state->begun));
-    for (unsigned i = 1; i < SCENE_VALUE_WORDS; i++)
+    CHECK(count_in(scene, words) >= done);
+    CHECK(count_in(scene, words) <= atomic_load(&state->begun));
+    for (unsigned i = 1; i < scene->table.layout.options.value_size / 8; i++)
       CHECK(words[i] == words[0]);
   }
   /* K0 never changes, so that it must always be found. */

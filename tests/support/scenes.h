@@ -12,7 +12,8 @@
  *   SCENE_REHOME   the same, and where K0 was passed on a filler goes, and the
  *                  block's entries find their groups anew: K0 comes home.
  *
- * All words of a value are equal, and count the writes of its key.
+ * All words of a value are equal, and count the writes of its key; PACKED has
+ * the lower half of one.
  *
  * Keys and values may lie in boxes. Then slots of free blocks read as zero, as
  * if their pages had been given back.
@@ -35,9 +36,13 @@ enum scene_boxes {
   SCENE_NO_BOXES,
   SCENE_BOXED_KEYS = 1,
   SCENE_BOXED_VALUES = 2,
-  SCENE_ALL_BOXED = 3
+  SCENE_ALL_BOXED = 3,
+  SCENE_PACKED = 4 /* nothing: key and value are the halves of a word */
 };
 enum scene_key { K0, K1, SCENE_KEYS };
+
+/* At least as many keys as a scene has. */
+#define SCENE_FOUND 16
 
 /* Odd, so that the last word is loaded by itself, after the pairs before it. */
 #define SCENE_VALUE_WORDS 9
@@ -55,7 +60,11 @@ struct scene {
   enum scene_kind kind;
   enum scene_boxes boxes;
   struct scene_state states[SCENE_KEYS];
-  uint64_t steps;     /* owner: the writer; done so far */
+  struct {
+    uint64_t number; /* 0: none yet */
+    uint32_t key;
+  } found[SCENE_FOUND]; /* owner: the writer; keys of PACKED */
+  uint64_t steps;       /* owner: the writer; done so far */
   unsigned displaced; /* owner: the writer; to two groups, that passed K0 on */
   unsigned came_home; /* owner: the writer; K0, in the block where it was */
 };

@@ -64,6 +64,8 @@ static bool put(struct one_shard *f, struct cmap__probe *probe, uint64_t value)
   switch (layout->shape) {
   case CMAP__SHAPE_WORD:
     return cmap__aim_put(layout, CMAP__SHAPE_WORD, &aim, probe, &value);
+  case CMAP__SHAPE_PLAIN:
+    return cmap__aim_put(layout, CMAP__SHAPE_PLAIN, &aim, probe, &value);
   case CMAP__SHAPE_INTEGER:
     return cmap__aim_put(layout, CMAP__SHAPE_INTEGER, &aim, probe, &value);
   case CMAP__SHAPE_PAIR:

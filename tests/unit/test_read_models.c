@@ -99,6 +99,14 @@ static void boxes_are_followed_while_they_are_the_slots(void **state)
   }
 }
 
+static void halves_of_a_word_are_found(void **state)
+{
+  (void)state;
+  perform(SCENE_SPLIT, SCENE_PACKED, STEPS / 8);
+  perform(SCENE_REBUILD, SCENE_PACKED, STEPS / 8);
+  perform(SCENE_REHOME, SCENE_PACKED, STEPS / 8);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -106,6 +114,7 @@ int main(void)
       cmocka_unit_test(keys_are_found_through_rebuilds),
       cmocka_unit_test(keys_are_found_as_they_come_home),
       cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
+      cmocka_unit_test(halves_of_a_word_are_found),
   };
 
   return cmocka_run_group_tests_name("read_models", tests, NULL, NULL);

@@ -150,7 +150,7 @@ static bool peek_by_schedule(const struct cmap__table *table,
   }
   if (found)
     memcpy(value, cmap__slot_value(&table->layout, place.slot),
-           8 * SCENE_VALUE_WORDS);
+           table->layout.options.value_size);
   cmap__table_unlock(&locked);
   return found;
 }
@@ -241,9 +241,11 @@ static void try_schedule(unsigned period, unsigned phase)
 
   if (now.stride > 1 && now.schedules++ % now.stride != 0)
     return;
-  /* The last two read values from slots only. */
+  /* The last two read values from slots only, and the last one whole words. */
   if (now.scene.table.layout.value_boxed)
     n -= 2;
+  else if (now.scene.table.layout.packed)
+    n--;
   for (unsigned key = K0; key < SCENE_KEYS; key++) {
     for (size_t i = 0; i < n; i++) {
       while (now.scene.steps % period != phase)
@@ -332,6 +334,14 @@ static void boxes_are_followed_while_they_are_the_slots(void **state)
   }
 }
 
+static void halves_of_a_word_are_found(void **state)
+{
+  (void)state;
+  try_all(SCENE_SPLIT, SCENE_PACKED, SCENE_SPLIT_PERIOD);
+  try_all(SCENE_REBUILD, SCENE_PACKED, SCENE_REBUILD_PERIOD);
+  try_all(SCENE_REHOME, SCENE_PACKED, SCENE_REHOME_PERIOD);
+}
+
 /* What the tests above rest on: few blocks, which change their parts. */
 static void scenes_move_the_keys(void **state)
 {
@@ -389,6 +399,7 @@ int main(void)
       cmocka_unit_test(keys_are_found_through_rebuilds),
       cmocka_unit_test(keys_are_found_as_they_come_home),
       cmocka_unit_test(boxes_are_followed_while_they_are_the_slots),
+      cmocka_unit_test(halves_of_a_word_are_found),
   };
 
   return cmocka_run_group_tests_name("read_schedules", tests, NULL, NULL);

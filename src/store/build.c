@@ -11,7 +11,7 @@ static void end_timing(struct cmap__building *b)
 
   cmap__count(&store->counts, CMAP__COUNT_BUILD_NS,
               cmap__now_ns() - b->since_ns);
-  cmap__sub_release(&store->running, 1);
+  cmap__count(&store->counts, CMAP__COUNT_RUNNING, -(uint64_t)1);
 }
 
 /* The thread ends inside the constructor. */
@@ -38,7 +38,7 @@ void cmap__building_run(struct cmap__building *b)
 
   b->object = NULL;
   b->since_ns = cmap__now_ns();
-  cmap__add_release(&r->store->running, 1);
+  cmap__count(&r->store->counts, CMAP__COUNT_RUNNING, 1);
   b->hold = cmap__hold_next();
   b->hold->object = b->flight;
   b->hold->first = b->hold->last = 0;

@@ -45,7 +45,15 @@ void cmap__cache_end(struct cmap_store *store)
 static struct cmap__queue *queue_of(struct cmap__cache *cache,
                                     const struct cmap__object *header)
 {
-  return header->queue == CMAP__QUEUE_MAIN ? &cache->main : &cache->young;
+  return cmap__load_relaxed(&header->queue) == CMAP__QUEUE_MAIN /* mutex held */
+             ? &cache->main
+             : &cache->young;
+}
+
+/* Relaxed: others see it by way of a lock, or it is a hint. */
+static void set_queue(struct cmap__object *header, enum cmap__queue_name name)
+{
+  cmap__store_relaxed(&header->queue, (uint8_t)name);
 }
 
 /* The next newer one, which is where a header has room for it. */
@@ -61,7 +69,7 @@ static void push(struct cmap__cache *cache, struct cmap__object *header,
 {
   struct cmap__queue *queue;
 
-  header->queue = (uint8_t)name;
+  set_queue(header, name);
   queue = queue_of(cache, header);
   *next_of(cache, header) = NULL;
   cmap__kept(header)->previous = queue->newest;
@@ -91,14 +99,22 @@ static void unlink_object(struct cmap__cache *cache,
   else
     queue->oldest = next;
   queue->cost -= cmap__cache_cost(cache, header);
-  header->queue = CMAP__QUEUE_NONE;
+  set_queue(header, CMAP__QUEUE_NONE);
+}
+
+/* Relaxed: written under the mutex only; who reads it without the mutex looks
+ * again with it [N5]. */
+static void set_cost(struct cmap__cache *cache, uint64_t cost)
+{
+  cmap__store_relaxed(&cache->cost, cost);
 }
 
 /* As unlink_object, for good. */
 static void leave(struct cmap__cache *cache, struct cmap__object *header)
 {
   unlink_object(cache, header);
-  cmap__sub_relaxed(&cache->cost, cmap__cache_cost(cache, header)); /* [N5] */
+  set_cost(cache,
+           cmap__load_relaxed(&cache->cost) - cmap__cache_cost(cache, header));
   cache->count--;
 }
 
@@ -115,8 +131,8 @@ void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
   pthread_mutex_lock(&cache->mutex);
   comes_back = cmap__ghost_take(&cache->ghosts, hash);
   push(cache, header, comes_back ? CMAP__QUEUE_MAIN : CMAP__QUEUE_YOUNG);
-  /* Relaxed: who reads it without the mutex looks again with it [N5]. */
-  cmap__add_relaxed(&cache->cost, cmap__cache_cost(cache, header));
+  set_cost(cache,
+           cmap__load_relaxed(&cache->cost) + cmap__cache_cost(cache, header));
   cache->count++;
   pthread_mutex_unlock(&cache->mutex);
 }
@@ -127,23 +143,17 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header)
 
   if (!store->is_cache)
     return;
+  /* In no queue, and no longer in the map: nobody else's. */
+  if (cmap__cache_is_picked(header)) {
+    set_queue(header, CMAP__QUEUE_NONE);
+    return;
+  }
   pthread_mutex_lock(&cache->mutex);
-  if (header->queue == CMAP__QUEUE_PICKED)
-    header->queue = CMAP__QUEUE_NONE;
+  if (cmap__cache_is_picked(header))
+    set_queue(header, CMAP__QUEUE_NONE);
   else
     leave(cache, header);
   pthread_mutex_unlock(&cache->mutex);
-}
-
-bool cmap__cache_is_picked(struct cmap_store *store,
-                           const struct cmap__object *header)
-{
-  bool is_picked;
-
-  pthread_mutex_lock(&store->cache.mutex);
-  is_picked = header->queue == CMAP__QUEUE_PICKED;
-  pthread_mutex_unlock(&store->cache.mutex);
-  return is_picked;
 }
 
 /* The oldest object of `young` gets on, if it was hit; false: it is to go. */
@@ -170,6 +180,28 @@ static bool passes_again(struct cmap__cache *cache, struct cmap__object *header)
   return true;
 }
 
+/*
+ * Asks for what the next ones will need that go from the old end of a queue:
+ * the first's place in the map, the second's second part, the third's header.
+ * Each was asked for when it was one further.
+ */
+static void look_ahead(struct cmap_store *store,
+                       const struct cmap__queue *queue)
+{
+  const struct cmap__table *table = &store->map->table;
+  struct cmap__object *header = queue->oldest;
+
+  if (header == NULL)
+    return;
+  cmap__table_prefetch(table, table->layout.slot_words,
+                       cmap__kept(header)->hash);
+  header = *next_of(&store->cache, header);
+  if (header == NULL)
+    return;
+  cmap__prefetch_write(cmap__kept(header));
+  cmap__prefetch_write(*next_of(&store->cache, header));
+}
+
 /* Takes the object that is to go out of its queue. There is one. */
 static struct cmap__object *pick(struct cmap_store *store)
 {
@@ -185,12 +217,15 @@ static struct cmap__object *pick(struct cmap_store *store)
                 cache->young.cost > 0);
     header = is_young ? cache->young.oldest : cache->main.oldest;
     passes = is_young ? grows_up(cache, header) : passes_again(cache, header);
+    if (passes)
+      look_ahead(store, is_young ? &cache->young : &cache->main);
   } while (passes && ++passed < PASS_MAX);
   /* If it has passed, it is to go all the same. */
   if (is_young && !passes)
     cmap__ghost_put(&cache->ghosts, cmap__kept(header)->hash);
   leave(cache, header);
-  header->queue = CMAP__QUEUE_PICKED;
+  set_queue(header, CMAP__QUEUE_PICKED);
+  look_ahead(store, is_young ? &cache->young : &cache->main);
   return header;
 }
 
@@ -246,29 +281,34 @@ static bool evict_one(struct cmap_store *store, uint64_t cost,
 }
 
 static void evicted_free(struct cmap_store *store,
+                         const struct cmap__evictions *evictions,
                          struct cmap__evicted *evicted)
 {
-  cmap__store_free(store, evicted, sizeof *evicted,
-                   _Alignof(struct cmap__evicted));
+  if (evicted != &evictions->first)
+    cmap__store_free(store, evicted, sizeof *evicted,
+                     _Alignof(struct cmap__evicted));
 }
 
-/* Evicts one object into the list. False: there is room, or no memory. */
-static bool evict_to(struct cmap_store *store, uint64_t cost,
-                     struct cmap__evicted ***end)
+/* Evicts one object. False: there is room, or no memory. */
+static bool evict_into(struct cmap_store *store, uint64_t cost,
+                       struct cmap__evictions *evictions)
 {
-  struct cmap__evicted *evicted =
-      cmap__store_alloc(store, sizeof *evicted, _Alignof(struct cmap__evicted));
+  struct cmap__evicted *evicted = &evictions->first;
   bool goes_on;
 
+  if (evictions->list != NULL)
+    evicted = cmap__store_alloc(store, sizeof *evicted,
+                                _Alignof(struct cmap__evicted));
   if (evicted == NULL)
     return false;
   goes_on = evict_one(store, cost, evicted);
-  if (evicted->header == NULL) {
-    evicted_free(store, evicted);
-    return goes_on;
+  if (evicted->header != NULL) {
+    evicted->next = NULL;
+    *evictions->end = evicted;
+    evictions->end = &evicted->next;
+  } else {
+    evicted_free(store, evictions, evicted);
   }
-  **end = evicted;
-  *end = &evicted->next;
   return goes_on;
 }
 
@@ -285,25 +325,55 @@ static bool evict_and_tell(struct cmap_store *store, uint64_t cost)
 }
 
 void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
-                           struct cmap__evicted **list)
+                           struct cmap__evictions *evictions)
 {
   bool goes_on = store->is_cache;
 
   /* Ends: each round evicts one object, or another thread has taken it. */
   while (goes_on && cmap__cache_is_full(&store->cache, cost))
-    goes_on = list != NULL ? evict_to(store, cost, &list)
-                           : evict_and_tell(store, cost);
+    goes_on = evictions != NULL ? evict_into(store, cost, evictions)
+                                : evict_and_tell(store, cost);
 }
 
-void cmap__cache_tell(struct cmap_store *store, struct cmap__evicted *list)
+/* Will the key have one object more? Without a lock, a hint. */
+static bool adds_object(struct cmap__request *r,
+                        const struct cmap__flight *flight)
 {
-  /* Ends: with the list. */
-  while (list != NULL) {
-    struct cmap__evicted *next = list->next;
+  struct cmap__object *present;
 
-    cmap__evicted_tell(store, list);
-    evicted_free(store, list);
-    list = next;
+  if (flight != NULL)
+    return flight->replaces == NULL && !cmap__load_relaxed(&flight->is_out);
+  if (cmap__store_peek(r, &present) != CMAP_OK)
+    return true;
+  cmap__object_unref(present);
+  return false;
+}
+
+void cmap__store_make_room(struct cmap__request *r,
+                           const struct cmap__flight *flight,
+                           const struct cmap__object *header,
+                           struct cmap__evictions *evictions)
+{
+  struct cmap__cache *cache = &r->store->cache;
+  uint64_t cost = r->store->is_cache ? cmap__cache_cost(cache, header) : 0;
+
+  if (r->store->is_cache && cmap__cache_is_full(cache, cost) &&
+      adds_object(r, flight))
+    cmap__cache_make_room(r->store, cost, evictions);
+}
+
+void cmap__evictions_tell(struct cmap_store *store,
+                          struct cmap__evictions *evictions)
+{
+  struct cmap__evicted *evicted = evictions->list;
+
+  /* Ends: with the list. */
+  while (evicted != NULL) {
+    struct cmap__evicted *next = evicted->next;
+
+    cmap__evicted_tell(store, evicted);
+    evicted_free(store, evictions, evicted);
+    evicted = next;
   }
 }
 

@@ -35,7 +35,7 @@
 #include "store/ghost.h"
 #include "store/object.h"
 
-struct cmap__evicted;
+struct cmap__evictions;
 struct cmap__flight;
 
 /* Where an object is. */
@@ -98,19 +98,19 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header);
 
 /*
  * Evicts until something of this cost, not more than the bound, fits; 0: until
- * the bound holds. No lock is held. With `list` nobody is told of what has
- * gone: it is there, for cmap__cache_tell; without memory for that less goes.
+ * the bound holds. No lock is held. With `evictions` nobody is told yet of what
+ * has gone, and without memory for more of them less goes.
  */
 void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
-                           struct cmap__evicted **list);
-
-/* Tells of them, and frees the list. No lock is held. */
-void cmap__cache_tell(struct cmap_store *store, struct cmap__evicted *list);
+                           struct cmap__evictions *evictions);
 
 /* Is the object, whose word is in the map, the one that was picked? Its header
- * may have got another one since. Shard lock held. */
-bool cmap__cache_is_picked(struct cmap_store *store,
-                           const struct cmap__object *header);
+ * may have got another one since. Shard lock held, under which an object that
+ * is not in the map does not become one that is. */
+static inline bool cmap__cache_is_picked(const struct cmap__object *header)
+{
+  return cmap__load_relaxed(&header->queue) == CMAP__QUEUE_PICKED;
+}
 
 /*
  * Asks the next `steps` objects whether they are out of date, and takes them

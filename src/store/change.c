@@ -23,6 +23,7 @@ static void put_over(struct putting *p)
     p->failure = word;
   } else if (cmap__word_kind(word) == CMAP__WORD_FLIGHT) {
     p->flight = cmap__word_pointer(word);
+    cmap__store_relaxed(&p->flight->is_out, true); /* a hint */
   } else {
     p->old = cmap__word_pointer(word);
     if (cmap__load_relaxed(&p->old->refreshing)) { /* lock held */
@@ -65,7 +66,6 @@ static enum cmap_status store_word(struct putting *p)
 static void end_putting(struct putting *p)
 {
   struct cmap_store *store = p->request->store;
-  int cancel = cmap__cancel_disable();
 
   if (p->flight != NULL) {
     cmap__flight_tell(p->flight);
@@ -81,22 +81,6 @@ static void end_putting(struct putting *p)
   }
   if (store->is_cache)
     cmap__store_tidy(store);
-  cmap__cancel_restore(cancel);
-}
-
-/* Room for an object whose key is absent; of a present one there is. */
-static void put_makes_room(struct cmap__request *r,
-                           const struct cmap__object *header)
-{
-  bool found;
-
-  while (cmap__call_lock(r->store->map, &r->call, CMAP__READ) != CMAP_OK)
-    cmap__pause(); /* see cmap__request_lock */
-  found = r->call.found;
-  cmap__request_unlock(r);
-  if (!found)
-    cmap__cache_make_room(r->store, cmap__cache_cost(&r->store->cache, header),
-                          NULL);
 }
 
 enum cmap_status cmap__store_replace(struct cmap__request *r,
@@ -104,13 +88,20 @@ enum cmap_status cmap__store_replace(struct cmap__request *r,
                                      struct cmap_handle *handle)
 {
   struct putting p = {.request = r, .header = header, .keep = keep};
+  struct cmap__evictions evictions;
+  int cancel = cmap__cancel_disable();
   enum cmap_status status;
 
-  if (keep && r->store->is_cache)
-    put_makes_room(r, header);
+  cmap__evictions_begin(&evictions);
+  if (keep)
+    cmap__store_make_room(r, NULL, header, &evictions);
   if (handle != NULL)
     cmap__object_ref(header);
   status = store_word(&p);
+  if (status == CMAP_OK)
+    end_putting(&p);
+  cmap__evictions_tell(r->store, &evictions);
+  cmap__cancel_restore(cancel);
   if (status != CMAP_OK) {
     if (handle != NULL)
       cmap__object_unref(header);
@@ -118,7 +109,6 @@ enum cmap_status cmap__store_replace(struct cmap__request *r,
   }
   if (handle != NULL)
     cmap__handle_fill(handle, header, CMAP_HIT);
-  end_putting(&p);
   return CMAP_OK;
 }
 

@@ -186,3 +186,15 @@ uint64_t cmap__counts_sum(const struct cmap__counts *counts,
   }
   return sum;
 }
+
+void cmap__counts_visit(struct cmap__counts *counts,
+                        void (*visit)(struct cmap__count_line *line, void *ctx),
+                        void *ctx)
+{
+  for (unsigned i = 1; i < CMAP__COUNT_CHUNKS; i++) {
+    struct cmap__count_line *lines =
+        cmap__load_acquire(&counts->chunks[i]); /* [N4] */
+    for (size_t k = 0; lines != NULL && k < chunk_lines(i); k++)
+      visit(&lines[k], ctx);
+  }
+}

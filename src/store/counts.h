@@ -1,5 +1,6 @@
 /*
- * Statistics that cost no shared write.
+ * Statistics that cost no shared write, and what a thread keeps for its next
+ * construction.
  *
  * Each thread has a place, and in each store the line at that place, which it
  * alone writes, by plain loads and stores. Lines come in chunks. The first lies
@@ -18,6 +19,9 @@
 #include "base/compiler.h"
 #include "cmap.h"
 
+struct cmap__flight;
+struct cmap__object;
+
 enum cmap__count {
   CMAP__COUNT_HITS,
   CMAP__COUNT_MISSES,
@@ -26,7 +30,11 @@ enum cmap__count {
   CMAP__COUNT_ABANDONED,
   CMAP__COUNT_OVERTAKEN,
   CMAP__COUNT_BUILD_NS,
-  CMAP__COUNT_BYTES, /* modulo 2^64: one thread takes, another gives back */
+  /* Modulo 2^64: one thread adds, another subtracts. */
+  CMAP__COUNT_BYTES,
+  CMAP__COUNT_RUNNING, /* constructions, refreshes, tickets */
+  CMAP__COUNT_FLIGHTS, /* that are in use */
+  CMAP__COUNT_EVICTED,
   CMAP__COUNTS
 };
 
@@ -40,6 +48,10 @@ enum cmap__count {
 
 struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__count_line {
   _Atomic uint64_t counts[CMAP__COUNTS];
+  /* Of the thread that has the line, which it hands on with it; NULL: none. Not
+   * in the shared one. */
+  struct cmap__flight *flight; /* that nobody uses */
+  struct cmap__object *header; /* that is free */
 };
 
 struct cmap__counts {
@@ -85,19 +97,34 @@ static inline void cmap__count_own(struct cmap__count_line *line,
   cmap__store_release(count, cmap__load_relaxed(count) + n);
 }
 
-static inline void cmap__count(struct cmap__counts *counts,
-                               enum cmap__count what, uint64_t n)
+/* The line of the thread's own; NULL: it has none, or has not counted yet. */
+static inline struct cmap__count_line *
+cmap__count_line(struct cmap__counts *counts)
 {
   struct cmap__count_line *lines =
       cmap__load_acquire(&counts->chunks[cmap__count_place.chunk]); /* [N4] */
 
-  if (cmap__likely(lines != NULL))
-    cmap__count_own(&lines[cmap__count_place.line], what, n);
+  return cmap__likely(lines != NULL) ? &lines[cmap__count_place.line] : NULL;
+}
+
+static inline void cmap__count(struct cmap__counts *counts,
+                               enum cmap__count what, uint64_t n)
+{
+  struct cmap__count_line *line = cmap__count_line(counts);
+
+  if (cmap__likely(line != NULL))
+    cmap__count_own(line, what, n);
   else
     cmap__count_first(counts, what, n);
 }
 
 uint64_t cmap__counts_sum(const struct cmap__counts *counts,
                           enum cmap__count what);
+
+/* Calls `visit` with each line that a thread has or had. The caller is alone.
+ */
+void cmap__counts_visit(struct cmap__counts *counts,
+                        void (*visit)(struct cmap__count_line *line, void *ctx),
+                        void *ctx);
 
 #endif

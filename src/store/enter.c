@@ -26,6 +26,7 @@ static void join_flight(struct attempt *a, struct cmap__flight *flight)
   if (a->want == CMAP__WANT_NEW && !flight->refreshes)
     return;
   pthread_mutex_lock(&flight->mutex);
+  flight->is_joined = true;
   flight->refs++;
   flight->waiters += a->waits;
   pthread_mutex_unlock(&flight->mutex);

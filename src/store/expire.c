@@ -46,7 +46,7 @@ static bool is_evictable(struct cmap_store *store,
   if (cmap__object_is_over(store, header, now))
     *reason = CMAP_EXPIRED;
   else /* it was hit meanwhile, or is another one there */
-    return *reason != CMAP_EXPIRED && cmap__cache_is_picked(store, header);
+    return *reason != CMAP_EXPIRED && cmap__cache_is_picked(header);
   return true;
 }
 

@@ -50,6 +50,10 @@ struct cmap__flight {
   uint64_t beginner;
   struct cmap__notice *notices;
   bool refreshes; /* begun by cmap_store_refresh; const once others know it */
+  bool is_joined; /* under the shard lock: others than its builder have been
+                     told of it */
+  _Atomic bool is_out; /* atomic, written once: it was taken out of the map, or
+                          decided by put. A hint for who does not look there */
   /* Of one that replaces an object (store/refresh.h): */
   bool is_listed;                    /* under the shard lock */
   struct cmap__object *replaces;     /* const, with a reference; NULL: none */
@@ -59,6 +63,12 @@ struct cmap__flight {
 /* A running flight with two references, the map's and the builder's. NULL: out
  * of memory. */
 struct cmap__flight *cmap__flight_new(struct cmap_store *store);
+
+/* Nobody has it any more: the thread keeps it for its next construction. */
+void cmap__flight_give(struct cmap__flight *flight);
+
+/* Frees the memory of one that nobody uses. */
+void cmap__flight_free(struct cmap__flight *flight);
 
 void cmap__flight_unref(struct cmap__flight *flight, unsigned n);
 
@@ -77,6 +87,17 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
  */
 bool cmap__flight_decide(struct cmap__flight *flight,
                          struct cmap__object *header);
+
+/* The same of one that is not decided, whose mutex is held. */
+void cmap__flight_decide_locked(struct cmap__flight *flight,
+                                struct cmap__object *header);
+
+/* Mutex held. */
+static inline bool cmap__flight_is_decided(const struct cmap__flight *flight)
+{
+  return flight->state == CMAP__FLIGHT_DONE ||
+         flight->state == CMAP__FLIGHT_FAILED;
+}
 
 /* Tells those who are to be told of a decided flight. No lock is held. */
 void cmap__flight_tell(struct cmap__flight *flight);

@@ -140,8 +140,8 @@ CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
   return true;
 }
 
-static enum cmap_status find_present(struct cmap__request *r,
-                                     struct cmap__object **header)
+enum cmap_status cmap__store_peek(struct cmap__request *r,
+                                  struct cmap__object **header)
 {
   enum cmap_status status = find_without_lock(r, header);
   uint64_t word;
@@ -167,7 +167,7 @@ enum cmap_status cmap__store_find(struct cmap__request *r,
                                   struct cmap__object **header,
                                   enum cmap__age *age)
 {
-  enum cmap_status status = find_present(r, header);
+  enum cmap_status status = cmap__store_peek(r, header);
 
   *age = CMAP__FRESH;
   if (status != CMAP_OK || !r->store->is_cache)

@@ -161,7 +161,8 @@ static struct cmap__header_page *page_with_some(struct cmap_store *store)
   return page;
 }
 
-struct cmap__object *cmap__header_take(struct cmap_store *store)
+/* A header of a page; NULL: out of memory. */
+static struct cmap__object *take_from_page(struct cmap_store *store)
 {
   struct cmap__headers *headers = &store->headers;
   struct cmap__object *header = NULL;
@@ -176,16 +177,27 @@ struct cmap__object *cmap__header_take(struct cmap_store *store)
     } else {
       header = page->objects + page->begun++;
       header->page = page;
-      header->queue = 0;
       /* Relaxed: it has none for a late reader, if there is one, either. */
       cmap__store_relaxed(&header->refs, 0);
       cmap__store_relaxed(&header->used, 0);
+      cmap__store_relaxed(&header->queue, CMAP__QUEUE_NONE);
       cmap__store_relaxed(&header->refreshing, false);
     }
     if (++page->taken == headers_of(page))
       unlink_page(&headers->some, page);
   }
   pthread_mutex_unlock(&headers->mutex);
+  return header;
+}
+
+struct cmap__object *cmap__header_take(struct cmap_store *store)
+{
+  struct cmap__count_line *line = cmap__count_line(&store->counts);
+  struct cmap__object *header = line != NULL ? line->header : NULL;
+
+  if (header == NULL)
+    return take_from_page(store);
+  line->header = NULL;
   return header;
 }
 
@@ -210,7 +222,7 @@ static void page_give(struct cmap__headers *headers,
   pthread_mutex_unlock(&headers->mutex);
 }
 
-void cmap__header_give(struct cmap__object *header)
+static void give_to_page(struct cmap__object *header)
 {
   struct cmap__header_page *page = header->page;
   struct cmap__headers *headers = &page->store->headers;
@@ -234,11 +246,27 @@ void cmap__header_give(struct cmap__object *header)
     page_give(headers, page);
 }
 
+void cmap__header_give(struct cmap__object *header)
+{
+  struct cmap__count_line *line =
+      cmap__count_line(&header->page->store->counts);
+
+  if (line != NULL && line->header == NULL)
+    line->header = header;
+  else
+    give_to_page(header);
+}
+
 void cmap__headers_shrink(struct cmap_store *store)
 {
   struct cmap__headers *headers = &store->headers;
+  struct cmap__count_line *line = cmap__count_line(&store->counts);
   struct cmap__header_page *page, *whole = NULL;
 
+  if (line != NULL && line->header != NULL) {
+    give_to_page(line->header);
+    line->header = NULL;
+  }
   pthread_mutex_lock(&headers->mutex);
   for (struct cmap__header_page *next = headers->empty; next != NULL;) {
     page = next;

@@ -16,6 +16,7 @@
  *   empty  none is; its memory is kept for the next ones
  *   given  none is, and its memory was given back
  * Headers come from pages that have some first, so that others become empty.
+ * One that is free each thread keeps for itself (store/counts.h).
  *
  * Concurrency: any thread; one mutex, held for moments.
  */
@@ -68,7 +69,7 @@ struct cmap__object *cmap__header_take(struct cmap_store *store);
 /* Gives back a header without references. May give a page to the system. */
 void cmap__header_give(struct cmap__object *header);
 
-/* Gives all empty pages to the system. */
+/* Gives all empty pages to the system, and the caller's own header back. */
 void cmap__headers_shrink(struct cmap_store *store);
 
 /* The references of all objects. */

@@ -126,7 +126,10 @@ void cmap__object_out(struct cmap_store *store, struct cmap__object *header)
 void cmap__object_left(struct cmap_store *store, struct cmap_key key,
                        struct cmap__object *header, enum cmap_removal reason)
 {
-  cmap__add_release(&store->removals[reason], 1); /* [N3] */
+  if (reason == CMAP_EVICTED)
+    cmap__count(&store->counts, CMAP__COUNT_EVICTED, 1);
+  else
+    cmap__add_release(&store->removals[reason], 1); /* [N3] */
   if (store->on_remove != NULL) {
     int cancel = cmap__cancel_disable();
     store->on_remove(key, header->object, reason, store->ctx);

@@ -31,7 +31,9 @@ struct cmap_store;
 struct cmap__object {
   _Atomic uint32_t refs;          /* 0: free; watched: CMAP__REFS_WATCHED */
   _Atomic uint8_t used;           /* atomic: hits, up to CMAP__USED_MAX */
-  uint8_t queue;                  /* enum cmap__queue_name, under its mutex */
+  _Atomic uint8_t queue;          /* atomic, enum cmap__queue_name: written
+                                     under the cache's mutex; from PICKED on,
+                                     under the shard lock */
   _Atomic bool refreshing;        /* atomic, written under the shard lock: a
                                      flight replaces it (store/refresh.h) */
   void *object;                   /* const while refs > 0 */

@@ -146,10 +146,17 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
 /* Each object in the map has one reference; more are handles. */
 static bool is_in_use(struct cmap_store *store)
 {
-  return cmap__load_acquire(&store->flights) != 0 ||
-         cmap__load_acquire(&store->running) != 0 ||
+  return cmap__counts_sum(&store->counts, CMAP__COUNT_FLIGHTS) != 0 ||
+         cmap__counts_sum(&store->counts, CMAP__COUNT_RUNNING) != 0 ||
          cmap__load_acquire(&store->tickets) != 0 ||
          cmap__headers_refs(store) != cmap__load_acquire(&store->objects);
+}
+
+static void free_spare_flight(struct cmap__count_line *line, void *unused)
+{
+  (void)unused;
+  if (line->flight != NULL)
+    cmap__flight_free(line->flight);
 }
 
 enum cmap_status cmap_store_destroy(struct cmap_store *store)
@@ -169,6 +176,7 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
     return CMAP_BUSY; /* a destructor has kept something */
   allocator = store->allocator;
   cmap_destroy(store->map);
+  cmap__counts_visit(&store->counts, free_spare_flight, NULL);
   cmap__headers_end(store);
   cmap__cache_end(store);
   cmap__failures_end(&store->failures);
@@ -307,14 +315,17 @@ void cmap__word_drop(struct cmap_store *store, uint64_t word)
 {
   void *pointer = cmap__word_pointer(word);
 
-  if (cmap__word_kind(word) == CMAP__WORD_FLIGHT)
+  if (cmap__word_kind(word) == CMAP__WORD_FLIGHT) {
+    cmap__store_relaxed(&((struct cmap__flight *)pointer)->is_out, true);
     cmap__flight_unref(pointer, 1);
-  else
+  } else {
     cmap__failure_drop(store, pointer);
+  }
 }
 
 enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
 {
+  struct cmap__count_line *line;
   enum cmap_status status;
   int cancel;
 
@@ -322,6 +333,11 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
     return CMAP_EINVAL;
   cancel = cmap__cancel_disable();
   cmap__failures_sweep(store, SIZE_MAX);
+  line = cmap__count_line(&store->counts);
+  if (line != NULL) {
+    free_spare_flight(line, NULL);
+    line->flight = NULL;
+  }
   status = cmap_shrink_to_fit(store->map, NULL);
   cmap__headers_shrink(store);
   cmap__cancel_restore(cancel);
@@ -331,6 +347,15 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
 size_t cmap_store_len(const struct cmap_store *store)
 {
   return store == NULL ? 0 : cmap__load_acquire(&store->objects);
+}
+
+/* If one that began and ended elsewhere meanwhile was seen to end only, the sum
+ * is too small. */
+static size_t running(const struct cmap__counts *counts)
+{
+  int64_t sum = (int64_t)cmap__counts_sum(counts, CMAP__COUNT_RUNNING);
+
+  return sum < 0 ? 0 : (size_t)sum;
 }
 
 enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
@@ -352,7 +377,7 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.abandoned = cmap__counts_sum(counts, CMAP__COUNT_ABANDONED);
   now.overtaken = cmap__counts_sum(counts, CMAP__COUNT_OVERTAKEN);
   now.build_ns = cmap__counts_sum(counts, CMAP__COUNT_BUILD_NS);
-  now.running = cmap__load_acquire(&store->running);
+  now.running = running(counts);
   now.waiters = cmap__load_acquire(&store->waiters);
   status = cmap_get_stats(store->map, &map);
   if (status != CMAP_OK)
@@ -361,8 +386,8 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   now.bytes = sizeof *store + map.bytes +
               cmap__load_relaxed(&store->headers.bytes) +
               cmap__counts_sum(counts, CMAP__COUNT_BYTES);
-  now.evicted = cmap__load_acquire(&store->removals[CMAP_EVICTED]); /* [N3] */
-  now.expired = cmap__load_acquire(&store->removals[CMAP_EXPIRED]);
+  now.evicted = cmap__counts_sum(counts, CMAP__COUNT_EVICTED);
+  now.expired = cmap__load_acquire(&store->removals[CMAP_EXPIRED]); /* [N3] */
   now.replaced = cmap__load_acquire(&store->removals[CMAP_REPLACED]);
   now.removed = cmap__load_acquire(&store->removals[CMAP_DELETED]);
   now.cleared = cmap__load_acquire(&store->removals[CMAP_CLEARED]);

@@ -65,11 +65,10 @@ struct cmap_store {
   struct cmap_lifetime life; /* unless `lifetime` says something else */
   /* Changed by release, told to others by acquire [N3]. */
   _Atomic size_t objects; /* in the map */
-  _Atomic size_t flights; /* not freed yet */
-  _Atomic size_t running; /* constructions, refreshes, tickets */
   _Atomic size_t tickets; /* not used up yet */
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
-  _Atomic uint64_t removals[CMAP_CLEARED + 1]; /* by their reasons */
+  /* By their reasons; evictions are counted by threads. */
+  _Atomic uint64_t removals[CMAP_CLEARED + 1];
   _Atomic uint64_t too_dear; /* objects that were not kept; a statistic */
 
   struct cmap__cache cache;
@@ -213,6 +212,10 @@ enum cmap_status cmap__store_find(struct cmap__request *request,
                                   struct cmap__object **header,
                                   enum cmap__age *age);
 
+/* The same of any object, which is not hit. */
+enum cmap_status cmap__store_peek(struct cmap__request *request,
+                                  struct cmap__object **header);
+
 /*
  * Lets the key have the header's object, if it is to be kept; the caller's
  * reference is used up. CMAP_ENOMEM: it is still the caller's.
@@ -236,6 +239,34 @@ struct cmap__evicted {
   enum cmap_removal reason;
   struct cmap__taken taken;
 };
+
+/* Objects that were evicted to make room, the first of which needs no memory of
+ * its own. */
+struct cmap__evictions {
+  struct cmap__evicted *list, **end;
+  struct cmap__evicted first;
+};
+
+static inline void cmap__evictions_begin(struct cmap__evictions *evictions)
+{
+  evictions->list = NULL;
+  evictions->end = &evictions->list;
+}
+
+/* Tells of them, and frees the list. No lock is held. */
+void cmap__evictions_tell(struct cmap_store *store,
+                          struct cmap__evictions *evictions);
+
+/*
+ * An object is about to be stored; with `flight` it is that one's. If it will
+ * be one more there is room for it then, but for what others put in meanwhile.
+ * Of what has gone for it nobody is told yet: who is told may ask for the key.
+ * No lock is held.
+ */
+void cmap__store_make_room(struct cmap__request *request,
+                           const struct cmap__flight *flight,
+                           const struct cmap__object *header,
+                           struct cmap__evictions *evictions);
 
 /* Takes out the object, which is known by its hash and its header only, if it
  * is still there; for CMAP_EXPIRED, if its time is over. True: the caller tells

@@ -151,7 +151,7 @@ static enum cmap_status begin_absent(struct cmap__request *r,
     b->ticket->header = in.header;
     b->ticket = NULL;
     begins(in.flight, cmap__thread_number());
-    cmap__add_release(&r->store->running, 1);
+    cmap__count(&r->store->counts, CMAP__COUNT_RUNNING, 1);
     *outcome = CMAP_YOURS;
     return CMAP_OK;
   }
@@ -255,7 +255,7 @@ static enum cmap_status end_flight(struct cmap__ticket *ticket,
   (void)cmap__probe_init(layout, r.key, &ticket->hash, &r.call.probe);
   r.call.patience.try_only = false;
   r.call.patience.deadline_ns = CMAP__NO_DEADLINE;
-  cmap__sub_release(&ticket->store->running, 1);
+  cmap__count(&ticket->store->counts, CMAP__COUNT_RUNNING, -(uint64_t)1);
   return cmap__flight_end(&r, ticket->flight, status, keep, header);
 }
 

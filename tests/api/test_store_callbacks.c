@@ -3,11 +3,13 @@
  * for the key that its own thread is about to build, or has just built. An
  * error is a wait of a thread for itself, which alarm() ends.
  */
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "settings.h"
 #include "store_objects.h"
+#include "threads.h"
 
 enum { HANG_SECONDS = 20 };
 
@@ -242,7 +244,8 @@ static void many_are_evicted(void **state)
     question.id = 9;
     question.again = true;
     if (without)
-      counting_alloc_fail_nth(&t.keys.alloc, 2); /* the flight is the first */
+      counting_alloc_fail_nth(&t.keys.alloc,
+                              2); /* the second is the third's that goes */
     CHECK(ask(9, BY_CREATE) == 6);
     CHECK(counting_alloc_failures(&t.keys.alloc) == (size_t)without);
     counting_alloc_fail_none(&t.keys.alloc);
@@ -286,21 +289,20 @@ static void notify(enum cmap_status status, struct cmap_handle *handle,
   notices++;
 }
 
-/* The construction that is there fails with CMAP_BUSY just before begin joins
- * it, which is when its own, which it does not need, is freed. */
-static void begin_joins_what_fails_busy(void **state)
+/* Of a thread that ends: the last time for which it is called. */
+static pthread_key_t late;
+#define LATE 3
+
+static void begin_late(void *times)
 {
   struct cmap_handle handle = CMAP_INIT;
   struct cmap_ticket ticket = CMAP_INIT, none = CMAP_INIT;
   enum cmap_begin outcome;
 
-  (void)state;
-  prepare();
-  counted = t.options.keys.allocator;
-  t.options.keys.allocator =
-      (struct cmap_allocator){pass_alloc, free_and_fail, NULL};
-  test_store_create(&t);
-  notices = 0;
+  if ((uintptr_t)times > 1) {
+    pthread_setspecific(late, (void *)((uintptr_t)times - 1));
+    return;
+  }
   CHECK_OK(cmap_store_begin(t.store, key_of(1), &handle, &ticket, &outcome,
                             NULL, NULL, NULL));
   CHECK(outcome == CMAP_YOURS);
@@ -310,6 +312,37 @@ static void begin_joins_what_fails_busy(void **state)
                CMAP_BUSY);
   CHECK(failing.internal[0] == 0 && notices == 0);
   CHECK(handle.object == NULL && none.internal[0] == 0);
+}
+
+static void end_late(unsigned index, void *ctx)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  (void)index, (void)ctx;
+  /* So that it has what the library takes away at its end. */
+  CHECK_STATUS(cmap_store_get(t.store, key_of(1), &handle, NULL),
+               CMAP_NOT_FOUND);
+  pthread_setspecific(late, (void *)LATE);
+}
+
+/* The construction that is there fails with CMAP_BUSY just before begin joins
+ * it, which is when its own, which it does not need, is freed: by a thread that
+ * keeps none any more, since it ends. */
+static void begin_joins_what_fails_busy(void **state)
+{
+  struct thread thread;
+
+  (void)state;
+  prepare();
+  counted = t.options.keys.allocator;
+  t.options.keys.allocator =
+      (struct cmap_allocator){pass_alloc, free_and_fail, NULL};
+  test_store_create(&t);
+  notices = 0;
+  assert_int_equal(pthread_key_create(&late, begin_late), 0);
+  thread_start(&thread, end_late, 0, NULL);
+  thread_join(&thread);
+  pthread_key_delete(late);
   finish();
 }
 
@@ -329,6 +362,7 @@ static void begin_says_stale(void **state)
   seconds = 10;
   /* Ends: there is memory enough. */
   for (size_t nth = 1; outcome == CMAP_PRESENT; nth++) {
+    CHECK_OK(cmap_store_shrink_to_fit(t.store)); /* the thread keeps nothing */
     counting_alloc_fail_nth(&t.keys.alloc, nth);
     CHECK_OK(cmap_store_begin(t.store, key_of(1), &handle, &ticket, &outcome,
                               NULL, NULL, NULL));

@@ -229,7 +229,8 @@ extern "C" {
   X(CMAP_ENOSPC, -11, "the buffer is too small")                               \
   X(CMAP_FROZEN, -12, "the map is frozen")                                     \
   X(CMAP_EBROKEN, -13, "an invariant of the map does not hold")                \
-  X(CMAP_ENORANDOM, -14, "the system gave no random numbers")
+  X(CMAP_ENORANDOM, -14, "the system gave no random numbers")                  \
+  X(CMAP_ECANCELED, -15, "the token was cancelled while waiting")
 
 enum cmap_status {
 #define CMAP__STATUS(name, value, text) name = value,
@@ -357,22 +358,28 @@ static inline const char *cmap_key_as_string(struct cmap_key key)
 enum {
   CMAP_TRY = 1,      /* never wait: CMAP_BUSY instead */
   CMAP_DEADLINE = 2, /* wait until deadline_ns at the most: CMAP_TIMEDOUT */
-  CMAP_HASHED = 4    /* `hash` is the key's hash, from cmap_hash, or of a
+  CMAP_HASHED = 4,   /* `hash` is the key's hash, from cmap_hash, or of a
                         store from cmap_store_hash */
+  CMAP_TOKEN = 8     /* wait until `token` is cancelled at the most:
+                        CMAP_ECANCELED */
 };
+
+struct cmap_token; /* ends waits, when any thread cancels it */
 
 /*
  * How a call waits and hashes; NULL stands for "as long as it takes". A
- * deadline bounds waiting, not the caller's own callbacks. TRY with DEADLINE
- * is TRY. A wrong hash spoils results, but never memory; a library built with
- * CMAP_CHECK says CMAP_EINVAL. Calls on the whole map ignore the hash. Set
- * `size` to sizeof(struct cmap_how).
+ * deadline and a token bound waiting, not the caller's own callbacks; together
+ * the first of them does. TRY with one of them is TRY. A wrong hash spoils
+ * results, but never memory; a library built with CMAP_CHECK says CMAP_EINVAL.
+ * Calls on the whole map ignore the hash. Set `size` to sizeof(struct
+ * cmap_how).
  */
 struct cmap_how {
   size_t size;
   unsigned flags;
   uint64_t hash;
   uint64_t deadline_ns; /* absolute, CLOCK_MONOTONIC, nanoseconds */
+  struct cmap_token *token;
 };
 
 /* Not to wait. */
@@ -404,9 +411,72 @@ static inline struct cmap_how cmap_how_hashed(uint64_t hash)
   return how;
 }
 
+/* The time that many nanoseconds from now, by CLOCK_MONOTONIC: a deadline_ns.
+ * It is UINT64_MAX - 1 at most. */
+CMAP_API uint64_t cmap_deadline(uint64_t timeout_ns) CMAP_SYMBOL(deadline);
+
 /* A deadline that many nanoseconds from now. */
-CMAP_API struct cmap_how cmap_how_within(uint64_t timeout_ns)
-    CMAP_SYMBOL(how_within);
+static inline struct cmap_how cmap_how_within(uint64_t timeout_ns)
+{
+  return cmap_how_until(cmap_deadline(timeout_ns));
+}
+
+/* To wait until the token is cancelled. */
+static inline struct cmap_how cmap_how_with(struct cmap_token *token)
+{
+  struct cmap_how how = CMAP_INIT;
+  how.size = sizeof how;
+  how.flags = CMAP_TOKEN;
+  how.token = token;
+  return how;
+}
+
+/*
+ * Cancellation tokens: a deadline that is not known before. A token goes into
+ * any number of calls, of any threads, on any maps and stores. Once a thread
+ * has cancelled it none of them waits any more: a call that has begun to wait,
+ * or would have to, gives up with CMAP_ECANCELED, and has done nothing; one
+ * that need not wait succeeds. It stays cancelled. A constructor that was begun
+ * goes on; it may ask the token itself (cmap_token_is_canceled), and whether
+ * anybody else still waits (cmap_store_waiters).
+ *
+ * Thread safety: any thread at any time, but not in a signal handler;
+ * cmap_token_destroy is the last call. In a child of fork a token may be used
+ * if no other thread used it meanwhile.
+ */
+
+/* A new token, in the default allocator's memory. CMAP_EINVAL: NULL;
+ * CMAP_ENOMEM: *token is NULL. */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_token_create(struct cmap_token **token) CMAP_SYMBOL(token_create);
+
+/* Destroys it; NULL is none. CMAP_BUSY: a call waits with it, and nothing is
+ * done. */
+CMAP_API enum cmap_status cmap_token_destroy(struct cmap_token *token)
+    CMAP_SYMBOL(token_destroy);
+
+/*
+ * Cancels it, once and for all; NULL does nothing. Wakes those who sleep with
+ * it, and returns when they are awake: that takes moments. All that the caller
+ * did before happens before what a call does that gives up. O(n) of n sleepers.
+ * Lock: none, and it may be called with guards held, and in callbacks.
+ */
+CMAP_API void cmap_token_cancel(struct cmap_token *token)
+    CMAP_SYMBOL(token_cancel);
+
+/* Was it cancelled? NULL: no. All that was done before that happens before. No
+ * lock. */
+CMAP_API bool cmap_token_is_canceled(const struct cmap_token *token)
+    CMAP_SYMBOL(token_is_canceled);
+
+/*
+ * A file descriptor for poll and its kin, which can be read from (an eventfd;
+ * no need to) from the moment on that the token is cancelled. It is the
+ * token's, which closes it in the end; the same at each call. CMAP_EINVAL  a
+ * NULL CMAP_ENOMEM  the system has no more descriptors, or no memory
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_token_fd(struct cmap_token *token, int *fd) CMAP_SYMBOL(token_fd);
 
 /*
  * Callbacks. Each is called with the stored key, or with the caller's where
@@ -615,6 +685,7 @@ cmap_hash(const struct cmap *map, struct cmap_key key, uint64_t *hash)
  *   CMAP_EINVAL    checked misuse (section 1)
  *   CMAP_BUSY      CMAP_TRY, and the lock is not free
  *   CMAP_TIMEDOUT  CMAP_DEADLINE, and the lock was not free in time
+ *   CMAP_ECANCELED CMAP_TOKEN, and the lock was not free before
  *   CMAP_EDEADLK   waiting would never have ended (section 9)
  *   CMAP_EABANDONED  a thread has ended that held what the call needs
  *   CMAP_FROZEN    the map is frozen (section 12), and the call would write

@@ -30,7 +30,7 @@ int main(void)
   struct cmap *map = ages();
   struct cmap_how try = cmap_how_try();
   struct cmap_how within = cmap_how_within(50000000); /* 50 ms from now */
-  struct cmap_how until = cmap_how_until(within.deadline_ns);
+  struct cmap_how until = cmap_how_until(cmap_deadline(50000000));
   const char line[] = "bob says hello";
   uint64_t hash, value;
 
@@ -38,6 +38,17 @@ int main(void)
   is(cmap_get(map, KEY("ada"), &value, &try), CMAP_OK);
   is(cmap_get(map, KEY("ada"), &value, &within), CMAP_OK);
   is(cmap_get(map, KEY("ada"), &value, &until), CMAP_OK);
+
+  /* Not longer than until another thread has enough. */
+  struct cmap_token *token;
+  is(cmap_token_create(&token), CMAP_OK);
+  struct cmap_how with = cmap_how_with(token);
+  int fd;
+  is(cmap_token_fd(token, &fd), CMAP_OK); /* for poll */
+  cmap_token_cancel(token);
+  so(cmap_token_is_canceled(token));
+  is(cmap_get(map, KEY("ada"), &value, &with), CMAP_OK); /* did not wait */
+  is(cmap_token_destroy(token), CMAP_OK);
 
   /* A key is any part of a text; its hash serves for several calls. */
   struct cmap_key bob = cmap_key_bytes(line, 3);

@@ -123,10 +123,16 @@ static enum cmap_status attempt(struct unlocked *u)
   return status;
 }
 
-static bool is_late(const struct unlocked *u)
+/* May it try again? */
+static enum cmap_status look_at_time(const struct unlocked *u)
 {
-  return (u->how.flags & (CMAP_TRY | CMAP_DEADLINE)) == CMAP_DEADLINE &&
-         cmap__now_ns() >= u->how.deadline_ns;
+  if ((u->how.flags & (CMAP_TRY | CMAP_DEADLINE)) == CMAP_DEADLINE &&
+      cmap__now_ns() >= u->how.deadline_ns)
+    return CMAP_TIMEDOUT;
+  return (u->how.flags & CMAP_TOKEN) != 0 &&
+                 cmap__token_is_canceled(u->how.token)
+             ? CMAP_ECANCELED
+             : CMAP_OK;
 }
 
 /* Attempts until one is not overtaken by another thread's change. */
@@ -135,9 +141,9 @@ static enum cmap_status attempt_all(struct unlocked *u)
   unsigned max = u->attempts.max == 0 ? MAX_ATTEMPTS : u->attempts.max;
 
   for (unsigned i = 0; i < max; i++) {
-    enum cmap_status status;
-    if (i > 0 && is_late(u))
-      return CMAP_TIMEDOUT;
+    enum cmap_status status = i > 0 ? look_at_time(u) : CMAP_OK;
+    if (status != CMAP_OK)
+      return status;
     status = attempt(u);
     if (!u->overtaken)
       return status;
@@ -170,11 +176,7 @@ enum cmap_status cmap_add_or_update_unlocked(
       (layout->options.value_clone == NULL ||
        layout->options.value_equal == NULL))
     return CMAP_ENOTSUP;
-  u.how.size = sizeof u.how;
-  if (how != NULL) {
-    u.how.flags = how->flags;
-    u.how.deadline_ns = how->deadline_ns;
-  }
+  (void)cmap__how_copy(how, &u.how); /* it was read before */
   u.how.flags |= CMAP_HASHED;
   u.how.hash = call.probe.hash;
   status = cmap__value_image_init(layout, &u.old);

@@ -41,6 +41,7 @@ struct batch {
   const uint64_t *hashes; /* NULL: to be computed */
   char *values;           /* NULL: none; INSERT only reads them */
   const struct cmap_how *how;
+  struct cmap_how hashed; /* the same, for a hash that is known */
   /* Of FETCH_ADD. NULL: 1 each; none */
   const uint64_t *operands;
   uint64_t *befores;
@@ -178,7 +179,7 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
                                     const struct ahead *ahead,
                                     enum batched operation)
 {
-  struct cmap_how hashed = {.size = sizeof hashed, .flags = CMAP_HASHED};
+  struct cmap_how hashed = batch->hashed;
   const struct cmap_how *how = batch->how;
   struct cmap_key key = batch->keys[i];
   struct cmap *map = batch->map;
@@ -187,10 +188,6 @@ static inline enum cmap_status call(const struct batch *batch, size_t i,
   /* They hash in less time than handing the hash over takes. */
   if (!plain && ahead->at != INVALID) {
     hashed.hash = ahead->hash;
-    if (how != NULL) {
-      hashed.flags |= how->flags;
-      hashed.deadline_ns = how->deadline_ns;
-    }
     how = &hashed;
   }
   switch (operation) {
@@ -375,6 +372,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
       (n > 0 && operation == INSERT &&
        cmap__value_is_missing(batch->map, batch->values)))
     return CMAP_EINVAL;
+  (void)cmap__how_copy(batch->how, &batch->hashed); /* it was read before */
+  batch->hashed.flags |= CMAP_HASHED;
   batch->plain = batch->map->reads == CMAP__SHAPE_WORD && batch->how == NULL;
   array = cmap__directory_current(&batch->map->table.directory);
   if (!array->is_large)

@@ -5,7 +5,31 @@
 
 #include "base/check.h"
 
-#define KNOWN_HOW (CMAP_TRY | CMAP_DEADLINE | CMAP_HASHED)
+#define KNOWN_HOW (CMAP_TRY | CMAP_DEADLINE | CMAP_HASHED | CMAP_TOKEN)
+
+bool cmap__how_copy(const struct cmap_how *how, struct cmap_how *to)
+{
+  if (how == NULL) {
+    memset(to, 0, sizeof *to);
+    to->size = sizeof *to;
+    return true;
+  }
+  return !CMAP__WRONG(
+      !cmap__struct_read(how, offsetof(struct cmap_how, token), sizeof *to, to),
+      "how->size is wrong");
+}
+
+/* The member may be one that the program does not know. False: it is to have
+ * it, and has not. */
+static bool read_token(const struct cmap_how *how, struct cmap_token **token)
+{
+  bool wanted = (how->flags & CMAP_TOKEN) != 0;
+
+  if (wanted && how->size >= sizeof *how)
+    *token = how->token;
+  return !CMAP__WRONG(wanted && *token == NULL,
+                      "how->flags has CMAP_TOKEN without a token");
+}
 
 bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
                     const uint64_t **hash)
@@ -13,15 +37,18 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   *hash = NULL;
   patience->try_only = false;
   patience->deadline_ns = CMAP__NO_DEADLINE;
+  patience->token = NULL;
   patience->freezes = false;
   patience->soon = false;
   patience->grouped = false;
   if (how == NULL)
     return true;
-  if (CMAP__WRONG(!cmap__struct_is_known(how, sizeof *how, sizeof *how),
+  if (CMAP__WRONG(!cmap__struct_is_known(how, offsetof(struct cmap_how, token),
+                                         sizeof *how),
                   "how->size is wrong") ||
       CMAP__WRONG((how->flags & ~(unsigned)KNOWN_HOW) != 0,
-                  "how->flags has an unknown flag"))
+                  "how->flags has an unknown flag") ||
+      !read_token(how, &patience->token))
     return false;
   patience->try_only = (how->flags & CMAP_TRY) != 0;
   if (how->flags & CMAP_DEADLINE)

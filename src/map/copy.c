@@ -19,12 +19,8 @@ static bool how_without_hash(const struct cmap_how *how, struct cmap_how *to)
   struct cmap__patience patience;
   const uint64_t *unused;
 
-  if (!cmap__how_read(how, &patience, &unused))
+  if (!cmap__how_read(how, &patience, &unused) || !cmap__how_copy(how, to))
     return false;
-  memset(to, 0, sizeof *to);
-  if (how != NULL)
-    *to = *how;
-  to->size = sizeof *to;
   to->flags &= ~(unsigned)CMAP_HASHED;
   return true;
 }

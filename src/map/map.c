@@ -169,12 +169,30 @@ enum cmap_status cmap_hash(const struct cmap *map, struct cmap_key key,
   return status;
 }
 
-struct cmap_how cmap_how_within(uint64_t timeout_ns)
+uint64_t cmap_deadline(uint64_t timeout_ns)
 {
   uint64_t now = cmap__now_ns();
 
   /* The largest deadline is kept for "none". */
-  if (timeout_ns > UINT64_MAX - 1 - now)
-    return cmap_how_until(UINT64_MAX - 1);
-  return cmap_how_until(now + timeout_ns);
+  return timeout_ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + timeout_ns;
+}
+
+/* What programs of an older header call as cmap_how_within: they have room for
+ * this much. */
+struct older_how {
+  size_t size;
+  unsigned flags;
+  uint64_t hash, deadline_ns;
+};
+
+CMAP_API struct older_how cmap__older_how_within(uint64_t timeout_ns)
+    CMAP_SYMBOL(how_within);
+
+struct older_how cmap__older_how_within(uint64_t timeout_ns)
+{
+  struct older_how how = {.size = sizeof how,
+                          .flags = CMAP_DEADLINE,
+                          .deadline_ns = cmap_deadline(timeout_ns)};
+
+  return how;
 }

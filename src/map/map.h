@@ -62,6 +62,9 @@ struct cmap__fresh {
   struct cmap__value_image value;
 };
 
+/* `how` as this library knows it, or that of NULL; false: its size is wrong. */
+bool cmap__how_copy(const struct cmap_how *how, struct cmap_how *to);
+
 /* Reads `how`; false if it is not valid. */
 bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
                     const uint64_t **hash);

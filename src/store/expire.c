@@ -109,6 +109,8 @@ enum cmap_status cmap_store_maintain(struct cmap_store *store,
     if (patience.deadline_ns != CMAP__NO_DEADLINE &&
         cmap__now_ns() >= patience.deadline_ns)
       return CMAP_TIMEDOUT;
+    if (cmap__token_is_canceled(patience.token))
+      return CMAP_ECANCELED;
     (void)cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
   }
   return CMAP_OK;

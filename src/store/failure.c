@@ -52,8 +52,9 @@ static void unlink_failure(struct cmap__failures *failures,
 static bool passes(enum cmap_status status)
 {
   return status == CMAP_BUSY || status == CMAP_TIMEDOUT ||
-         status == CMAP_EDEADLK || status == CMAP_EABANDONED ||
-         status == CMAP_ENOMEM || status == CMAP_FROZEN;
+         status == CMAP_ECANCELED || status == CMAP_EDEADLK ||
+         status == CMAP_EABANDONED || status == CMAP_ENOMEM ||
+         status == CMAP_FROZEN;
 }
 
 bool cmap__failure_remember(struct cmap__request *request,

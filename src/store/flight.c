@@ -72,20 +72,15 @@ void cmap__flight_give(struct cmap__flight *flight)
   cmap__count(&store->counts, CMAP__COUNT_FLIGHTS, -(uint64_t)1);
 }
 
-/* Mutex held; unlocks it. */
-static void unref_and_unlock(struct cmap__flight *flight, unsigned n)
+void cmap__flight_unref(struct cmap__flight *flight, unsigned n)
 {
-  bool last = (flight->refs -= n) == 0;
+  bool last;
 
+  pthread_mutex_lock(&flight->mutex);
+  last = (flight->refs -= n) == 0;
   pthread_mutex_unlock(&flight->mutex);
   if (last)
     cmap__flight_give(flight);
-}
-
-void cmap__flight_unref(struct cmap__flight *flight, unsigned n)
-{
-  pthread_mutex_lock(&flight->mutex);
-  unref_and_unlock(flight, n);
 }
 
 static struct timespec timespec_of(uint64_t ns)
@@ -131,6 +126,8 @@ wait_while_running(struct cmap__flight *flight,
       return CMAP_EDEADLK;
     if (wait->timed && cmap__now_ns() >= patience->deadline_ns)
       return CMAP_TIMEDOUT;
+    if (cmap__token_is_canceled(patience->token))
+      return CMAP_ECANCELED;
     if (!*published && cmap__hold_any()) {
       if (cmap__deadlock_enter(wait) == CMAP__LOCK_DEADLOCK)
         return CMAP_EDEADLK;
@@ -139,6 +136,15 @@ wait_while_running(struct cmap__flight *flight,
     wait_once(flight, patience->deadline_ns);
   }
   return CMAP_OK;
+}
+
+static void wake_waiters(struct cmap__sleeper *sleeper)
+{
+  struct cmap__flight *flight = sleeper->at;
+
+  pthread_mutex_lock(&flight->mutex);
+  pthread_cond_broadcast(&flight->changed);
+  pthread_mutex_unlock(&flight->mutex);
 }
 
 enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
@@ -151,6 +157,7 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
       .timed = patience->deadline_ns < CMAP__PARK_LATEST,
       .over = &flight->decided,
   };
+  struct cmap__sleeper sleeper = {.wake = wake_waiters, .at = flight};
   enum cmap_status status;
   bool published = false;
   int cancel;
@@ -160,6 +167,8 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
   /* A thread that is cancelled here would leave the counts wrong. */
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   cmap__add_release(&flight->store->waiters, 1);
+  if (patience->token != NULL)
+    cmap__token_enter(patience->token, &sleeper);
   pthread_mutex_lock(&flight->mutex);
   status = wait_while_running(flight, patience, &wait, &published);
   if (published)
@@ -169,16 +178,17 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
   if (status == CMAP_OK && flight->state == CMAP__FLIGHT_OPEN) {
     flight->state = CMAP__FLIGHT_RUNNING;
     *mine = true;
-    pthread_mutex_unlock(&flight->mutex);
-  } else {
-    if (status == CMAP_OK && flight->state == CMAP__FLIGHT_DONE) {
-      *header = flight->result;
-      cmap__object_ref(*header);
-    } else if (status == CMAP_OK) {
-      status = flight->status;
-    }
-    unref_and_unlock(flight, 1);
+  } else if (status == CMAP_OK && flight->state == CMAP__FLIGHT_DONE) {
+    *header = flight->result;
+    cmap__object_ref(*header);
+  } else if (status == CMAP_OK) {
+    status = flight->status;
   }
+  pthread_mutex_unlock(&flight->mutex);
+  if (patience->token != NULL)
+    cmap__token_leave(patience->token, &sleeper);
+  if (!*mine)
+    cmap__flight_unref(flight, 1);
   (void)pthread_setcancelstate(cancel, &cancel);
   return status;
 }

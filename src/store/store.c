@@ -197,15 +197,12 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   if (CMAP__MISSING(store))
     return CMAP_EINVAL;
   if (how != NULL) {
-    if (CMAP__WRONG(!cmap__struct_is_known(how, sizeof *how, sizeof *how),
-                    "how->size is wrong"))
+    if (!cmap__how_copy(how, &for_map))
       return CMAP_EINVAL;
     flags = how->flags & STORE_FLAGS;
     if (CMAP__WRONG(flags == STORE_FLAGS,
                     "how->flags has both policies for failures"))
       return CMAP_EINVAL;
-    for_map = *how;
-    for_map.size = sizeof for_map;
     for_map.flags &= ~(unsigned)STORE_FLAGS;
   }
   status =
@@ -221,6 +218,7 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
   request->patience = request->call.patience;
   request->call.patience.try_only = false;
   request->call.patience.deadline_ns = CMAP__NO_DEADLINE;
+  request->call.patience.token = NULL;
   return CMAP_OK;
 }
 

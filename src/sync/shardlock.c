@@ -232,6 +232,27 @@ static bool announce(struct waiter *waiter, const struct mode *mode,
   return true;
 }
 
+static void wake_sleeper(struct cmap__sleeper *sleeper)
+{
+  cmap__park_wake(sleeper->at, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
+}
+
+/* Sleeps, unless the token was cancelled. */
+static void sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
+                       uint32_t announced, uint32_t class_mask, uint64_t until)
+{
+  struct cmap__sleeper sleeper = {.wake = wake_sleeper, .at = word};
+
+  if (cmap__likely(token == NULL)) {
+    cmap__park_wait(word, announced, class_mask, until);
+    return;
+  }
+  cmap__token_enter(token, &sleeper);
+  if (!cmap__token_is_canceled(token))
+    cmap__park_wait(word, announced, class_mask, until);
+  cmap__token_leave(token, &sleeper);
+}
+
 /* Parks, between the caller's two functions. The caller is announced. */
 static enum cmap__lock_result park(struct waiter *waiter,
                                    const struct mode *mode, uint32_t announced)
@@ -245,7 +266,8 @@ static enum cmap__lock_result park(struct waiter *waiter,
     if (waiter->turn_ends != 0 && waiter->turn_ends < until)
       until = waiter->turn_ends;
     cmap__probe(lock_park, waiter->lock, mode == &write_mode);
-    cmap__park_wait(&waiter->lock->word, announced, mode->class_mask, until);
+    sleep_with(wait->token, &waiter->lock->word, announced, mode->class_mask,
+               until);
     cmap__probe(lock_parked, waiter->lock, mode == &write_mode);
     waiter->parked = true;
     if (wait->after_park)
@@ -268,6 +290,8 @@ static enum cmap__lock_result refusal(const struct cmap__lock_wait *wait,
   if (wait->deadline_ns != CMAP__NO_DEADLINE &&
       cmap__now_ns() >= wait->deadline_ns)
     return CMAP__LOCK_TIMEDOUT;
+  if (cmap__token_is_canceled(wait->token))
+    return CMAP__LOCK_CANCELED;
   return CMAP__LOCK_OK;
 }
 
@@ -344,7 +368,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
 
   wait = waiter.wait;
   waiter.degree = wait->try_only || wait->soon ? 0 : cmap__lock_heat(lock);
-  /* Ends: see "Policy"; with a deadline, refusal() ends it. */
+  /* Ends: see "Policy"; with a deadline or a token, refusal() ends it. */
   for (;;) {
     /* Relaxed: the compare-and-swap acquires. */
     uint32_t word = cmap__load_relaxed(&lock->word);

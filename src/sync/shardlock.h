@@ -130,6 +130,7 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 #include "sync/park.h"
+#include "sync/token.h"
 
 #define CMAP__LOCK_WRITER       UINT32_C(0x00000001)
 #define CMAP__LOCK_WRITERS_WAIT UINT32_C(0x00000002)
@@ -167,6 +168,7 @@ enum cmap__lock_result {
   CMAP__LOCK_BUSY,     /* only if try_only; or FULL and already_reads */
   CMAP__LOCK_TIMEDOUT, /* the deadline has passed and the lock is not to be had
                         */
+  CMAP__LOCK_CANCELED, /* the token was cancelled, the same */
   CMAP__LOCK_GIVEN_UP, /* a thread ended that held it */
   CMAP__LOCK_DEADLOCK, /* waiting would never have ended: from before_park */
   CMAP__LOCK_MOVED,    /* it protects something else by now: the same */
@@ -176,9 +178,10 @@ enum cmap__lock_result {
 
 /* How to wait, and how it went. Belongs to the calling thread. */
 struct cmap__lock_wait {
-  uint64_t deadline_ns; /* of cmap__now_ns(), or CMAP__NO_DEADLINE */
-  bool try_only;        /* do not wait at all */
-  bool already_reads;   /* the caller holds this lock in read mode */
+  uint64_t deadline_ns;     /* of cmap__now_ns(), or CMAP__NO_DEADLINE */
+  struct cmap_token *token; /* ends the wait when it is cancelled; or NULL */
+  bool try_only;            /* do not wait at all */
+  bool already_reads;       /* the caller holds this lock in read mode */
   bool soon; /* look again soon, however hot the lock is: what others do with it
                 may be what the caller waits for */
   bool waited; /* out: set if the call spun or parked, else untouched */

@@ -249,6 +249,8 @@ static enum cmap_status status_of(enum cmap__lock_result result)
     return CMAP_BUSY;
   case CMAP__LOCK_TIMEDOUT:
     return CMAP_TIMEDOUT;
+  case CMAP__LOCK_CANCELED:
+    return CMAP_ECANCELED;
   case CMAP__LOCK_GIVEN_UP:
     return CMAP_EABANDONED;
   case CMAP__LOCK_DEADLOCK:
@@ -293,6 +295,7 @@ lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
   wait.shard = shard = locked->shard;
   wait.wait.deadline_ns = patience ? patience->deadline_ns : CMAP__NO_DEADLINE;
   wait.wait.already_reads = own != NULL;
+  wait.wait.token = patience ? patience->token : NULL;
   wait.wait.before_park = before_park;
   wait.wait.after_park = after_park;
   wait.wanted.object = table;

@@ -59,11 +59,12 @@ struct cmap__locked {
 /* How long to wait: what `how` says about it. */
 struct cmap__patience {
   bool try_only;
-  uint64_t deadline_ns; /* CMAP__NO_DEADLINE: for ever */
-  bool freezes;         /* the caller is the one that freezes the table */
-  bool soon;            /* of cmap__lock_wait */
-  bool grouped;         /* one of several locks of a call, which was asked about
-                           cmap__table_bar itself */
+  uint64_t deadline_ns;     /* CMAP__NO_DEADLINE: for ever */
+  struct cmap_token *token; /* until it is cancelled; or NULL */
+  bool freezes;             /* the caller is the one that freezes the table */
+  bool soon;                /* of cmap__lock_wait */
+  bool grouped; /* one of several locks of a call, which was asked about
+                   cmap__table_bar itself */
 };
 
 /* Are all shards locked to read until the caller is done? */
@@ -75,8 +76,8 @@ static inline bool cmap__table_is_frozen(const struct cmap__table *table)
 /*
  * Locks the shard that covers `hash`; splits it if it has often been waited
  * for. A read under the thread's own write hold borrows that. CMAP_BUSY,
- * CMAP_TIMEDOUT; CMAP_EDEADLK if waiting would never end; CMAP_EABANDONED if a
- * thread has ended that holds the shard; CMAP_FROZEN.
+ * CMAP_TIMEDOUT, CMAP_ECANCELED; CMAP_EDEADLK if waiting would never end;
+ * CMAP_EABANDONED if a thread has ended that holds the shard; CMAP_FROZEN.
  */
 enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
                                   enum cmap__mode mode,

@@ -17,11 +17,12 @@ SIZE(cmap_key, 16);
 AT(cmap_key, data, 0);
 AT(cmap_key, size, 8);
 
-SIZE(cmap_how, 32);
+SIZE(cmap_how, 40);
 AT(cmap_how, size, 0);
 AT(cmap_how, flags, 8);
 AT(cmap_how, hash, 16);
 AT(cmap_how, deadline_ns, 24);
+AT(cmap_how, token, 32);
 
 SIZE(cmap_allocator, 24);
 AT(cmap_allocator, alloc, 0);

@@ -207,12 +207,55 @@ static void version(void **state)
   assert_true(CMAP_VERSION >= 1000);
 }
 
+/* As it was before there was a token. */
+struct older_how {
+  size_t size;
+  unsigned flags;
+  uint64_t hash, deadline_ns;
+};
+
+struct older_how older_how_within(uint64_t timeout_ns) CMAP_SYMBOL(how_within);
+
+/* A function that returns one writes no more than there is, and that is taken
+ * for what it is. */
+static void how(void **state)
+{
+  struct {
+    struct older_how how;
+    unsigned char behind[sizeof(struct cmap_how)];
+  } room;
+  struct cmap_options options;
+  struct cmap_how *older;
+  struct cmap *map;
+  uint64_t id = 1;
+
+  (void)state;
+  memset(&room, 0xa5, sizeof room);
+  room.how = older_how_within(1000000000);
+  for (size_t i = 0; i < sizeof room.behind; i++)
+    CHECK(room.behind[i] == 0xa5);
+  CHECK(room.how.size == offsetof(struct cmap_how, token));
+  CHECK(room.how.flags == CMAP_DEADLINE && room.how.hash == 0);
+  CHECK(room.how.deadline_ns <= cmap_deadline(1000000000));
+  CHECK(cmap_deadline(UINT64_MAX) == UINT64_MAX - 1);
+  cmap_options_init(&options, CMAP_U64, 8);
+  CHECK_STATUS(cmap_create(&options, &map), CMAP_OK);
+  older = cut(&room.how, sizeof room.how);
+  CHECK_STATUS(cmap_contains(map, cmap_key_u64(&id), older), CMAP_NOT_FOUND);
+  CHECK_STATUS(cmap_insert(map, cmap_key_u64(&id), &id, NULL, NULL, older),
+               CMAP_OK);
+  free(older);
+  cmap_destroy(map);
+  checks_assert();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options),     cmocka_unit_test(options_in_force),
       cmocka_unit_test(stats),       cmocka_unit_test(store_options),
       cmocka_unit_test(store_stats), cmocka_unit_test(version),
+      cmocka_unit_test(how),
   };
 
   return cmocka_run_group_tests_name("struct_sizes", tests, NULL, NULL);

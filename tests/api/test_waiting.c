@@ -160,6 +160,24 @@ static struct cmap_how how_passed(void)
   return cmap_how_until(1);
 }
 
+static struct cmap_token *canceled;
+
+static struct cmap_how how_canceled(void)
+{
+  return cmap_how_with(canceled);
+}
+
+static void a_token_was_canceled(void **state)
+{
+  (void)state;
+  assert_status(cmap_token_create(&canceled), CMAP_OK);
+  cmap_token_cancel(canceled);
+  run_every_call(BY_ALTER, how_canceled, CMAP_ECANCELED);
+  run_every_call(BY_VIEW, how_canceled, CMAP_ECANCELED);
+  run_every_call(BY_COMPUTE, how_canceled, CMAP_ECANCELED);
+  assert_status(cmap_token_destroy(canceled), CMAP_OK);
+}
+
 static void try_never_waits(void **state)
 {
   (void)state;
@@ -327,6 +345,7 @@ int main(void)
       cmocka_unit_test(try_never_waits),
       cmocka_unit_test(a_deadline_passes),
       cmocka_unit_test(a_deadline_has_passed),
+      cmocka_unit_test(a_token_was_canceled),
       cmocka_unit_test(a_deadline_is_not_early),
       cmocka_unit_test(other_shards_go_on),
       cmocka_unit_test(some_calls_never_wait),

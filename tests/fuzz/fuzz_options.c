@@ -254,7 +254,7 @@ static void check_how(struct input *input, struct cmap *map,
   struct cmap_how how = {.size = sizeof how}, *given;
   unsigned char bytes[256];
   struct cmap_key key = make_key(o, 5, bytes);
-  bool right, hashed;
+  bool right, hashed, token;
   uint64_t own = 0;
 
   CHECK_OK(cmap_hash(map, key, &own));
@@ -262,16 +262,21 @@ static void check_how(struct input *input, struct cmap *map,
   if (input_once_in(input, 3))
     how.size = (size_t)input_number(input);
   how.flags = input_once_in(input, 3) ? (unsigned)input_number(input)
-                                      : input_byte(input) % 8u;
+                                      : input_byte(input) % 16u;
   if (input_once_in(input, 4))
     how.hash = input_number(input);
   how.deadline_ns = input_number(input);
+  if (input_once_in(input, 2))
+    CHECK_OK(cmap_token_create(&how.token));
   given = sized_copy(input, &how, sizeof how);
   hashed = (how.flags & CMAP_HASHED) != 0;
-  right = size_is_right(given, sizeof how, sizeof how) && how.flags < 8 &&
-          (!hashed || how.hash == own);
+  token = (how.flags & CMAP_TOKEN) != 0;
+  right = size_is_right(given, offsetof(struct cmap_how, token), sizeof how) &&
+          how.flags < 16 && (!hashed || how.hash == own) &&
+          (!token || (how.size >= sizeof how && how.token != NULL));
   CHECK_STATUS(cmap_contains(map, key, given),
                right ? CMAP_NOT_FOUND : CMAP_EINVAL);
+  CHECK_OK(cmap_token_destroy(how.token));
   free(given);
 }
 

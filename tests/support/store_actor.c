@@ -169,6 +169,10 @@ static int perform(struct actor *actor, const struct act *act)
   if (!act->try && !act->soon && !act->late)
     given.flags = 0;
   given.flags |= act->flags;
+  if (act->token) {
+    given.flags |= CMAP_TOKEN;
+    given.token = world.token;
+  }
   if (given.flags != 0)
     how = &given;
   outcome = ask(actor, act, &handle, how);

@@ -31,7 +31,7 @@ struct act {
   char about; /* of verb:a */
   char place; /* S, T, M, N */
   unsigned key;
-  bool try, soon, late;
+  bool try, soon, late, token;
   unsigned flags;
   int outcome;
   unsigned object; /* of #N; 0: any */
@@ -61,6 +61,7 @@ extern struct scene_world {
   unsigned object_count;
   atomic_bool closing; /* all constructors fail, all let go of locks, and end */
   atomic_uint begun;   /* constructors and tickets */
+  struct cmap_token *token;
   _Atomic uint64_t clock;         /* of both stores, if a setting asks */
   atomic_int left[SCENE_OBJECTS]; /* REMOVALS and why; 0: not yet */
 } world;

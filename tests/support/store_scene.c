@@ -101,6 +101,8 @@ static void play_own(const struct act *act, const char *text)
     CHECK((unsigned)act->number <= world.object_count);
     CHECK(atomic_load(&world.left[act->number]) ==
           (act_is(act, "in") ? 0 : act->outcome));
+  } else if (act_is(act, "trips")) {
+    cmap_token_cancel(world.token);
   } else if (act_is(act, "cancel")) {
     CHECK(pthread_cancel(about->player.thread.id) == 0);
   } else {
@@ -114,7 +116,7 @@ static void play_own(const struct act *act, const char *text)
 
 static int status_of(const char *word, int otherwise)
 {
-  for (int status = CMAP_OK; status >= CMAP_FROZEN; status--)
+  for (int status = CMAP_OK; status >= CMAP_ECANCELED; status--)
     if (strcmp(word, cmap_status_name((enum cmap_status)status) + 5) == 0)
       return status;
   return word[0] >= '0' && word[0] <= '9' ? atoi(word) : otherwise;
@@ -129,6 +131,8 @@ static bool read_flag(const char *word, struct act *act)
     act->soon = true;
   else if (strcmp(word, "late") == 0)
     act->late = true;
+  else if (strcmp(word, "token") == 0)
+    act->token = true;
   else if (strcmp(word, "share") == 0)
     act->flags |= CMAP_SHARE_FAILURE;
   else if (strcmp(word, "retry") == 0)
@@ -269,6 +273,7 @@ static void scene_open(const char *settings)
     for (uint64_t id = 0; id < SCENE_KEYS; id++)
       numbers_put(world.maps[i], id, id);
   }
+  assert_status(cmap_token_create(&world.token), CMAP_OK);
   memset(actors, 0, sizeof actors);
   for (unsigned i = 0; i < ACTORS; i++)
     player_begin(&actors[i].player);
@@ -311,6 +316,7 @@ static void scene_close(void)
   for (int i = 0; i < 2; i++)
     CHECK_OK(cmap_store_clear(world.stores[i].store));
   check_left();
+  CHECK_OK(cmap_token_destroy(world.token));
   for (int i = 1; i >= 0; i--) {
     cmap_destroy(world.maps[i]);
     test_store_close(&world.stores[i]);

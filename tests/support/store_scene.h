@@ -26,8 +26,9 @@
  *              no call: the one that waited has returned; or builds now
  *   ends       the thread
  *   maintain
- *   try soon late share retry
- *              with CMAP_TRY; a deadline within the scene; one behind it; flags
+ *   try soon late share retry token
+ *              with CMAP_TRY; a deadline within the scene; one behind it;
+ * flags; the scene's token, until "- trips"
  *   - alive N, - dead N, - len:N S, - told:a OUTCOME, - untold:a, - cancel:a
  *   - stats hits=N ...   of S
  *   - was:a ORIGIN       of the handle that a got last: HIT, BUILT ...

@@ -2101,7 +2101,8 @@ cmap_check(struct cmap *map, const char **broken, const struct cmap_how *how)
  *    forget
  *   destroy       CMAP_BUSY; nothing is done.
  *
- * Waiting with a deadline ends with CMAP_TIMEDOUT for that thread alone; with
+ * Waiting with a deadline ends with CMAP_TIMEDOUT for that thread alone, with a
+ * token that is cancelled it ends with CMAP_ECANCELED; with
  * CMAP_TRY there is no waiting: CMAP_BUSY if another thread builds. Waiting is
  * no cancellation point. Objects are destroyed once, outside every lock, by the
  * thread that gives up the last reference.
@@ -2151,8 +2152,9 @@ struct cmap_store_options {
                                default */
   uint64_t negative_ns; /* a failure is remembered for so long: who comes gets
                            its status; 0: not. CMAP_BUSY, CMAP_TIMEDOUT,
-                           CMAP_EDEADLK, CMAP_EABANDONED, CMAP_ENOMEM and
-                           CMAP_FROZEN, which pass, are not remembered */
+                           CMAP_ECANCELED, CMAP_EDEADLK, CMAP_EABANDONED,
+                           CMAP_ENOMEM and CMAP_FROZEN, which pass, are not
+                           remembered */
   size_t max_failures;  /* so many are remembered at once, and one more for each
                            thread: the oldest go; 0: 65,536. Those that are out
                            of date go by and by as constructions end */
@@ -2274,7 +2276,7 @@ cmap_store_get(struct cmap_store *store, struct cmap_key key,
 /*
  * Gets a handle of the key's object; builds it if it is absent, or waits for
  * whoever builds it.
- *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_EDEADLK  of the wait
+ *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED, CMAP_EDEADLK  of the wait
  *   CMAP_EABANDONED  the thread that built has ended (with "share")
  *   CMAP_EINVAL      build returned CMAP_OK without an object; or misuse
  *   any other        build's status; or a failure that is remembered
@@ -2284,6 +2286,41 @@ cmap_store_get_or_create(struct cmap_store *store, struct cmap_key key,
                          struct cmap_handle *handle, cmap_build_fn *build,
                          void *ctx, const struct cmap_how *how)
     CMAP_SYMBOL(store_get_or_create);
+
+/*
+ * Builds the objects of n keys, which are the caller's, into `objects`, which
+ * has n NULLs. A key whose object is NULL in the end has failed, with its
+ * status in `statuses`, which has n times CMAP_OK; or if it has none there,
+ * with what the call returns. No lock is held.
+ */
+typedef enum cmap_status cmap_build_many_fn(const struct cmap_key *keys,
+                                            size_t n, void **objects,
+                                            enum cmap_status *statuses,
+                                            void *ctx) CMAP_NOEXCEPT;
+
+/*
+ * cmap_store_get_or_create of n keys: those that are absent, and that nobody
+ * builds, are built by one call of `build`, each of them once. Then the call
+ * waits for what others build, holding nothing, so that no two of these calls
+ * wait in a circle. If the construction that it waits for fails and it is this
+ * call that goes on, `build` is called once more, for that key.
+ *   keys      n keys; the same one may come more than once
+ *   handles   n of them, out
+ *   statuses  n of them, out: what the single call would have returned. One
+ *             key's failure does not stop the others
+ *   how       for each key; CMAP_HASHED is ignored
+ * It returns CMAP_OK if all statuses are, else the first that is not. If an
+ * argument is NULL (with n above 0), or `how` is not valid, it does nothing,
+ * leaves both arrays untouched and returns CMAP_EINVAL. If a key is absent:
+ *   CMAP_ENOMEM  of that key: no memory for some 80 bytes a key
+ * Not one moment: it is n calls. Cost: O(n).
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_get_many(struct cmap_store *store, const struct cmap_key *keys,
+                    size_t n, struct cmap_handle *handles,
+                    enum cmap_status *statuses, cmap_build_many_fn *build,
+                    void *ctx, const struct cmap_how *how)
+    CMAP_SYMBOL(store_get_many);
 
 /*
  * Builds a new object for the key, present or not, and puts it. Others get the
@@ -2357,7 +2394,7 @@ cmap_store_shrink_to_fit(struct cmap_store *store)
  * CMAP_TRY some 32 objects are looked at, and the next call goes on from there;
  * so it is with a deadline.
  *   CMAP_OK                   all were looked at
- *   CMAP_BUSY, CMAP_TIMEDOUT  some were not
+ *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED  some were not
  *   CMAP_EINVAL               NULL
  * Lock: none for longer than 32 objects take. O(n).
  */

@@ -5,13 +5,26 @@
 
 #include "base/probe.h"
 
-static void end_timing(struct cmap__building *b)
+struct cmap__hold *cmap__construction_begin(struct cmap_store *store,
+                                            const void *held, size_t n)
 {
-  struct cmap_store *store = b->request->store;
+  struct cmap__hold *hold = cmap__hold_next();
 
-  cmap__count(&store->counts, CMAP__COUNT_BUILD_NS,
-              cmap__now_ns() - b->since_ns);
-  cmap__count(&store->counts, CMAP__COUNT_RUNNING, -(uint64_t)1);
+  cmap__count(&store->counts, CMAP__COUNT_RUNNING, n);
+  hold->object = held;
+  hold->first = hold->last = 0;
+  hold->mode = CMAP__WRITE;
+  hold->lock = NULL;
+  ((struct cmap__record *)hold)->ended = NULL; /* cleanup handlers do it */
+  cmap__hold_begin(hold);
+  return hold;
+}
+
+void cmap__construction_end(struct cmap_store *store, size_t n,
+                            uint64_t since_ns)
+{
+  cmap__count(&store->counts, CMAP__COUNT_BUILD_NS, cmap__now_ns() - since_ns);
+  cmap__count(&store->counts, CMAP__COUNT_RUNNING, -(uint64_t)n);
 }
 
 /* The thread ends inside the constructor. */
@@ -21,7 +34,7 @@ static void abandon(void *building)
   struct cmap__object *none = NULL;
 
   b->hold->object = NULL; /* nobody will wait for it any more */
-  end_timing(b);
+  cmap__construction_end(b->request->store, 1, b->since_ns);
   cmap__header_give(b->header);
   if (b->flight == NULL)
     cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
@@ -38,21 +51,21 @@ void cmap__building_run(struct cmap__building *b)
 
   b->object = NULL;
   b->since_ns = cmap__now_ns();
-  cmap__count(&r->store->counts, CMAP__COUNT_RUNNING, 1);
-  b->hold = cmap__hold_next();
-  b->hold->object = b->flight;
-  b->hold->first = b->hold->last = 0;
-  b->hold->mode = CMAP__WRITE;
-  b->hold->lock = NULL;
-  ((struct cmap__record *)b->hold)->ended = NULL; /* abandon() does it */
-  cmap__hold_begin(b->hold);
+  b->hold = cmap__construction_begin(r->store, b->flight, 1);
   pthread_cleanup_push(abandon, b);
   cmap__probe(build, b, r->key.data);
   b->status = b->build(r->key, &b->object, b->ctx);
   cmap__probe(built, b, b->status);
   pthread_cleanup_pop(0);
   cmap__hold_end(b->hold);
-  end_timing(b);
+  cmap__construction_end(r->store, 1, b->since_ns);
+  cmap__building_made(b);
+}
+
+void cmap__building_made(struct cmap__building *b)
+{
+  struct cmap__request *r = b->request;
+
   if (CMAP__WRONG(b->status == CMAP_OK && b->object == NULL,
                   "build has returned CMAP_OK without an object"))
     b->status = CMAP_EINVAL;
@@ -60,16 +73,12 @@ void cmap__building_run(struct cmap__building *b)
     b->keep = cmap__object_init(r->store, r->key, b->header, b->object);
 }
 
-/* Builds what the flight is for. */
-static enum cmap_status construct(struct cmap__building *b,
-                                  struct cmap_handle *handle)
+enum cmap_status cmap__building_finish(struct cmap__building *b,
+                                       struct cmap_handle *handle)
 {
   struct cmap__object *own = NULL, *header;
   enum cmap_status status;
 
-  b->status = CMAP_ENOMEM;
-  if (b->header != NULL)
-    cmap__building_run(b);
   if (b->status == CMAP_OK)
     own = b->header;
   else if (b->header != NULL)
@@ -79,6 +88,16 @@ static enum cmap_status construct(struct cmap__building *b,
   if (status == CMAP_OK)
     cmap__handle_fill(handle, header, header == own ? CMAP_BUILT : CMAP_WAITED);
   return status;
+}
+
+/* Builds what the flight is for. */
+static enum cmap_status construct(struct cmap__building *b,
+                                  struct cmap_handle *handle)
+{
+  b->status = CMAP_ENOMEM;
+  if (b->header != NULL)
+    cmap__building_run(b);
+  return cmap__building_finish(b, handle);
 }
 
 enum cmap_status cmap__building_end(struct cmap__building *b, bool mine,

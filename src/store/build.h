@@ -49,9 +49,26 @@ struct cmap__building {
   struct cmap__hold *hold; /* that others may wait for the flight */
 };
 
+/*
+ * The calling thread begins to construct n objects, and holds `held` that
+ * others may wait for, after a cmap__hold_prepare; then it gives the hold up,
+ * and calls the other.
+ */
+struct cmap__hold *cmap__construction_begin(struct cmap_store *store,
+                                            const void *held, size_t n);
+void cmap__construction_end(struct cmap_store *store, size_t n,
+                            uint64_t since_ns);
+
 /* Calls the constructor; no lock is held. status; header and keep if CMAP_OK.
  */
 void cmap__building_run(struct cmap__building *b);
+
+/* A constructor has ended with status and object: the same comes of it. */
+void cmap__building_made(struct cmap__building *b);
+
+/* Ends the flight, by what cmap__building_made or a failure has left. */
+enum cmap_status cmap__building_finish(struct cmap__building *b,
+                                       struct cmap_handle *handle);
 
 /* Builds what the flight is for, if it is `mine`; else waits for it. */
 enum cmap_status cmap__building_end(struct cmap__building *b, bool mine,

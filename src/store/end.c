@@ -100,6 +100,7 @@ static bool fail(struct ending *e)
   if (!e->request->policy.share && flight->waiters > 0) {
     flight->state = CMAP__FLIGHT_OPEN;
     flight->beginner = 0;
+    cmap__store_relaxed(&flight->batch, 0); /* mutex held */
     pthread_cond_broadcast(&flight->changed);
     return false;
   }

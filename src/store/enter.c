@@ -153,6 +153,10 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
   a.out = entered;
   a.fresh = cmap__header_take(store);
   a.own = a.fresh != NULL ? cmap__flight_new(store) : NULL;
+  if (a.own != NULL && r->batch != 0) {
+    cmap__store_relaxed(&a.own->batch, r->batch); /* nobody knows it yet */
+    a.own->index = r->index;
+  }
   /* Relaxed: a failure that comes after this look is not out of date. */
   if (store->has_times || cmap__load_relaxed(&store->failures.count) != 0)
     a.now = cmap__store_now(store);

@@ -42,6 +42,7 @@ struct cmap__flight *cmap__flight_new(struct cmap_store *store)
   flight->waiters = 0;
   flight->result = NULL;
   flight->beginner = 0;
+  cmap__store_relaxed(&flight->batch, 0); /* the same */
   flight->notices = NULL;
   flight->refreshes = flight->is_joined = flight->is_listed = false;
   flight->replaces = NULL;
@@ -108,8 +109,9 @@ static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
 /* Is it the calling thread that builds? Mutex held. */
 static bool is_own(const struct cmap__flight *flight)
 {
-  return flight->beginner != 0 ? flight->beginner == cmap__self.number
-                               : cmap__hold_find(flight, 0) != NULL;
+  return flight->beginner != 0
+             ? flight->beginner == cmap__self.number
+             : cmap__hold_find(cmap__flight_held_as(flight), 0) != NULL;
 }
 
 /* Waits while somebody builds, mutex held; *published: `wait` is. */
@@ -128,7 +130,13 @@ wait_while_running(struct cmap__flight *flight,
       return CMAP_TIMEDOUT;
     if (cmap__token_is_canceled(patience->token))
       return CMAP_ECANCELED;
+    /* Another one has begun to build, who holds something else. */
+    if (*published && wait->object != cmap__flight_held_as(flight)) {
+      cmap__deadlock_leave(wait);
+      *published = false;
+    }
     if (!*published && cmap__hold_any()) {
+      wait->object = cmap__flight_held_as(flight);
       if (cmap__deadlock_enter(wait) == CMAP__LOCK_DEADLOCK)
         return CMAP_EDEADLK;
       *published = true; /* it is no lock that readers may be let in to */
@@ -152,7 +160,6 @@ enum cmap_status cmap__flight_wait(struct cmap__flight *flight,
                                    struct cmap__object **header, bool *mine)
 {
   struct cmap__wait wait = {
-      .object = flight,
       .mode = CMAP__WRITE,
       .timed = patience->deadline_ns < CMAP__PARK_LATEST,
       .over = &flight->decided,

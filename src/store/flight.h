@@ -8,9 +8,10 @@
  *   failed    there is a status
  *
  * For the deadlock detector, who builds holds the flight, and who waits for it
- * waits for that. A ticket is held by the thread that is bound to it. One that
- * no thread is bound to has no holder; but the thread that has begun it is told
- * that it would wait for itself.
+ * waits for that; who builds many at once holds their batch. A ticket is held
+ * by the thread that is bound to it. One that no thread is bound to has no
+ * holder; but the thread that has begun it is told that it would wait for
+ * itself.
  *
  * References: one for being in the map, one for the builder or the ticket, one
  * for each who waits or is to be told.
@@ -49,6 +50,10 @@ struct cmap__flight {
      is known; 0: none, or a thread's hold tells. */
   uint64_t beginner;
   struct cmap__notice *notices;
+  /* Atomic, relaxed: the call that builds it with others (store/many.c), and
+     which of its keys it is; 0: none, or no more, which is said under mutex. */
+  _Atomic uintptr_t batch;
+  size_t index;   /* const while there is a batch */
   bool refreshes; /* begun by cmap_store_refresh; const once others know it */
   bool is_joined; /* under the shard lock: others than its builder have been
                      told of it */
@@ -59,6 +64,15 @@ struct cmap__flight {
   struct cmap__object *replaces;     /* const, with a reference; NULL: none */
   struct cmap__flight *next_refresh; /* in the list, under its mutex */
 };
+
+/* What its builder holds. */
+static inline const void *
+cmap__flight_held_as(const struct cmap__flight *flight)
+{
+  uintptr_t batch = cmap__load_relaxed(&flight->batch);
+
+  return batch != 0 ? (const void *)batch : flight;
+}
 
 /* A running flight with two references, the map's and the builder's. NULL: out
  * of memory. */

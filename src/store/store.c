@@ -185,6 +185,21 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
   return CMAP_OK;
 }
 
+bool cmap__store_how_read(const struct cmap_how *how, struct cmap_how *for_map,
+                          unsigned *flags)
+{
+  struct cmap__patience unused;
+  const uint64_t *hash;
+
+  if (!cmap__how_copy(how, for_map))
+    return false;
+  *flags = for_map->flags & STORE_FLAGS;
+  for_map->flags &= ~(unsigned)STORE_FLAGS;
+  return !CMAP__WRONG(*flags == STORE_FLAGS,
+                      "how->flags has both policies for failures") &&
+         cmap__how_read(for_map, &unused, &hash);
+}
+
 enum cmap_status cmap__request_begin(struct cmap_store *store,
                                      struct cmap_key key,
                                      const struct cmap_how *how,
@@ -196,21 +211,15 @@ enum cmap_status cmap__request_begin(struct cmap_store *store,
 
   if (CMAP__MISSING(store))
     return CMAP_EINVAL;
-  if (how != NULL) {
-    if (!cmap__how_copy(how, &for_map))
-      return CMAP_EINVAL;
-    flags = how->flags & STORE_FLAGS;
-    if (CMAP__WRONG(flags == STORE_FLAGS,
-                    "how->flags has both policies for failures"))
-      return CMAP_EINVAL;
-    for_map.flags &= ~(unsigned)STORE_FLAGS;
-  }
+  if (how != NULL && !cmap__store_how_read(how, &for_map, &flags))
+    return CMAP_EINVAL;
   status =
       cmap__call_begin(store->map, key, how ? &for_map : NULL, &request->call);
   if (status != CMAP_OK)
     return status;
   request->store = store;
   request->key = key;
+  request->batch = 0;
   request->policy.share = flags != 0 ? (flags & CMAP_SHARE_FAILURE) != 0
                                      : (store->flags & CMAP_SHARE_FAILURE) != 0;
   request->policy.negative_ns = store->negative_ns;

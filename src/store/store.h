@@ -90,7 +90,14 @@ struct cmap__request {
   struct cmap__call call; /* on store->map */
   struct cmap__policy policy;
   struct cmap__patience patience;
+  uintptr_t batch; /* of a flight that it begins, as there; 0: none */
+  size_t index;    /* the same */
 };
+
+/* What of `how` is for the map, and the policy for failures, or 0. False: it is
+ * not valid. */
+bool cmap__store_how_read(const struct cmap_how *how, struct cmap_how *for_map,
+                          unsigned *flags);
 
 /* Reads `how`, hashes the key. CMAP_EINVAL */
 enum cmap_status cmap__request_begin(struct cmap_store *store,

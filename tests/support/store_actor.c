@@ -1,5 +1,6 @@
 #include "store_actor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SOON_NS (UINT64_C(150) * 1000000)
@@ -55,6 +56,70 @@ static enum cmap_status build(struct cmap_key key, void **object, void *ctx)
     *object = make_object(id);
   pthread_setcancelstate(old, &old);
   return CMAP_OK;
+}
+
+/* The same for many keys: the first `act.number` get objects, or all. */
+static enum cmap_status build_many(const struct cmap_key *keys, size_t n,
+                                   void **objects, enum cmap_status *statuses,
+                                   void *ctx)
+{
+  struct actor *actor = ctx;
+  size_t made;
+  int old;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+  actor->asked = 0;
+  for (size_t i = 0; i < n; i++) {
+    CHECK(objects[i] == NULL && statuses[i] == CMAP_OK);
+    actor->asked = actor->asked * 10 + (int)cmap_key_as_u64(keys[i]);
+  }
+  atomic_fetch_add(&world.begun, (unsigned)n);
+  finish(actor, BUILDS);
+  serve(actor);
+  if (atomic_load(&world.closing))
+    return CMAP_ENOMEM;
+  if (act_is(&actor->act, "exits"))
+    pthread_exit(NULL);
+  if (act_is(&actor->act, "fails"))
+    return (enum cmap_status)actor->act.number;
+  made = actor->act.number > 0 ? (size_t)actor->act.number : n;
+  for (size_t i = 0; i < n && act_is(&actor->act, "makes"); i++) {
+    if (i < made)
+      objects[i] = make_object(cmap_key_as_u64(keys[i]));
+    else
+      statuses[i] = cmap_status_user(7);
+  }
+  pthread_setcancelstate(old, &old);
+  return CMAP_OK;
+}
+
+/* The keys are the act's digits. */
+static int ask_many(struct actor *actor, const struct act *act,
+                    const struct cmap_how *how)
+{
+  struct cmap_handle handles[SCENE_KEYS];
+  enum cmap_status statuses[SCENE_KEYS], status;
+  struct cmap_key keys[SCENE_KEYS];
+  uint64_t ids[SCENE_KEYS];
+  char digits[16];
+  size_t n = (size_t)snprintf(digits, sizeof digits, "%d", act->number);
+
+  for (size_t i = 0; i < n; i++) {
+    ids[i] = (uint64_t)(digits[i] - '0');
+    keys[i] = cmap_key_u64(&ids[i]);
+  }
+  status = cmap_store_get_many(act_store(act), keys, n, handles, statuses,
+                               build_many, actor, how);
+  actor->object = handles[0].object;
+  for (size_t i = 0; i < n; i++) {
+    CHECK((handles[i].object != NULL) == (statuses[i] == CMAP_OK));
+    CHECK(status != CMAP_OK || statuses[i] == CMAP_OK);
+    if (handles[i].object != NULL)
+      CHECK(((struct tracked *)handles[i].object)->id == ids[i]);
+    if (handles[i].object != NULL)
+      actor->handles[actor->handle_count++] = handles[i];
+  }
+  return (int)status;
 }
 
 static void notify(enum cmap_status status, struct cmap_handle *handle,
@@ -175,6 +240,8 @@ static int perform(struct actor *actor, const struct act *act)
   }
   if (given.flags != 0)
     how = &given;
+  if (act_is(act, "many"))
+    return ask_many(actor, act, how);
   outcome = ask(actor, act, &handle, how);
   CHECK(outcome == CMAP_OK || handle.object == NULL);
   actor->object = handle.object;

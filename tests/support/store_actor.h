@@ -47,6 +47,7 @@ struct actor {
   struct cmap_handle handles[SCENE_HANDLES];
   size_t lock_count;
   struct cmap_write_guard locks[4];
+  int asked;        /* the keys of the last constructor of many, as digits */
   atomic_uint told; /* notices */
   int told_status;
   void *told_object;

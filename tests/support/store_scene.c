@@ -101,6 +101,8 @@ static void play_own(const struct act *act, const char *text)
     CHECK((unsigned)act->number <= world.object_count);
     CHECK(atomic_load(&world.left[act->number]) ==
           (act_is(act, "in") ? 0 : act->outcome));
+  } else if (act_is(act, "asked")) {
+    CHECK(about->asked == atoi(strchr(text, '=') + 1));
   } else if (act_is(act, "trips")) {
     cmap_token_cancel(world.token);
   } else if (act_is(act, "cancel")) {

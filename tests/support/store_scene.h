@@ -21,6 +21,8 @@
  * ticketfails:S abandons binds unbinds the ticket is the key's, whoever uses it
  *   makes null fails:S exits cancels
  *              end the constructor, the last two with the thread
+ *   many:NNN   cmap_store_get_many of the keys N; its object is the first one's
+ *   makes:N    of many: objects for the first N, 7 for the others
  *   counts:N   cmap_store_waiters of the key is N
  *   resumes builds
  *              no call: the one that waited has returned; or builds now
@@ -34,6 +36,7 @@
  *   - was:a ORIGIN       of the handle that a got last: HIT, BUILT ...
  *   - left:N REASON      object N is in the store no more: EVICTED ...
  *   - in:N               it has not left
+ *   - asked:a =NNN       the keys that a's constructor of many was called for
  *
  * Outcomes: a status by its name or number, OK if there is none; "#N": CMAP_OK
  * with object N; YOURS, PENDING.

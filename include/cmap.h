@@ -2372,6 +2372,19 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_clear(struct cmap_store *store) CMAP_SYMBOL(store_clear);
 
 /*
+ * Makes room for so many objects in all, but not for more than max_objects: for
+ * their keys, as cmap_reserve, and for their headers. Until there are so many
+ * cmap_store_put takes no memory then, but for keys as there; constructions
+ * take some for themselves.
+ *   CMAP_EINVAL  NULL
+ *   CMAP_ENOMEM  what was made so far stays
+ * Lock: as cmap_reserve; others wait for moments.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_reserve(struct cmap_store *store, size_t objects)
+    CMAP_SYMBOL(store_reserve);
+
+/*
  * Gives memory back to the system that the store does not need now. Failures
  * that are out of date are forgotten, and storage of keys is made as small as
  * by cmap_shrink_to_fit. Headers of objects (32 bytes each) go by pages in
@@ -4459,6 +4472,10 @@ cmap__typed_store_create(const struct cmap_store_options *options,
   CMAP__TYPED_STATUS name##_clear(struct name store_)                          \
   {                                                                            \
     return cmap_store_clear(store_.store);                                     \
+  }                                                                            \
+  CMAP__TYPED_STATUS name##_reserve(struct name store_, size_t objects_)       \
+  {                                                                            \
+    return cmap_store_reserve(store_.store, objects_);                         \
   }                                                                            \
   CMAP__TYPED_STATUS name##_shrink_to_fit(struct name store_)                  \
   {                                                                            \

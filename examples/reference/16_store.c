@@ -23,6 +23,34 @@ static enum cmap_status upper(struct cmap_key key, void **object, void *ctx)
   return CMAP_OK;
 }
 
+/* As one question to a server. */
+static enum cmap_status upper_all(const struct cmap_key *keys, size_t n,
+                                  void **objects, enum cmap_status *statuses,
+                                  void *ctx)
+{
+  for (size_t i = 0; i < n; i++)
+    statuses[i] = upper(keys[i], &objects[i], ctx);
+  return CMAP_OK;
+}
+
+static void many(struct cmap_store *store)
+{
+  struct cmap_key keys[] = {KEY("b"), KEY("x"), KEY("y"), KEY("x")};
+  struct cmap_handle handles[4];
+  enum cmap_status statuses[4];
+
+  is(cmap_store_get_many(store, keys, 4, handles, statuses, upper_all, NULL,
+                         NULL),
+     CMAP_OK);
+  so(cmap_handle_origin(&handles[0]) == CMAP_HIT);
+  so(cmap_handle_origin(&handles[1]) == CMAP_BUILT);
+  so(handles[1].object == handles[3].object);
+  for (int i = 0; i < 4; i++)
+    cmap_handle_release(&handles[i]);
+  is(cmap_store_remove(store, KEY("x"), NULL), CMAP_OK);
+  is(cmap_store_remove(store, KEY("y"), NULL), CMAP_OK);
+}
+
 static enum cmap_status print(struct cmap_key key, void *object, void *ctx)
 {
   (void)ctx;
@@ -99,6 +127,7 @@ int main(void)
   is(cmap_store_put(store, KEY("b"), object, NULL, NULL), CMAP_OK);
   is(cmap_store_refresh(store, KEY("b"), NULL, upper, NULL, NULL), CMAP_OK);
   so(destroyed == 2 && cmap_store_len(store) == 1);
+  many(store);
   tickets(store);
   is(cmap_store_for_each(store, print, NULL), CMAP_OK);
   is(cmap_store_hash(store, KEY("b"), &hash), CMAP_OK); /* for CMAP_HASHED */
@@ -107,8 +136,9 @@ int main(void)
   so(stats.objects == 2 && stats.running == 0);
   is(cmap_store_maintain(store, NULL), CMAP_OK); /* nothing has a time */
   is(cmap_store_clear(store), CMAP_OK);
+  is(cmap_store_reserve(store, 1000), CMAP_OK); /* before many come */
   is(cmap_store_shrink_to_fit(store), CMAP_OK);
   is(cmap_store_destroy(store), CMAP_OK);
-  so(destroyed == 4);
+  so(destroyed == 6);
   return 0;
 }

@@ -133,6 +133,7 @@ static bool grow(struct cmap_store *store)
   for (size_t i = extent->count; i-- > 0;) {
     push_page(&headers->empty, &extent->pages[i]);
     headers->empty_count += extent->pages[i].whole;
+    headers->room += headers_of(&extent->pages[i]);
   }
   return true;
 }
@@ -255,6 +256,23 @@ void cmap__header_give(struct cmap__object *header)
     line->header = header;
   else
     give_to_page(header);
+}
+
+bool cmap__headers_reserve(struct cmap_store *store, size_t count)
+{
+  struct cmap__headers *headers = &store->headers;
+  bool grown = true;
+  size_t room;
+
+  /* Ends: each round adds room. Others get the mutex in between. */
+  do {
+    pthread_mutex_lock(&headers->mutex);
+    room = headers->room;
+    if (room < count)
+      grown = grow(store);
+    pthread_mutex_unlock(&headers->mutex);
+  } while (room < count && grown);
+  return grown;
 }
 
 void cmap__headers_shrink(struct cmap_store *store)

@@ -54,6 +54,7 @@ struct cmap__headers {
   struct cmap__header_page *some, *empty, *given;
   size_t empty_count; /* of whole pages in `empty` */
   size_t page_count;
+  size_t room; /* headers of all pages */
   _Atomic size_t bytes; /* atomic, written under mutex: taken, not given back */
 };
 
@@ -68,6 +69,9 @@ struct cmap__object *cmap__header_take(struct cmap_store *store);
 
 /* Gives back a header without references. May give a page to the system. */
 void cmap__header_give(struct cmap__object *header);
+
+/* Pages for so many headers in all. False: out of memory. */
+bool cmap__headers_reserve(struct cmap_store *store, size_t count);
 
 /* Gives all empty pages to the system, and the caller's own header back. */
 void cmap__headers_shrink(struct cmap_store *store);

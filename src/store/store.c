@@ -330,6 +330,23 @@ void cmap__word_drop(struct cmap_store *store, uint64_t word)
   }
 }
 
+enum cmap_status cmap_store_reserve(struct cmap_store *store, size_t objects)
+{
+  enum cmap_status status;
+  int cancel;
+
+  if (CMAP__MISSING(store))
+    return CMAP_EINVAL;
+  if (store->is_cache && !store->cache.by_cost && objects > store->cache.most)
+    objects = (size_t)store->cache.most;
+  cancel = cmap__cancel_disable();
+  status = cmap_reserve(store->map, objects, NULL);
+  if (status == CMAP_OK && !cmap__headers_reserve(store, objects))
+    status = CMAP_ENOMEM;
+  cmap__cancel_restore(cancel);
+  return status;
+}
+
 enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
 {
   struct cmap__count_line *line;

@@ -350,6 +350,58 @@ static void when_told_to(void **state)
   test_store_close(&t);
 }
 
+/* What was reserved is there: objects come in without a request for memory. Of
+ * a cache no more than it may have. */
+static void reserved(void **state)
+{
+  const uint64_t n = 1000;
+
+  (void)state;
+  for (int bound = 0; bound < 2; bound++) {
+    size_t before;
+
+    test_store_prepare(&t, KEYS_U64);
+    if (bound)
+      t.options.max_objects = n;
+    test_store_create(&t);
+    assert_status(cmap_store_reserve(t.store, 0), CMAP_OK);
+    assert_status(cmap_store_reserve(t.store, bound ? 100 * n : n), CMAP_OK);
+    before = counting_alloc_live_bytes(&t.keys.alloc);
+    assert_true(before < 200 * n);
+    check_bytes();
+    counting_alloc_fail_from(&t.keys.alloc, 1);
+    for (uint64_t id = 0; id < n; id++)
+      put(id);
+    assert_int_equal(counting_alloc_failures(&t.keys.alloc), 0);
+    counting_alloc_fail_none(&t.keys.alloc);
+    assert_int_equal(counting_alloc_live_bytes(&t.keys.alloc), before);
+    assert_int_equal(cmap_store_len(t.store), n);
+    test_store_close(&t);
+  }
+}
+
+/* What was made of it stays, and the store works on. */
+static void reserving_fails(void **state)
+{
+  enum cmap_status status = CMAP_ENOMEM;
+
+  (void)state;
+  /* Ends: with the call that gets all it asks for. */
+  for (size_t nth = 1; status == CMAP_ENOMEM; nth++) {
+    test_store_open(&t, KEYS_U64);
+    counting_alloc_fail_nth(&t.keys.alloc, nth);
+    status = cmap_store_reserve(t.store, 5000);
+    assert_true(status == CMAP_OK || status == CMAP_ENOMEM);
+    counting_alloc_fail_none(&t.keys.alloc);
+    put(1);
+    test_store_close(&t);
+  }
+  test_store_open(&t, KEYS_U64);
+  assert_status(cmap_store_reserve(t.store, SIZE_MAX / 2), CMAP_ENOMEM);
+  assert_status(cmap_store_reserve(NULL, 1), CMAP_EINVAL);
+  test_store_close(&t);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -362,6 +414,8 @@ int main(void)
       cmocka_unit_test(headers_go_with_their_objects),
       cmocka_unit_test(by_itself),
       cmocka_unit_test(when_told_to),
+      cmocka_unit_test(reserved),
+      cmocka_unit_test(reserving_fails),
   };
 
   return cmocka_run_group_tests_name("store_memory", tests, NULL, NULL);

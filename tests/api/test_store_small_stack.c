@@ -28,6 +28,31 @@ static enum cmap_status build(struct cmap_key k, void **object, void *ctx)
   return CMAP_OK;
 }
 
+static enum cmap_status build_many(const struct cmap_key *keys, size_t n,
+                                   void **objects, enum cmap_status *statuses,
+                                   void *ctx)
+{
+  (void)statuses;
+  for (size_t i = 0; i < n; i++)
+    CHECK_OK(build(keys[i], &objects[i], ctx));
+  return CMAP_OK;
+}
+
+static void many(void)
+{
+  uint64_t ids[] = {0, 9, 0};
+  struct cmap_key keys[3];
+  struct cmap_handle handles[3];
+  enum cmap_status statuses[3];
+
+  for (int i = 0; i < 3; i++)
+    keys[i] = cmap_key_u64(&ids[i]);
+  CHECK_OK(cmap_store_get_many(store, keys, 3, handles, statuses, build_many,
+                               NULL, NULL));
+  for (int i = 0; i < 3; i++)
+    cmap_handle_release(&handles[i]);
+}
+
 static enum cmap_status fail_now(struct cmap_key k, void **object, void *ctx)
 {
   (void)k, (void)object, (void)ctx;
@@ -72,6 +97,8 @@ static void create_and_get(void)
   options.keys.allocator = small_stack_allocator();
   options.keys.flags = CMAP_AUTO_SHRINK;
   CHECK_OK(cmap_store_create(&options, &store));
+  many();
+  CHECK_OK(cmap_store_clear(store));
   CHECK_OK(cmap_store_get_or_create(store, cmap_key_u64(&id), &handle, build,
                                     NULL, NULL));
   CHECK_OK(cmap_handle_copy(&handle, &copy));
@@ -135,6 +162,7 @@ static void forget_and_destroy(void)
   for (id = 0; id < 100; id++)
     CHECK_OK(cmap_store_put(store, cmap_key_u64(&id), &value, NULL, NULL));
   CHECK_OK(cmap_store_clear(store));
+  CHECK_OK(cmap_store_reserve(store, 5000));
   CHECK_OK(cmap_store_shrink_to_fit(store));
   CHECK_OK(cmap_store_destroy(store));
 }

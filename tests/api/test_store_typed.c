@@ -156,6 +156,7 @@ static void changing(void **state)
   assert_ok(pages_get_stats(store, &stats));
   assert_int_equal(stats.objects, 10);
   assert_ok(pages_clear(store));
+  assert_ok(pages_reserve(store, 10));
   assert_ok(pages_shrink_to_fit(store));
   assert_int_equal(pages_len(store), 0);
   assert_ok(pages_destroy(store));

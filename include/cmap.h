@@ -2230,7 +2230,8 @@ cmap_store_create(const struct cmap_store_options *options,
 /*
  * Destroys the store and its objects. No other thread may use it; destructors
  * may. NULL is CMAP_OK.
- *   CMAP_BUSY  a construction runs, or there is a ticket or a handle: nothing
+ *   CMAP_BUSY  a construction runs, or there is a ticket or a handle, or
+ *              something is borrowed: nothing
  * is done. Or a destructor has kept a handle: the store is empty.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
@@ -2272,6 +2273,41 @@ CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_get(struct cmap_store *store, struct cmap_key key,
                struct cmap_handle *handle, const struct cmap_how *how)
     CMAP_SYMBOL(store_get);
+
+/*
+ * An object that a thread has borrowed: a reference for a moment, which belongs
+ * to the thread, as a guard does. No count is written: threads that borrow the
+ * same object at a time do not slow each other down. The object lives at least
+ * until it is given back, also when it has left the store.
+ *
+ * It is used and released by the thread that has borrowed it, once, whatever
+ * copies of the struct there are; on another thread cmap_borrowed_release does
+ * nothing. When the thread ends it is given back, and not to be used any more.
+ */
+struct cmap_borrowed {
+  void *object;
+  uintptr_t internal[2];
+};
+
+/*
+ * Borrows the key's object, if it is there: as cmap_store_get, with the same
+ * statuses, but cheaper where many threads want one object. Keep few, and not
+ * for long: beyond two of a store at once, and of keys that are read under a
+ * lock, it is a counted reference; and who takes objects out of the store looks
+ * through what the threads have borrowed. CMAP_ENOMEM: no memory for such a
+ * reference. Lock: as cmap_store_get. Cost: two
+ * atomic exchanges in the thread's own memory, with the release.
+ */
+CMAP_MUST_CHECK CMAP_API enum cmap_status
+cmap_store_borrow(struct cmap_store *store, struct cmap_key key,
+                  struct cmap_borrowed *borrowed, const struct cmap_how *how)
+    CMAP_SYMBOL(store_borrow);
+
+/* Gives it back; it becomes CMAP_INIT, and may be released again. NULL is
+   allowed. If the object has left the store and nobody else has it, this
+   destroys it. */
+CMAP_API void cmap_borrowed_release(struct cmap_borrowed *borrowed)
+    CMAP_SYMBOL(borrowed_release);
 
 /*
  * Gets a handle of the key's object; builds it if it is absent, or waits for

@@ -51,6 +51,16 @@ static void many(struct cmap_store *store)
   is(cmap_store_remove(store, KEY("y"), NULL), CMAP_OK);
 }
 
+/* For a moment, and for objects that all threads want at once. */
+static void borrow(struct cmap_store *store)
+{
+  struct cmap_borrowed borrowed = CMAP_INIT;
+
+  is(cmap_store_borrow(store, KEY("b"), &borrowed, NULL), CMAP_OK);
+  so(strcmp(borrowed.object, "B") == 0);
+  cmap_borrowed_release(&borrowed);
+}
+
 static enum cmap_status print(struct cmap_key key, void *object, void *ctx)
 {
   (void)ctx;
@@ -128,6 +138,7 @@ int main(void)
   is(cmap_store_refresh(store, KEY("b"), NULL, upper, NULL, NULL), CMAP_OK);
   so(destroyed == 2 && cmap_store_len(store) == 1);
   many(store);
+  borrow(store);
   tickets(store);
   is(cmap_store_for_each(store, print, NULL), CMAP_OK);
   is(cmap_store_hash(store, KEY("b"), &hash), CMAP_OK); /* for CMAP_HASHED */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/alloc.h"
+#include "store/borrow.h"
 #include "store/cancel.h"
 #include "sync/hold.h"
 
@@ -37,6 +38,7 @@ static void give_number(void *given)
 {
   unsigned number = (unsigned)(uintptr_t)given;
 
+  cmap__borrowed_end();
   /* What is counted later goes to the shared line: a place taken now would be
    * given back when ThreadSanitizer has ended the thread already. */
   cmap__count_place = shared;

@@ -38,6 +38,10 @@ enum cmap__count {
   CMAP__COUNTS
 };
 
+/* So many objects of a store a thread may have borrowed: a line is two of the
+ * cache's. */
+#define CMAP__BORROWED_MAX 2
+
 /* Of the first chunk, the shared one among them. Each other chunk has as many
  * lines as there are before it. */
 #define CMAP__COUNT_LINES 64
@@ -52,6 +56,10 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__count_line {
    * in the shared one. */
   struct cmap__flight *flight; /* that nobody uses */
   struct cmap__object *header; /* that is free */
+  /* Of what the thread has borrowed (store/borrow.h): atomic, written by it */
+  struct cmap__object *_Atomic borrowed[CMAP__BORROWED_MAX];
+  struct cmap__count_line *next_borrowing; /* of this thread, while there is
+                                              something */
 };
 
 struct cmap__counts {
@@ -65,7 +73,8 @@ struct cmap__counts {
  * as well, it is not known yet. */
 struct cmap__count_place {
   unsigned chunk;
-  unsigned line; /* of the chunk */
+  unsigned line;                      /* of the chunk */
+  struct cmap__count_line *borrowing; /* where the thread has borrowed */
 };
 
 extern _Thread_local struct cmap__count_place cmap__count_place;

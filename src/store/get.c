@@ -2,59 +2,14 @@
  * Getting an object: at once, or by building it, or by waiting for it.
  */
 #include "store/build.h"
+#include "store/find.h"
 
-/*
- * One more reference, unless it has none. No load comes first, as in
- * cmap__shardlock_try_read: most objects have the map's reference alone.
- */
-static bool ref_unless_free(struct cmap__object *header)
-{
-  uint32_t refs = 1;
-
-  /* Ends: a failure means that the guess was wrong, or that another thread got
-   * on. Acquire: the object was made before its first reference. */
-  do {
-    if (cmap__likely(cmap__cas_weak_acquire(&header->refs, &refs, refs + 1)))
-      return true;
-  } while (refs != 0);
-  return false;
-}
-
-/*
- * Read, take a reference, look again: if the entry still says the same, the
- * reference is one of the key's object; else it is of whatever the header has
- * become, and is given back. CMAP_BUSY: this look does not tell.
- *
- * A word changes by one store, without a section. So the second look compares
- * the word, and the group's count: with the same count it is the same entry.
- */
 CMAP__ALWAYS_INLINE enum cmap_status find_as(const struct cmap *map,
                                              enum cmap__shape shape,
                                              const struct cmap__probe *probe,
                                              struct cmap__object **header)
 {
-  struct cmap__peek peek = cmap__peek(&map->table, shape, probe);
-  const _Atomic uint64_t *hi = &peek.place.group->hi;
-  const _Atomic uint64_t *at;
-  uint64_t word;
-
-  if (cmap__unlikely(!peek.found || !cmap__seq_is_stable(peek.hi)))
-    return CMAP_BUSY;
-  at = peek.place.slot + map->table.layout.value_word;
-  word = cmap__payload_load(at);
-  /* Relaxed, here and below: behind acquire loads. */
-  if (cmap__unlikely(cmap__load_relaxed(hi) != peek.hi))
-    return CMAP_BUSY;
-  if (cmap__unlikely(cmap__word_kind(word) != CMAP__WORD_OBJECT))
-    return CMAP_NOT_FOUND;
-  *header = cmap__word_pointer(word);
-  if (cmap__unlikely(!ref_unless_free(*header)))
-    return CMAP_BUSY;
-  if (cmap__likely(cmap__payload_load(at) == word &&
-                   cmap__load_relaxed(hi) == peek.hi))
-    return CMAP_OK;
-  cmap__object_unref(*header);
-  return CMAP_BUSY;
+  return cmap__find_as(map, shape, probe, header, NULL);
 }
 
 CMAP__INSTANCES(enum cmap_status, find,
@@ -87,25 +42,12 @@ static enum cmap_status find_without_lock(struct cmap__request *r,
   return status;
 }
 
-/* What a hit does in a cache: at most a store into the object's own header, and
- * some more once in a sixteenth of its idle time. */
-CMAP__ALWAYS_INLINE enum cmap__age hit(struct cmap_store *store,
-                                       struct cmap__object *header)
+/* A hit where objects have times; without more to do the reference is given
+ * back. */
+static CMAP__NOINLINE bool is_fresh(struct cmap_store *store,
+                                    struct cmap__object *header)
 {
-  uint8_t used = cmap__load_relaxed(&header->used); /* a hint */
-  enum cmap__age age = CMAP__FRESH;
-
-  if (store->has_times)
-    age = cmap__object_hit(header, cmap__store_about_now(store));
-  if (used < CMAP__USED_MAX)
-    cmap__store_relaxed(&header->used, (uint8_t)(used + 1)); /* a hint */
-  return age;
-}
-
-/* The same; without more to do the reference is given back. */
-static bool is_fresh(struct cmap_store *store, struct cmap__object *header)
-{
-  if (cmap__likely(hit(store, header) == CMAP__FRESH))
+  if (cmap__likely(cmap__hit(store, header) == CMAP__FRESH))
     return true;
   cmap__object_unref(header);
   return false;
@@ -130,11 +72,15 @@ CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
   if (cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
       cmap__unlikely(!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD,
                                        key, NULL, &probe)) ||
-      cmap__unlikely(find_as(map, CMAP__SHAPE_WORD, &probe, &header) !=
-                     CMAP_OK))
+      cmap__unlikely(cmap__find_as(map, CMAP__SHAPE_WORD, &probe, &header,
+                                   NULL) != CMAP_OK))
     return false;
-  if (cmap__unlikely(store->is_cache) && !is_fresh(store, header))
-    return false;
+  if (store->is_cache) {
+    if (!store->has_times)
+      cmap__use(header);
+    else if (!is_fresh(store, header))
+      return false;
+  }
   cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
   cmap__handle_fill(handle, header, CMAP_HIT);
   return true;
@@ -172,7 +118,7 @@ enum cmap_status cmap__store_find(struct cmap__request *r,
   *age = CMAP__FRESH;
   if (status != CMAP_OK || !r->store->is_cache)
     return status;
-  *age = hit(r->store, *header);
+  *age = cmap__hit(r->store, *header);
   if (*age != CMAP__EXPIRED)
     return CMAP_OK;
   cmap__object_unref(*header);

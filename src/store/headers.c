@@ -183,6 +183,7 @@ static struct cmap__object *take_from_page(struct cmap_store *store)
       cmap__store_relaxed(&header->used, 0);
       cmap__store_relaxed(&header->queue, CMAP__QUEUE_NONE);
       cmap__store_relaxed(&header->refreshing, false);
+      cmap__store_relaxed(&header->retired, false);
     }
     if (++page->taken == headers_of(page))
       unlink_page(&headers->some, page);

@@ -54,7 +54,7 @@ struct cmap__headers {
   struct cmap__header_page *some, *empty, *given;
   size_t empty_count; /* of whole pages in `empty` */
   size_t page_count;
-  size_t room; /* headers of all pages */
+  size_t room;          /* headers of all pages */
   _Atomic size_t bytes; /* atomic, written under mutex: taken, not given back */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "store/object.h"
 
+#include "store/borrow.h"
 #include "store/cancel.h"
 #include "store/store.h"
 
@@ -20,13 +21,23 @@ static CMAP__COLD bool leave_watched(struct cmap__object *header)
 void cmap__object_unref(struct cmap__object *header)
 {
   int32_t before;
-  struct cmap_store *store;
 
   /* Acquire and release: all uses of the object come before its end. */
   before = (int32_t)cmap__sub_acq_rel(&header->refs, 1);
   if (before > 1 || (cmap__unlikely(before < 0) && !leave_watched(header)))
     return;
-  store = header->page->store;
+  cmap__fence_after_rmw(); /* [N7] */
+  if (cmap__unlikely(cmap__load_relaxed(&header->page->store->borrow_end) !=
+                     0) &&
+      !cmap__borrowed_retire(header))
+    return;
+  cmap__object_destroy(header);
+}
+
+void cmap__object_destroy(struct cmap__object *header)
+{
+  struct cmap_store *store = header->page->store;
+
   if (store->destroy != NULL && header->object != NULL) {
     int cancel = cmap__cancel_disable();
     store->destroy(header->object, store->ctx);

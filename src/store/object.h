@@ -36,7 +36,9 @@ struct cmap__object {
                                      under the shard lock */
   _Atomic bool refreshing;        /* atomic, written under the shard lock: a
                                      flight replaces it (store/refresh.h) */
-  void *object;                   /* const while refs > 0 */
+  _Atomic bool retired;           /* atomic: without references, but borrowed
+                                     when that was looked at */
+  void *object;                   /* const while refs > 0, or retired */
   struct cmap__header_page *page; /* const */
   union {
     struct cmap__object *next; /* of free ones, under their mutex; of queued
@@ -141,6 +143,9 @@ static inline uint32_t cmap__object_refs(const struct cmap__object *header)
 
 /* Gives a reference back. No lock is held. */
 void cmap__object_unref(struct cmap__object *header);
+
+/* Nobody has the object any more. */
+void cmap__object_destroy(struct cmap__object *header);
 
 /*
  * Gives the header an object of the key, with one reference for the caller, and

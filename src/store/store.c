@@ -3,6 +3,7 @@
  */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "store/borrow.h"
 #include "store/flight.h"
 
 #define STORE_FLAGS (CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE)
@@ -149,6 +150,7 @@ static bool is_in_use(struct cmap_store *store)
   return cmap__counts_sum(&store->counts, CMAP__COUNT_FLIGHTS) != 0 ||
          cmap__counts_sum(&store->counts, CMAP__COUNT_RUNNING) != 0 ||
          cmap__load_acquire(&store->tickets) != 0 ||
+         cmap__borrowed_any(store) ||
          cmap__headers_refs(store) != cmap__load_acquire(&store->objects);
 }
 

@@ -69,7 +69,9 @@ struct cmap_store {
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
   /* By their reasons; evictions are counted by threads. */
   _Atomic uint64_t removals[CMAP_CLEARED + 1];
-  _Atomic uint64_t too_dear; /* objects that were not kept; a statistic */
+  _Atomic uint64_t too_dear;   /* objects that were not kept; a statistic */
+  _Atomic unsigned borrow_end; /* no thread of this place or a higher one has
+                                  borrowed anything (store/borrow.h) */
 
   struct cmap__cache cache;
   struct cmap__headers headers;

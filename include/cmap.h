@@ -2440,12 +2440,10 @@ cmap_store_shrink_to_fit(struct cmap_store *store)
  * Takes out the objects and the failures whose time is over. They go by and by
  * as others are asked for and put in; this is for a store that nobody uses for
  * a while, and for a program that wants them gone by a certain time. With
- * CMAP_TRY some 32 objects are looked at, and the next call goes on from there;
- * so it is with a deadline.
- *   CMAP_OK                   all were looked at
- *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED  some were not
- *   CMAP_EINVAL               NULL
- * Lock: none for longer than 32 objects take. O(n).
+ * CMAP_TRY some 32 objects and 32 failures are looked at, and the next call
+ * goes on from there; so it is with a deadline or a token. CMAP_OK all were
+ * looked at CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED  some were not CMAP_EINVAL
+ * NULL Lock: none for longer than 32 objects take. O(n).
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_maintain(struct cmap_store *store, const struct cmap_how *how)

@@ -66,7 +66,6 @@ struct cmap__cache {
                                 date; NULL: the oldest of the other queue */
   bool hand_in_main;
   struct cmap__ghosts ghosts;
-  struct cmap__flight *refreshes; /* store/refresh.h */
 };
 
 static inline uint64_t cmap__cache_cost(const struct cmap__cache *cache,

@@ -84,34 +84,53 @@ void cmap__store_tidy(struct cmap_store *store)
   cmap__cache_make_room(store, 0, NULL);
   if (store->has_times)
     (void)cmap__cache_sweep(store, cmap__store_now(store), CMAP__SWEEP_STEPS);
-  cmap__failures_sweep(store, CMAP__FAILURE_STEPS);
+  (void)cmap__failures_sweep(store, CMAP__FAILURE_STEPS);
+}
+
+/* May a call go on that has more to do? */
+static enum cmap_status may_go_on(const struct cmap__patience *patience)
+{
+  if (patience->try_only)
+    return CMAP_BUSY;
+  if (patience->deadline_ns != CMAP__NO_DEADLINE &&
+      cmap__now_ns() >= patience->deadline_ns)
+    return CMAP_TIMEDOUT;
+  return cmap__token_is_canceled(patience->token) ? CMAP_ECANCELED : CMAP_OK;
+}
+
+static size_t less(size_t n, size_t by)
+{
+  return n > by ? n - by : 0;
 }
 
 enum cmap_status cmap_store_maintain(struct cmap_store *store,
                                      const struct cmap_how *how)
 {
+  size_t objects = 0, failures, left; /* that were not looked at */
+  enum cmap_status status = CMAP_OK;
   struct cmap__patience patience;
   const uint64_t *unused;
   uint64_t now;
-  size_t count, seen;
 
   if (CMAP__MISSING(store) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
   now = cmap__store_now(store);
-  cmap__failures_sweep(store, SIZE_MAX);
-  if (!store->has_times)
-    return CMAP_OK;
-  count = cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
-  /* Ends: objects that come meanwhile are not counted. */
-  for (seen = CMAP__SWEEP_MAX; seen < count; seen += CMAP__SWEEP_MAX) {
-    if (patience.try_only)
-      return CMAP_BUSY;
-    if (patience.deadline_ns != CMAP__NO_DEADLINE &&
-        cmap__now_ns() >= patience.deadline_ns)
-      return CMAP_TIMEDOUT;
-    if (cmap__token_is_canceled(patience.token))
-      return CMAP_ECANCELED;
-    (void)cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
+  failures = cmap__failures_sweep(store, CMAP__SWEEP_MAX);
+  if (store->has_times)
+    objects =
+        less(cmap__cache_sweep(store, now, CMAP__SWEEP_MAX), CMAP__SWEEP_MAX);
+  /* Ends: what comes meanwhile is not counted. */
+  while (status == CMAP_OK && (objects > 0 || failures > 0)) {
+    status = may_go_on(&patience);
+    if (status == CMAP_OK && failures > 0) {
+      left = cmap__failures_sweep(store, CMAP__SWEEP_MAX);
+      failures = less(failures, CMAP__SWEEP_MAX);
+      failures = left < failures ? left : failures;
+    }
+    if (status == CMAP_OK && objects > 0) {
+      (void)cmap__cache_sweep(store, now, CMAP__SWEEP_MAX);
+      objects = less(objects, CMAP__SWEEP_MAX);
+    }
   }
-  return CMAP_OK;
+  return status;
 }

@@ -152,7 +152,7 @@ static void put_off(struct cmap__failures *failures, uint64_t word)
   pthread_mutex_unlock(&failures->mutex);
 }
 
-void cmap__failures_sweep(struct cmap_store *store, size_t steps)
+size_t cmap__failures_sweep(struct cmap_store *store, size_t steps)
 {
   struct cmap__failures *failures = &store->failures;
   size_t count = cmap__load_relaxed(&failures->count);
@@ -160,16 +160,19 @@ void cmap__failures_sweep(struct cmap_store *store, size_t steps)
   int cancel;
 
   if (count == 0)
-    return;
+    return 0;
   now = cmap__store_now(store);
   cancel = cmap__cancel_disable(); /* keys have destructors */
   for (; steps > 0 && count > 0; steps--, count--) {
-    if (!next_to_go(failures, now, &hash, &word))
+    if (!next_to_go(failures, now, &hash, &word)) {
+      count = 0;
       break;
+    }
     if (take(store, now, hash, word))
       cmap__failure_drop(store, cmap__word_pointer(word));
     else
       put_off(failures, word);
   }
   cmap__cancel_restore(cancel);
+  return count;
 }

@@ -57,7 +57,7 @@ void cmap__failure_drop(struct cmap_store *store,
                         struct cmap__failure *failure);
 
 /* Takes up to `steps` failures out that are out of date or above the bound. No
- * lock is held. */
-void cmap__failures_sweep(struct cmap_store *store, size_t steps);
+ * lock is held. Returns how many were not looked at, and may have to go. */
+size_t cmap__failures_sweep(struct cmap_store *store, size_t steps);
 
 #endif

@@ -1,23 +1,89 @@
 /*
- * The list of refreshes; and building an object anew.
+ * The table of refreshes; and building an object anew.
  */
 #include "store/refresh.h"
 
 #include "store/build.h"
 
+bool cmap__refreshes_begin(struct cmap__refreshes *refreshes)
+{
+  refreshes->buckets = refreshes->few;
+  refreshes->bits = CMAP__REFRESH_BITS;
+  return pthread_mutex_init(&refreshes->mutex, NULL) == 0;
+}
+
+static size_t table_bytes(unsigned bits)
+{
+  return sizeof(struct cmap__flight *) << bits;
+}
+
+void cmap__refreshes_end(struct cmap_store *store)
+{
+  struct cmap__refreshes *refreshes = &store->refreshes;
+
+  if (refreshes->buckets != refreshes->few)
+    cmap__store_free(store, refreshes->buckets, table_bytes(refreshes->bits),
+                     CMAP__CACHE_LINE);
+  (void)pthread_mutex_destroy(&refreshes->mutex);
+}
+
+/* Where flights of the header hang. Mutex held, here and below. */
+static struct cmap__flight **
+refresh_bucket(const struct cmap__refreshes *refreshes,
+               const struct cmap__object *header)
+{
+  /* 2^64 divided by the golden ratio: spreads addresses (Knuth, TAOCP 6.4). */
+  uint64_t spread =
+      (uint64_t)(uintptr_t)header * UINT64_C(11400714819323198485);
+
+  return &refreshes->buckets[spread >> (64 - refreshes->bits)];
+}
+
+static void hang(struct cmap__refreshes *refreshes, struct cmap__flight *flight)
+{
+  struct cmap__flight **bucket = refresh_bucket(refreshes, flight->replaces);
+
+  flight->next_refresh = *bucket;
+  *bucket = flight;
+}
+
+/* Four times as many buckets. Without memory they stay what they are. */
+static void spread_out(struct cmap_store *store)
+{
+  struct cmap__refreshes *refreshes = &store->refreshes;
+  struct cmap__flight **old = refreshes->buckets, **fresh;
+  unsigned bits = refreshes->bits;
+
+  fresh = cmap__store_alloc(store, table_bytes(bits + 2), CMAP__CACHE_LINE);
+  if (fresh == NULL)
+    return;
+  refreshes->buckets = fresh;
+  refreshes->bits = bits + 2;
+  for (size_t i = 0; i < (size_t)1 << bits; i++) {
+    while (old[i] != NULL) {
+      struct cmap__flight *flight = old[i];
+      old[i] = flight->next_refresh;
+      hang(refreshes, flight);
+    }
+  }
+  if (old != refreshes->few)
+    cmap__store_free(store, old, table_bytes(bits), CMAP__CACHE_LINE);
+}
+
 void cmap__refresh_begin(struct cmap__flight *flight,
                          struct cmap__object *header)
 {
-  struct cmap__cache *cache = &flight->store->cache;
+  struct cmap__refreshes *refreshes = &flight->store->refreshes;
 
   cmap__object_ref(header);
   flight->replaces = header;
   flight->is_listed = true;
   cmap__store_relaxed(&header->refreshing, true); /* a hint without the lock */
-  pthread_mutex_lock(&cache->mutex);
-  flight->next_refresh = cache->refreshes;
-  cache->refreshes = flight;
-  pthread_mutex_unlock(&cache->mutex);
+  pthread_mutex_lock(&refreshes->mutex);
+  if (++refreshes->count >> refreshes->bits > 0)
+    spread_out(flight->store);
+  hang(refreshes, flight);
+  pthread_mutex_unlock(&refreshes->mutex);
 }
 
 struct cmap__flight *cmap__refresh_of(struct cmap_store *store,
@@ -25,24 +91,26 @@ struct cmap__flight *cmap__refresh_of(struct cmap_store *store,
 {
   struct cmap__flight *flight;
 
-  pthread_mutex_lock(&store->cache.mutex);
-  flight = store->cache.refreshes;
+  pthread_mutex_lock(&store->refreshes.mutex);
+  flight = *refresh_bucket(&store->refreshes, header);
   while (flight != NULL && flight->replaces != header)
     flight = flight->next_refresh;
-  pthread_mutex_unlock(&store->cache.mutex);
+  pthread_mutex_unlock(&store->refreshes.mutex);
   return flight;
 }
 
 void cmap__refresh_end(struct cmap__flight *flight)
 {
-  struct cmap__cache *cache = &flight->store->cache;
-  struct cmap__flight **at = &cache->refreshes;
+  struct cmap__refreshes *refreshes = &flight->store->refreshes;
+  struct cmap__flight **at;
 
-  pthread_mutex_lock(&cache->mutex);
+  pthread_mutex_lock(&refreshes->mutex);
+  at = refresh_bucket(refreshes, flight->replaces);
   while (*at != flight)
     at = &(*at)->next_refresh;
   *at = flight->next_refresh;
-  pthread_mutex_unlock(&cache->mutex);
+  refreshes->count--;
+  pthread_mutex_unlock(&refreshes->mutex);
   flight->is_listed = false;
   cmap__store_relaxed(&flight->replaces->refreshing, false);
 }

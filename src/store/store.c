@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "store/borrow.h"
-#include "store/flight.h"
+#include "store/refresh.h"
 
 #define STORE_FLAGS (CMAP_SHARE_FAILURE | CMAP_RETRY_FAILURE)
 
@@ -106,6 +106,7 @@ static bool begin_parts(struct cmap_store *store,
 {
   return cmap__headers_begin(&store->headers) &&
          cmap__failures_begin(&store->failures, options->max_failures) &&
+         cmap__refreshes_begin(&store->refreshes) &&
          cmap__cache_begin(store, options);
 }
 
@@ -181,6 +182,7 @@ enum cmap_status cmap_store_destroy(struct cmap_store *store)
   cmap__counts_visit(&store->counts, free_spare_flight, NULL);
   cmap__headers_end(store);
   cmap__cache_end(store);
+  cmap__refreshes_end(store);
   cmap__failures_end(&store->failures);
   cmap__counts_end(&store->counts);
   cmap__free(&allocator, store, sizeof *store, CMAP__CACHE_LINE);
@@ -358,7 +360,7 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
   if (CMAP__MISSING(store))
     return CMAP_EINVAL;
   cancel = cmap__cancel_disable();
-  cmap__failures_sweep(store, SIZE_MAX);
+  (void)cmap__failures_sweep(store, SIZE_MAX);
   line = cmap__count_line(&store->counts);
   if (line != NULL) {
     free_spare_flight(line, NULL);

@@ -44,6 +44,20 @@ enum cmap__word_kind {
   CMAP__WORD_MASK = 3
 };
 
+struct cmap__flight;
+
+/* The first table of refreshes has so many buckets, as a power of two. */
+#define CMAP__REFRESH_BITS 4
+
+/* Flights that replace objects (store/refresh.h). */
+struct cmap__refreshes {
+  pthread_mutex_t mutex; /* guards all below */
+  struct cmap__flight **buckets;
+  unsigned bits; /* of their number */
+  size_t count;  /* of flights */
+  struct cmap__flight *few[1 << CMAP__REFRESH_BITS];
+};
+
 struct cmap_store {
   /* Const, down to `life`: */
   struct cmap *map;
@@ -76,6 +90,7 @@ struct cmap_store {
   struct cmap__cache cache;
   struct cmap__headers headers;
   struct cmap__failures failures;
+  struct cmap__refreshes refreshes;
   struct cmap__counts counts;
 };
 

@@ -345,6 +345,97 @@ static void memory(void **state)
   test_store_close(&t);
 }
 
+static enum cmap_status fail_now(struct cmap_key key, void **object, void *ctx)
+{
+  (void)key, (void)object, (void)ctx;
+  return cmap_status_user(7);
+}
+
+/* So it is with failures: no call that does not wait goes through all. */
+static void failures_in_pieces(void **state)
+{
+  const struct cmap_how try = cmap_how_try(), late = cmap_how_until(1);
+  struct cmap_handle handle = CMAP_INIT;
+  const uint64_t n = 200, piece = 32;
+  uint64_t now = 1;
+
+  (void)state;
+  test_store_prepare(&t, KEYS_U64);
+  t.options.negative_ns = 100;
+  t.options.clock = show_clock;
+  t.options.clock_ctx = &now;
+  test_store_create(&t);
+  for (uint64_t id = 0; id < n; id++)
+    CHECK_STATUS(cmap_store_get_or_create(t.store, cmap_key_u64(&id), &handle,
+                                          fail_now, NULL, NULL),
+                 cmap_status_user(7));
+  now = 101;
+  for (uint64_t left = n - piece; left > 0;) {
+    assert_status(cmap_store_maintain(t.store, &try), CMAP_BUSY);
+    assert_int_equal(store_stats(t.store).remembered, left);
+    left = left > piece ? left - piece : 0;
+    if (left == 0)
+      break;
+    assert_status(cmap_store_maintain(t.store, &late), CMAP_TIMEDOUT);
+    assert_int_equal(store_stats(t.store).remembered, left);
+    left = left > piece ? left - piece : 0;
+  }
+  assert_ok(cmap_store_maintain(t.store, &try));
+  assert_int_equal(store_stats(t.store).remembered, 0);
+  test_store_close(&t);
+}
+
+/* More refreshes at a time than the first table has room for: each is found by
+ * its object, whatever ends it, with and without memory for more room. */
+static void many_refreshes(void **state)
+{
+  enum { N = 300 };
+  static struct cmap_ticket tickets[N];
+  struct cmap_handle handle = CMAP_INIT;
+  enum cmap_begin outcome;
+
+  (void)state;
+  for (int without = 0; without < 2; without++) {
+    uint64_t now = 1;
+    test_store_prepare(&t, KEYS_U64);
+    t.options.refresh_ns = 10;
+    t.options.clock = show_clock;
+    t.options.clock_ctx = &now;
+    test_store_create(&t);
+    for (uint64_t id = 0; id < N; id++)
+      CHECK_OK(cmap_store_put(t.store, cmap_key_u64(&id),
+                              tracked_new(&t.lives, id, 1), NULL, NULL));
+    now = 20;
+    for (uint64_t id = 0; id < N; id++) {
+      /* Its ticket, its flight, and more room for the 16th. */
+      if (without && id == 15)
+        counting_alloc_fail_nth(&t.keys.alloc, 3);
+      CHECK_OK(cmap_store_begin(t.store, cmap_key_u64(&id), &handle,
+                                &tickets[id], &outcome, NULL, NULL, NULL));
+      CHECK(outcome == CMAP_YOURS);
+    }
+    CHECK(counting_alloc_failures(&t.keys.alloc) == (size_t)without);
+    for (uint64_t id = 0; id < N; id += 3) {
+      CHECK_OK(cmap_store_forget(t.store, cmap_key_u64(&id), NULL));
+      CHECK_STATUS(cmap_store_forget(t.store, cmap_key_u64(&id), NULL),
+                   CMAP_NOT_FOUND);
+    }
+    for (uint64_t id = 1; id < N; id += 3)
+      CHECK_OK(cmap_store_put(t.store, cmap_key_u64(&id),
+                              tracked_new(&t.lives, id, 2), NULL, NULL));
+    for (uint64_t id = 0; id < N; id++) {
+      CHECK_OK(cmap_ticket_complete(&tickets[id], tracked_new(&t.lives, id, 3),
+                                    &handle));
+      CHECK(store_object(&handle, id)->version == (id % 3 == 1 ? 2 : 3));
+      cmap_handle_release(&handle);
+      CHECK_OK(cmap_store_get(t.store, cmap_key_u64(&id), &handle, NULL));
+      CHECK(store_object(&handle, id)->version == id % 3 + 1);
+      cmap_handle_release(&handle);
+    }
+    test_store_close(&t);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -355,6 +446,8 @@ int main(void)
       cmocka_unit_test(own_times),
       cmocka_unit_test(in_earnest),
       cmocka_unit_test(maintain_in_pieces),
+      cmocka_unit_test(failures_in_pieces),
+      cmocka_unit_test(many_refreshes),
       cmocka_unit_test(visits),
       cmocka_unit_test(threads_keep_the_bound),
       cmocka_unit_test(memory),

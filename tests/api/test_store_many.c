@@ -6,8 +6,11 @@
 #include <sched.h>
 #include <string.h>
 
+#include "asleep.h"
+#include "numbers.h"
 #include "random.h"
 #include "settings.h"
+#include "step.h"
 #include "store_objects.h"
 #include "store_scene.h"
 #include "threads.h"
@@ -55,10 +58,6 @@ static const struct store_scene scenes[] = {
     {"it goes on alone", "b create S1 builds, a many:123 builds, - asked:a =23,"
                          " a makes waits, b fails:7 7, a builds,"
                          " - asked:a =1, a makes #3, - stats failed=1 done=3"},
-    {"who waits for the one that goes on",
-     "c lock M1, a many:12 builds, b create S1 waits, c create S1 waits,"
-     " a fails:7 7, b builds, b lock M1 EDEADLK, b makes #1, c resumes #1,"
-     " c unlocks"},
     {"failures are shared", "share | b create S1 builds, a many:12 builds,"
                             " c create S2 waits, a fails:7 waits,"
                             " c resumes 7, b fails:8 8, a resumes 8"},
@@ -223,6 +222,129 @@ static void without_memory(void **state)
 }
 
 /* ------------------------------------------------------------------------
+ * Who waits for a batch, and then for another thread
+ * ------------------------------------------------------------------------ */
+
+enum { STEP_BUILDS = 1, STEP_WAITED_FOR };
+
+/* Two threads hold the key of a map each, and wait for the store's key. */
+struct heir {
+  struct circle *circle;
+  struct thread thread;
+  struct asleep asleep;
+  unsigned index; /* of its map */
+  enum cmap_status locked, got;
+  bool builds;
+};
+
+struct circle {
+  struct step step;
+  struct cmap *maps[2];
+  struct heir heirs[2];
+};
+
+static enum cmap_status fail_when_waited_for(const struct cmap_key *keys,
+                                             size_t n, void **objects,
+                                             enum cmap_status *statuses,
+                                             void *ctx)
+{
+  struct circle *circle = ctx;
+
+  (void)keys, (void)n, (void)objects, (void)statuses;
+  step_done(&circle->step, STEP_BUILDS);
+  step_wait(&circle->step, STEP_WAITED_FOR);
+  return cmap_status_user(7);
+}
+
+static void build_two(unsigned index, void *ctx)
+{
+  const uint64_t ids[] = {1, 2};
+  struct cmap_key keys[] = {cmap_key_u64(&ids[0]), cmap_key_u64(&ids[1])};
+  struct cmap_handle handles[2];
+  enum cmap_status statuses[2];
+
+  (void)index;
+  CHECK_STATUS(cmap_store_get_many(t.store, keys, 2, handles, statuses,
+                                   fail_when_waited_for, ctx, NULL),
+               cmap_status_user(7));
+}
+
+/* Asks for what the other one has, who waits for this. */
+static enum cmap_status build_and_ask(struct cmap_key key, void **object,
+                                      void *ctx)
+{
+  struct cmap_write_guard guard = CMAP_INIT;
+  struct heir *heir = ctx;
+  uint64_t id = 0;
+
+  heir->builds = true;
+  heir->locked = cmap_get_mut(heir->circle->maps[1 - heir->index],
+                              cmap_key_u64(&id), &guard, NULL);
+  cmap_write_guard_release(&guard);
+  *object = tracked_new(&t.lives, cmap_key_as_u64(key), 1);
+  return CMAP_OK;
+}
+
+static void inherit(unsigned index, void *ctx)
+{
+  struct circle *circle = ctx;
+  struct heir *heir = &circle->heirs[index];
+  struct cmap_write_guard guard = CMAP_INIT;
+  struct cmap_handle handle = CMAP_INIT;
+  uint64_t zero = 0, id = 1;
+
+  asleep_here(&heir->asleep);
+  CHECK_OK(
+      cmap_get_mut(circle->maps[index], cmap_key_u64(&zero), &guard, NULL));
+  heir->got = cmap_store_get_or_create(t.store, cmap_key_u64(&id), &handle,
+                                       build_and_ask, heir, NULL);
+  cmap_write_guard_release(&guard);
+  cmap_handle_release(&handle);
+}
+
+/* One of them goes on, and the other now waits for that one: a circle, which
+ * one of the two is told of. */
+static void a_circle_of_heirs(void **state)
+{
+  struct circle circle;
+  struct thread batch;
+
+  (void)state;
+  memset(&circle, 0, sizeof circle);
+  test_store_open(&t, KEYS_U64);
+  step_begin(&circle.step);
+  for (int i = 0; i < 2; i++) {
+    circle.maps[i] = numbers_open();
+    numbers_put(circle.maps[i], 0, 0);
+  }
+  thread_start(&batch, build_two, 0, &circle);
+  step_wait(&circle.step, STEP_BUILDS);
+  for (unsigned i = 0; i < 2; i++) {
+    circle.heirs[i].circle = &circle;
+    circle.heirs[i].index = i;
+    asleep_begin(&circle.heirs[i].asleep);
+    thread_start(&circle.heirs[i].thread, inherit, i, &circle);
+    asleep_wait(&circle.heirs[i].asleep);
+  }
+  step_done(&circle.step, STEP_WAITED_FOR);
+  thread_join(&batch);
+  for (unsigned i = 0; i < 2; i++)
+    thread_join(&circle.heirs[i].thread);
+  for (unsigned i = 0; i < 2; i++) {
+    const struct heir *heir = &circle.heirs[i], *other = &circle.heirs[1 - i];
+    CHECK(heir->builds != other->builds);
+    if (heir->builds) {
+      CHECK_STATUS(heir->got, CMAP_OK);
+      CHECK((heir->locked == CMAP_EDEADLK) != (other->got == CMAP_EDEADLK));
+    }
+  }
+  step_end(&circle.step);
+  cmap_destroy(circle.maps[0]);
+  cmap_destroy(circle.maps[1]);
+  test_store_close(&t);
+}
+
+/* ------------------------------------------------------------------------
  * Threads with random batches
  * ------------------------------------------------------------------------ */
 
@@ -298,6 +420,7 @@ int main(void)
       cmocka_unit_test(each_has_its_status),
       cmocka_unit_test(wrong_arguments),
       cmocka_unit_test(without_memory),
+      cmocka_unit_test(a_circle_of_heirs),
       cmocka_unit_test(batches_of_threads),
   };
 

@@ -185,7 +185,7 @@ static void choose_how(struct slot *s, struct cmap_how *how)
         random_once_in(&s->random, 2) ? CMAP_SHARE_FAILURE : CMAP_RETRY_FAILURE;
 }
 
-static void check_status(const struct slot *s, enum cmap_status status,
+static void check_result(const struct slot *s, enum cmap_status status,
                          const struct cmap_how *how)
 {
   switch (status) {
@@ -220,7 +220,7 @@ static void get_one(struct slot *s, uint64_t key, bool refresh)
   choose_how(s, &how);
   status = (refresh ? cmap_store_refresh : cmap_store_get_or_create)(
       t.store, KEY(key), &handle, build, s, &how);
-  check_status(s, status, &how);
+  check_result(s, status, &how);
   CHECK((status == CMAP_OK) == (handle.object != NULL));
   if (status == CMAP_OK)
     check_object(handle.object, key);
@@ -243,9 +243,9 @@ static void get_many(struct slot *s)
   choose_how(s, &how);
   status = cmap_store_get_many(t.store, keys, n, handles, statuses, build_many,
                                s, &how);
-  check_status(s, status, &how);
+  check_result(s, status, &how);
   for (size_t i = 0; i < n; i++) {
-    check_status(s, statuses[i], &how);
+    check_result(s, statuses[i], &how);
     CHECK((statuses[i] == CMAP_OK) == (handles[i].object != NULL));
     if (statuses[i] == CMAP_OK)
       check_object(handles[i].object, ids[i]);

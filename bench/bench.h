@@ -125,6 +125,12 @@ struct impl_u64 {
    * BENCH_BUILD_NS to build; insert and get put and find such objects. The sum
    * of what they are worth. */
   uint64_t (*share)(void *map, const struct trace *trace);
+  /* The same of objects that take no time, in a cache of so many objects. The
+   * hits. */
+  void *(*create_cache)(size_t bound);
+  uint64_t (*cache)(void *map, const struct trace *trace);
+  /* Borrows objects that are there: the sum of what they are worth. */
+  uint64_t (*borrow)(void *map, const struct trace *trace);
 };
 
 #define BENCH_BUILD_NS 1000000
@@ -165,7 +171,7 @@ struct impl {
                                            write_guard and share */
   unsigned max_threads;                 /* for get; 0: any */
   bool reads_only;  /* filled by one thread, then only read */
-  bool shares_only; /* of shared objects: for `share` */
+  bool shares_only; /* of shared objects: for `share`, `cache`, `borrow` */
   enum role role;
   /* A map in another process, such as a virtual machine, takes whole rounds
    * instead of single loops: sets seconds, checksum, len, content and ok of
@@ -188,6 +194,8 @@ enum loop {
   LOOP_READ_GUARD,
   LOOP_WRITE_GUARD,
   LOOP_SHARE,
+  LOOP_CACHE,
+  LOOP_BORROW,
   LOOP_STRING_GET,
   LOOP_STRING_COUNT,
   LOOP_STRING_ENTRY,
@@ -205,6 +213,7 @@ struct bench_job {
   const struct bench_shape *shape; /* of keys and values; NULL: none */
   unsigned threads;
   size_t keys;        /* the hint for create */
+  size_t bound;       /* for create_cache; 0: by create */
   size_t maps;        /* at least 1 */
   size_t passes;      /* at least 1 */
   struct trace fill;  /* by `insert`, one thread; not timed */

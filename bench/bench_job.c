@@ -92,6 +92,16 @@ static struct trace make_chance(const struct bench_job *job,
   return trace;
 }
 
+/* The walk begins anywhere. */
+static void walk_between(const struct bench_job *job, size_t keys,
+                         struct trace *trace, uint64_t chance)
+{
+  size_t at = (bench_random(&chance) >> 16) % keys;
+
+  for (size_t i = 3; i < trace->count; i += 4)
+    trace->keys[i] = key_of(job, 2 * (at++ % keys));
+}
+
 static struct trace make_part(const struct bench_job *job, size_t first,
                               size_t end)
 {
@@ -155,8 +165,9 @@ static void fill_others(struct plan_job *plan, const struct workload *w,
 {
   struct bench_job *job = &plan->job;
 
+  job->bound = keys * w->bound_pct / 100;
   if (!w->from_empty)
-    job->fill = make_part(job, 0, keys);
+    job->fill = make_part(job, 0, w->bound_pct != 0 ? job->bound : keys);
   for (unsigned t = 0; t < job->threads; t++) {
     if (w->pattern == PATTERN_PARTS)
       traces[t] = make_part(job, keys * t / job->threads,
@@ -164,6 +175,8 @@ static void fill_others(struct plan_job *plan, const struct workload *w,
     else if (w->pattern != PATTERN_NONE)
       traces[t] =
           make_chance(job, w, keys, ops / job->threads + 1, chance_of(seed, t));
+    if (w->pattern == PATTERN_SCAN)
+      walk_between(job, keys, &traces[t], chance_of(seed, t));
   }
   if (w->pattern == PATTERN_PARTS)
     job->maps = larger(ops / FRESH_PART / keys, 1);
@@ -198,7 +211,8 @@ struct plan_job *bench_job_make(const struct workload *workload,
   job->threads = threads;
   job->maps = 1;
   job->passes = 1;
-  plan->exact = workload->pattern != PATTERN_MIX || threads == 1;
+  plan->exact = workload->loop != LOOP_CACHE &&
+                (workload->pattern != PATTERN_MIX || threads == 1);
   if (workload->loop >= LOOP_STRING_GET) {
     bench_job_strings(plan, workload, keys, ops, seed);
     return plan;

@@ -70,6 +70,10 @@ static uint64_t run_integers(const struct impl_u64 *map, enum loop loop,
     return map->write_guard(at, trace);
   case LOOP_SHARE:
     return map->share(at, trace);
+  case LOOP_CACHE:
+    return map->cache(at, trace);
+  case LOOP_BORROW:
+    return map->borrow(at, trace);
   default:
     return map->get(at, trace);
   }
@@ -161,7 +165,9 @@ static void *make_map(const struct impl *impl, const struct bench_job *job)
     if (map != NULL && job->string_fill.count > 0)
       impl->string->count(map, &job->string_fill);
   } else {
-    map = bench_operations(impl, job->shape)->create(job->keys);
+    map = job->bound != 0
+              ? bench_operations(impl, job->shape)->create_cache(job->bound)
+              : bench_operations(impl, job->shape)->create(job->keys);
     if (map != NULL && job->fill.count > 0)
       bench_operations(impl, job->shape)->insert(map, &job->fill);
   }

@@ -112,6 +112,57 @@ const struct workload bench_workloads[] = {
      .what = "get or create of shared objects that are there",
      .loop = LOOP_SHARE,
      .pattern = PATTERN_CHANCE},
+    {.name = "store_hit_bound",
+     .what = "the same in a cache that has room for all",
+     .loop = LOOP_SHARE,
+     .pattern = PATTERN_CHANCE,
+     .bound_pct = 100},
+    {.name = "store_hit_one",
+     .what = "get or create of one shared object",
+     .loop = LOOP_SHARE,
+     .pattern = PATTERN_CHANCE,
+     .hot = true},
+    {.name = "store_borrow_one",
+     .what = "one shared object, borrowed",
+     .loop = LOOP_BORROW,
+     .pattern = PATTERN_CHANCE,
+     .hot = true},
+    {.name = "cache_zipf",
+     .what = "get or create in a cache of 10 % of the keys (Zipf 0.9)",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_CHANCE,
+     .zipf = 0.9,
+     .bound_pct = 10},
+    {.name = "cache_zipf_1",
+     .what = "the same with 1 %",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_CHANCE,
+     .zipf = 0.9,
+     .bound_pct = 1},
+    {.name = "cache_zipf_50",
+     .what = "the same with 50 %",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_CHANCE,
+     .zipf = 0.9,
+     .bound_pct = 50},
+    {.name = "cache_zipf07",
+     .what = "the same with 10 %, Zipf 0.7",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_CHANCE,
+     .zipf = 0.7,
+     .bound_pct = 10},
+    {.name = "cache_zipf11",
+     .what = "the same with 10 %, Zipf 1.1",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_CHANCE,
+     .zipf = 1.1,
+     .bound_pct = 10},
+    {.name = "cache_scan",
+     .what = "cache_zipf beside a walk over all keys, one call in four",
+     .loop = LOOP_CACHE,
+     .pattern = PATTERN_SCAN,
+     .zipf = 0.9,
+     .bound_pct = 10},
     {.name = "store_stampede",
      .what = "get or create of 64 objects that take 1 ms each to build",
      .loop = LOOP_SHARE,
@@ -175,6 +226,10 @@ static bool has_integer_loop(const struct impl_u64 *map, enum loop loop)
     return map->write_guard != NULL;
   case LOOP_SHARE:
     return map->share != NULL;
+  case LOOP_CACHE:
+    return map->cache != NULL;
+  case LOOP_BORROW:
+    return map->borrow != NULL;
   default:
     return false;
   }
@@ -214,7 +269,10 @@ bool bench_is_offered(const struct impl *impl, const struct workload *workload,
                loop == LOOP_STRING_GET;
 
   if (impl->missing != NULL || (impl->reads_only && !reads) ||
-      (impl->shares_only && loop != LOOP_SHARE) ||
+      (impl->shares_only && loop != LOOP_SHARE && loop != LOOP_CACHE &&
+       loop != LOOP_BORROW) ||
+      (workload->bound_pct != 0 &&
+       (operations == NULL || operations->create_cache == NULL)) ||
       (impl->max_threads != 0 && threads > impl->max_threads))
     return false;
   if (loop >= LOOP_STRING_GET)

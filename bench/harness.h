@@ -52,6 +52,7 @@ enum pattern {
   PATTERN_PARTS,    /* each thread its own part of the keys, once */
   PATTERN_MIX,      /* operations by chance over twice the keys */
   PATTERN_SEQUENCE, /* conc-map-bench's: each thread its own keys */
+  PATTERN_SCAN,     /* keys by chance, and one in four of a walk over all */
   PATTERN_NONE,     /* no keys: the loop goes over the map */
   PATTERN_KEY123,   /* strings "key123", by chance */
   PATTERN_ARTICLE,  /* strings "key0", "key1", ..., in turn */
@@ -69,6 +70,7 @@ struct workload {
   double zipf;          /* exponent of the keys' distribution; 0: even */
   unsigned pct[4];      /* of each enum op */
   unsigned fill_pct;    /* of PATTERN_SEQUENCE: part of the keys at first */
+  unsigned bound_pct;   /* of a cache: so much of the keys; 0: no bound */
   size_t own_keys;      /* unless the user says otherwise; 0: as others */
   unsigned own_threads; /* the same */
 };

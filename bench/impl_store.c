@@ -16,15 +16,20 @@ static void *object_of(uint64_t key)
   return (void *)(uintptr_t)(key | 1);
 }
 
-static void *create(size_t keys)
+static void *create_cache(size_t bound)
 {
-  struct cmap_store_options options = CMAP_INIT;
+  struct cmap_store_options options;
   struct cmap_store *store;
 
-  (void)keys;
-  options.size = sizeof options;
-  cmap_options_init(&options.keys, CMAP_U64, 0);
+  cmap_store_options_init(&options, CMAP_U64, NULL);
+  options.max_objects = bound;
   return cmap_store_create(&options, &store) == CMAP_OK ? store : NULL;
+}
+
+static void *create(size_t keys)
+{
+  (void)keys;
+  return create_cache(0);
 }
 
 static void destroy(void *store)
@@ -91,6 +96,44 @@ static uint64_t share(void *store, const struct trace *trace)
   return sum;
 }
 
+/* One that takes no time. */
+static enum cmap_status build_at_once(struct cmap_key key, void **object,
+                                      void *misses)
+{
+  ++*(uint64_t *)misses;
+  *object = object_of(cmap_key_as_u64(key));
+  return CMAP_OK;
+}
+
+static uint64_t cache(void *store, const struct trace *trace)
+{
+  uint64_t misses = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    struct cmap_handle handle;
+    if (cmap_store_get_or_create(store, cmap_key_u64(&trace->keys[i]), &handle,
+                                 build_at_once, &misses, NULL) != CMAP_OK)
+      abort();
+    cmap_handle_release(&handle);
+  }
+  return trace->count - misses;
+}
+
+static uint64_t borrow(void *store, const struct trace *trace)
+{
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < trace->count; i++) {
+    struct cmap_borrowed borrowed;
+    if (cmap_store_borrow(store, cmap_key_u64(&trace->keys[i]), &borrowed,
+                          NULL) != CMAP_OK)
+      abort();
+    sum += (uintptr_t)borrowed.object;
+    cmap_borrowed_release(&borrowed);
+  }
+  return sum;
+}
+
 static const struct impl_u64 u64 = {
     .create = create,
     .destroy = destroy,
@@ -98,6 +141,9 @@ static const struct impl_u64 u64 = {
     .get = get,
     .insert = insert,
     .share = share,
+    .create_cache = create_cache,
+    .cache = cache,
+    .borrow = borrow,
 };
 
 const struct impl bench_impl_cmap_store = {

@@ -35,6 +35,8 @@ const struct impl *const bench_impls[] = {
     &bench_impl_urcu,
     &bench_impl_ck_ht,
     &bench_impl_glib,
+    &bench_impl_lru,
+    &bench_impl_lru_sharded,
     &bench_impl_stripes,
     &bench_impl_shared,
     &bench_impl_java,

@@ -20,6 +20,8 @@ extern const struct impl bench_impl_libcuckoo;
 extern const struct impl bench_impl_urcu;
 extern const struct impl bench_impl_ck_ht;
 extern const struct impl bench_impl_glib;
+extern const struct impl bench_impl_lru;
+extern const struct impl bench_impl_lru_sharded;
 extern const struct impl bench_impl_stripes;
 extern const struct impl bench_impl_shared;
 extern const struct impl bench_impl_boost;

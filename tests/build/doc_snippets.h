@@ -38,6 +38,7 @@ static pid_t child;
 void write_down(struct cmap *map);
 void *object_of(struct cmap_key key);
 void page_destroy(void *object, void *ctx);
+void apply(const void *config);
 void log_it(struct cmap_key key, void *object, enum cmap_removal reason,
             void *ctx);
 enum cmap_status make_slowly(struct cmap_key key, void *value, void *ctx);

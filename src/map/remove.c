@@ -73,6 +73,38 @@ remove_far(struct cmap *map, struct cmap_key key, uint64_t hash,
   return remove_locked(map, &call, &always, old);
 }
 
+/* The same of the commonest map, as in map/insert.c: `shard` is locked, or
+ * NULL. */
+static CMAP__NOINLINE enum cmap_status
+remove_word_far(struct cmap *map, const void *key, uint64_t hash,
+                struct cmap__shard *shard, void *old)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  struct cmap__locked locked = {.shard = shard};
+  enum cmap_status status = CMAP_NOT_FOUND;
+  struct cmap__probe probe;
+  struct cmap__place place;
+
+  if (!cmap__probe_fill(layout, CMAP__SHAPE_WORD, cmap_key_u64(key), &hash,
+                        &probe) ||
+      (shard == NULL &&
+       !cmap__table_lock_at_once(&map->table, hash, CMAP__WRITE, &locked)))
+    return remove_when(map, cmap_key_u64(key), &always, old, NULL);
+  if (cmap__shard_find(layout, locked.shard, &probe, &place)) {
+    const struct cmap__aim aim = {
+        .shard = locked.shard,
+        .group = place.group,
+        .hi = cmap__load_relaxed(&place.group->hi), /* lock held */
+        .index = place.index};
+    if (old != NULL)
+      cmap__payload_copy_bytes(old, place.slot + 1, sizeof(uint64_t));
+    cmap__aim_take(&aim);
+    status = CMAP_OK;
+  }
+  cmap__unlock_after_removal(&map->table, locked.shard);
+  return status;
+}
+
 /* The short way, as in map/insert.c. What is found owns no more than its key's
  * box. */
 CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
@@ -113,10 +145,14 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
       return CMAP_NOT_FOUND;
     break;
   case CMAP__FAR:
+    if (shape == CMAP__SHAPE_WORD)
+      return remove_word_far(map, key.data, probe.hash, aim.shard, old);
     return remove_far(map, key, probe.hash, aim.shard, old);
   default:
     break;
   }
+  if (shape == CMAP__SHAPE_WORD && how == NULL)
+    return remove_word_far(map, key.data, probe.hash, NULL, old);
   return remove_when(map, key, &always, old, how);
 }
 

@@ -196,7 +196,9 @@ CMAP__ALWAYS_INLINE bool cmap__aim_put(const struct cmap__layout *layout,
   if (cmap__unlikely(empty == 0 || cmap__shard_count(shard) >= shard->limit))
     return false;
   cmap__assert(!cmap__block_is_empty(shard->block)); /* its limit is 0 */
-  if (cmap__unlikely(probe->boxed) &&
+  /* Of other shapes no address of the probe goes out: it stays in registers. */
+  if ((shape == CMAP__SHAPE_SHORT || shape == CMAP__SHAPE_WORDS) &&
+      cmap__unlikely(probe->boxed) &&
       cmap__unlikely(!cmap__key_box(layout, probe->key, probe->words)))
     return false;
   index = cmap__choose_slot(form.slot_words, layout->slot_inverse, aim->slots,

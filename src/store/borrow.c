@@ -54,8 +54,10 @@ static bool claim(struct cmap__object *header)
 
 bool cmap__borrowed_retire(struct cmap__object *header)
 {
-  cmap__store_relaxed(&header->retired, true); /* before the barrier */
-  cmap__fence_seq_cst();                       /* [N7] */
+  /* Release, and acquire in claim: what others did with the object, and this
+   * thread after they had given it back, comes before its end. */
+  cmap__store_release(&header->retired, true);
+  cmap__fence_seq_cst(); /* [N7] */
   return claim(header);
 }
 

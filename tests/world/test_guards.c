@@ -102,7 +102,7 @@ static void circles_are_refused(void **state)
                                            .act = act_circle};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* Calls on the whole map lend what they have locked, beside guards in any
@@ -140,7 +140,7 @@ static void whole_maps_refuse_nobody(void **state)
                                            .act = act_lent};
 
   (void)state;
-  world_play(&scenario, world_runs(2));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -220,7 +220,7 @@ static void ended_threads_hold_nobody_up(void **state)
                                            .act = act_ended};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* A guard that nobody has attached stays, until the map goes. */
@@ -233,7 +233,7 @@ static void guards_are_handed_over(void **state)
                                            .act = act_passed};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

@@ -127,8 +127,8 @@ static void readers_and_writers_exclude_each_other(void **state)
                                        .act = act};
 
   (void)state;
-  world_play(&three, world_runs(1));
-  world_play(&five, world_runs(1));
+  world_play(&three, world_runs());
+  world_play(&five, world_runs());
 }
 
 /* A thread that has the lock ends: everybody is told, and nobody waits on. */
@@ -159,7 +159,7 @@ static void an_abandoned_lock_holds_nobody_up(void **state)
       .name = "abandoned", .threads = 4, .begin = begin, .act = act_abandoned};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

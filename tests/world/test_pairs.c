@@ -70,7 +70,7 @@ static void a_renamed_entry_is_at_one_place(void **state)
                                            .act = act_rename};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -150,7 +150,7 @@ static void two_values_change_at_once(void **state)
                                            .act = act_both};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -203,7 +203,7 @@ static void a_frozen_map_does_not_change(void **state)
                                            .act = act_freeze};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* A frozen map is thawed, and written to at once: read guards of the time
@@ -251,7 +251,7 @@ static void a_thaw_waits_for_guards(void **state)
                                            .act = act_thaw};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -307,7 +307,7 @@ static void batches_find_what_is_there(void **state)
                                            .act = act_batch};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

@@ -145,7 +145,7 @@ static void reads_are_whole_and_miss_nothing(void **state)
       .name = "reads", .threads = 3, .begin = begin, .end = end, .act = act};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

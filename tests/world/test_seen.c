@@ -295,7 +295,7 @@ static void what_was_before_a_seen_write_is_known(void **state)
                                            .act = act_seen};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -377,7 +377,7 @@ static void of_two_writers_one_sees_the_other(void **state)
                                            .act = act_both};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

@@ -100,7 +100,7 @@ static void what_is_read_is_one_state(void **state)
       .name = "seqcount", .threads = 2, .begin = begin, .act = act};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

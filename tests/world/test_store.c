@@ -139,7 +139,7 @@ static void a_key_is_built_once(void **state)
                                            .act = act_once};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -220,7 +220,7 @@ static void objects_live_as_long_as_their_handles(void **state)
                                            .act = act_handles};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 /* -------------------------------------------------------------------------
@@ -272,7 +272,7 @@ static void tickets_are_waited_for(void **state)
                                            .act = act_ticket};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

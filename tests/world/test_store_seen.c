@@ -142,7 +142,7 @@ static void what_was_before_a_seen_change_is_known(void **state)
                                            .act = act};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

@@ -229,7 +229,7 @@ static void values_are_whole(void **state)
                                            .act = act};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

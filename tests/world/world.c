@@ -80,12 +80,12 @@ void world_play(const struct scenario *to_play, uint64_t runs)
           (double)(test_now() - began) / 1e9);
 }
 
-uint64_t world_runs(unsigned weight)
+uint64_t world_runs(void)
 {
   const char *text = getenv("CMAP_WORLD_RUNS");
-  uint64_t runs = text != NULL ? strtoull(text, NULL, 0) : test_scale(100000);
 
-  return runs / weight + 1;
+  /* The variant clang, in which this is, does a quarter of the work. */
+  return text != NULL ? strtoull(text, NULL, 0) : test_scale(400000);
 }
 
 void world_hide(const void *at, size_t size)

@@ -54,9 +54,8 @@ struct scenario {
  */
 void world_play(const struct scenario *scenario, uint64_t runs);
 
-/* Schedules for each scenario: CMAP_WORLD_RUNS, or 100,000 in tests/run.
- * `weight`: one in so many, for scenarios with long runs. */
-uint64_t world_runs(unsigned weight);
+/* Schedules for each scenario: CMAP_WORLD_RUNS, or 100,000 in tests/run. */
+uint64_t world_runs(void);
 
 /* Fails the run unless the condition holds. */
 #define WORLD_CHECK(condition)                                                 \

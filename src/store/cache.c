@@ -50,10 +50,11 @@ static struct cmap__queue *queue_of(struct cmap__cache *cache,
              : &cache->young;
 }
 
-/* Relaxed: others see it by way of a lock, or it is a hint. */
+/* Release: who finds it picked, and lets it go without the mutex, does so after
+ * it was taken out of its queue [N8]. */
 static void set_queue(struct cmap__object *header, enum cmap__queue_name name)
 {
-  cmap__store_relaxed(&header->queue, (uint8_t)name);
+  cmap__store_release(&header->queue, (uint8_t)name);
 }
 
 /* The next newer one, which is where a header has room for it. */

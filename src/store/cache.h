@@ -108,7 +108,7 @@ void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
  * is not in the map does not become one that is. */
 static inline bool cmap__cache_is_picked(const struct cmap__object *header)
 {
-  return cmap__load_relaxed(&header->queue) == CMAP__QUEUE_PICKED;
+  return cmap__load_acquire(&header->queue) == CMAP__QUEUE_PICKED; /* [N8] */
 }
 
 /*

@@ -90,7 +90,11 @@
  *   reader/writer lock. Which keys share a shard is not visible and changes:
  *   "another key" may always live in the shard that is locked. Each call names
  *   the lock it takes: "none", "read" or "write". Plain reads take none, and
- *   write no shared memory; they are called lock-free below. Custom keys,
+ *   write no shared memory; they are called lock-free below. A read lock, of a
+ *   guard or a view, is a note in the thread's own memory where nobody writes.
+ *   The next writer asks all threads for theirs, which takes some microseconds
+ *   (membarrier(2)), also if it only tries; and a thread that lets go of a read
+ *   lock meanwhile waits until that is done. Custom keys,
  *   values with value_clone, and keys and values beyond 8 KiB are read under
  *   the read lock; so are others when writers keep changing the same 11 entries
  *   during the read.
@@ -1156,7 +1160,7 @@ cmap_write_guard_release(struct cmap_write_guard *guard)
  * deadline. Attached it is as if this thread had taken it.
  *   CMAP_EINVAL  a NULL; the guard holds nothing (any more), or for another
  *                thread; to detach: it is nobody's already
- *   CMAP_ENOMEM  attach: no memory to note the hold; it is nobody's still
+ *   CMAP_ENOMEM  no memory to note the hold: nothing has changed
  * All that was done before the detach happens before what follows the attach,
  * or the release. Never waits. Cost: a mutex of the library's.
  */

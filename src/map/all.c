@@ -176,15 +176,17 @@ static enum cmap_status lock_next(struct all *all,
 /* Each to be had in one mode and kept in the same, or to read. On success the
  * hold stays for as long as they are locked. */
 static enum cmap_status lock_all(struct cmap *map,
-                                 const struct cmap__patience *patience,
+                                 const struct cmap__patience *given,
                                  enum cmap__mode mode, enum cmap__mode kept,
                                  size_t *entries)
 {
+  struct cmap__patience patience = *given;
   enum cmap_status status = CMAP_OK;
   struct cmap__hold *hold;
   struct all *all;
 
   *entries = 0;
+  patience.counted = true; /* others may end it */
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
   all = begin_all(map, kept == CMAP__READ ? CMAP__LEND : CMAP__WRITE);
@@ -196,7 +198,7 @@ static enum cmap_status lock_all(struct cmap *map,
    * with each loan. With 32 that nest guards at random, it took some 40 loans.
    */
   while (status == CMAP_OK && all->lending.gap_count > 0)
-    status = lock_next(all, patience, mode);
+    status = lock_next(all, &patience, mode);
   if (status == CMAP_OK) {
     hold->mode = kept; /* it is used from now on */
     *entries = all->entries;

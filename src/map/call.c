@@ -40,6 +40,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
   patience->token = NULL;
   patience->freezes = false;
   patience->soon = false;
+  patience->counted = false;
   patience->grouped = false;
   if (how == NULL)
     return true;
@@ -51,6 +52,7 @@ bool cmap__how_read(const struct cmap_how *how, struct cmap__patience *patience,
       !read_token(how, &patience->token))
     return false;
   patience->try_only = (how->flags & CMAP_TRY) != 0;
+  patience->counted = patience->try_only;
   if (how->flags & CMAP_DEADLINE)
     patience->deadline_ns = how->deadline_ns;
   if (how->flags & CMAP_HASHED)
@@ -90,7 +92,8 @@ CMAP__ALWAYS_INLINE enum cmap_status lock_as(struct cmap *map,
   const struct cmap__probe *probe = &call->probe;
   struct cmap__peek peek = cmap__peek(&map->table, shape, probe);
 
-  if (cmap__unlikely(!cmap__table_lock_at_once(&map->table, probe->hash, mode,
+  if (cmap__unlikely(mode == CMAP__READ && call->patience.counted) ||
+      cmap__unlikely(!cmap__table_lock_at_once(&map->table, probe->hash, mode,
                                                &call->locked))) {
     enum cmap_status status = cmap__table_lock(&map->table, probe->hash, mode,
                                                &call->patience, &call->locked);
@@ -133,6 +136,7 @@ void cmap__call_resume(struct cmap *map, struct cmap_key key, uint64_t hash,
   call->locked.shard = shard;
   call->locked.mode = CMAP__WRITE;
   call->locked.borrowed = false;
+  call->locked.seat = 0;
   cmap__section_begin(map->table.layout.runs_user_code, &call->locked);
   call->place.probes = 0;
   call->found = !absent && cmap__shard_find(&map->table.layout, shard,

@@ -403,6 +403,7 @@ static enum cmap_status compare_shard(struct cmap *outer,
   struct cmap__hold *hold;
 
   /* It waits for the other map's locks. */
+  cmap__locked_count(&visit->locked); /* others may end it */
   hold = cmap__locked_hold_begin(&outer->table, &visit->locked);
   if (!visit->locked.borrowed)
     hold->mode = CMAP__LEND;

@@ -72,20 +72,18 @@ enum cmap_status cmap_entry_begin(struct cmap *map, struct cmap_key key,
                                   struct cmap_entry *entry,
                                   const struct cmap_how *how)
 {
-  struct cmap__held *held;
   struct cmap_key stored;
   void *value;
 
   if (CMAP__MISSING(entry))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
-  if (cmap__unlikely(held == NULL)) {
+  if (cmap__unlikely(!cmap__held_at_once(map, key, how, CMAP__WRITE, &stored,
+                                         &value, entry->internal))) {
     *entry = (struct cmap_entry)CMAP_INIT;
     return entry_any(map, key, entry, how);
   }
   entry->key = stored;
   entry->value = value;
-  cmap__held_name(held, entry->internal);
   return CMAP_OK;
 }
 

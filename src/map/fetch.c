@@ -120,7 +120,7 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return fetch_any(map, key, operation, operand, before, how);
-  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, NULL, &aim)) {
   case CMAP__HIT:
     old = word_to_integer(cmap__value_word(&form, aim.slot), small);
     cmap__value_word_store(

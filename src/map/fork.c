@@ -52,6 +52,7 @@ static void before(void)
     cmap__table_stop(&held->map->table);
   cmap__deadlock_stop();
   cmap__records_stop();
+  cmap__bias_stop();
 }
 
 static void after(bool alone)
@@ -60,6 +61,7 @@ static void after(bool alone)
 
   if (alone)
     cmap__park_alone();
+  cmap__bias_go_on(alone);
   cmap__records_go_on();
   cmap__deadlock_go_on(alone);
   for (; held != NULL; held = next_fork(held->record.hold.outer))

@@ -36,6 +36,7 @@ static enum cmap_status guard_begin(struct cmap *map, struct cmap_key key,
   if (*held == NULL)
     return CMAP_ENOMEM;
   call->patience.soon = true;
+  call->patience.counted = true;
   status = lock_for_guard(map, call, mode);
   if (status != CMAP_OK)
     cmap__held_give(*held);
@@ -132,20 +133,16 @@ enum cmap_status cmap_get_ref(struct cmap *map, struct cmap_key key,
                               struct cmap_read_guard *guard,
                               const struct cmap_how *how)
 {
-  struct cmap__held *held;
-  struct cmap_key stored;
   void *value;
 
   if (CMAP__MISSING(guard))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__READ, &stored, &value);
-  if (cmap__unlikely(held == NULL)) {
+  if (cmap__unlikely(!cmap__held_at_once(map, key, how, CMAP__READ, &guard->key,
+                                         &value, guard->internal))) {
     *guard = (struct cmap_read_guard)CMAP_INIT;
     return get_ref_any(map, key, guard, how);
   }
-  guard->key = stored;
   guard->value = value;
-  cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }
 
@@ -175,20 +172,16 @@ enum cmap_status cmap_get_mut(struct cmap *map, struct cmap_key key,
                               struct cmap_write_guard *guard,
                               const struct cmap_how *how)
 {
-  struct cmap__held *held;
-  struct cmap_key stored;
   void *value;
 
   if (CMAP__MISSING(guard))
     return CMAP_EINVAL;
-  held = cmap__held_at_once(map, key, how, CMAP__WRITE, &stored, &value);
-  if (cmap__unlikely(held == NULL)) {
+  if (cmap__unlikely(!cmap__held_at_once(
+          map, key, how, CMAP__WRITE, &guard->key, &value, guard->internal))) {
     *guard = (struct cmap_write_guard)CMAP_INIT;
     return get_mut_any(map, key, guard, how);
   }
-  guard->key = stored;
   guard->value = value;
-  cmap__held_name(held, guard->internal);
   return CMAP_OK;
 }
 
@@ -262,10 +255,19 @@ enum cmap_status cmap_get_or_insert_ref(struct cmap *map, struct cmap_key key,
 enum cmap_status cmap_read_guard_release(struct cmap_read_guard *guard)
 {
   const struct cmap_read_guard none = CMAP_INIT;
+  struct cmap__seats *seats;
   struct cmap__held *held;
+  unsigned i;
 
   if (guard == NULL)
     return CMAP_OK;
+  if (cmap__seat_of(guard->internal, &seats, &i)) {
+    struct cmap__shard *shard = cmap__seat_shard(seats, i);
+    *guard = none;
+    cmap__seat_give(seats, i);
+    cmap__seat_leave(seats, &shard->lock, i);
+    return CMAP_OK;
+  }
   held = cmap__held_of(guard->internal);
   if (cmap__unlikely(held == NULL) &&
       cmap__held_claim(guard->internal, &held) != CMAP_OK)
@@ -293,11 +295,38 @@ enum cmap_status cmap_write_guard_release(struct cmap_write_guard *guard)
   return CMAP_OK;
 }
 
+/* A hold in a seat gets a record. CMAP_ENOMEM: it has none. */
+static enum cmap_status leave_seat(struct cmap__seats *seats, unsigned i,
+                                   uintptr_t internal[2])
+{
+  struct cmap__held *held = cmap__held_take();
+  struct cmap__shard *shard = cmap__seat_shard(seats, i);
+  struct cmap__call call = {
+      .locked = {.shard = shard, .mode = CMAP__READ, .seat = (int)i + 1},
+      .found = true};
+
+  if (held == NULL)
+    return CMAP_ENOMEM;
+  call.probe.hash = shard->prefix; /* of that shard is all that matters */
+  cmap__locked_count(&call.locked);
+  cmap__held_fill(held, cmap__seat_map(seats, i), &call);
+  cmap__held_link(held);
+  cmap__held_name(held, internal);
+  cmap__seat_give(seats, i);
+  return CMAP_OK;
+}
+
 /* Copies of the guard are stale afterwards. */
 static enum cmap_status detach(uintptr_t internal[2])
 {
-  struct cmap__held *held = cmap__held_of(internal);
+  struct cmap__seats *seats;
+  struct cmap__held *held;
+  unsigned i;
 
+  if (cmap__seat_of(internal, &seats, &i) &&
+      leave_seat(seats, i, internal) != CMAP_OK)
+    return CMAP_ENOMEM;
+  held = cmap__held_of(internal);
   if (CMAP__WRONG(held == NULL, NOTHING))
     return CMAP_EINVAL;
   cmap__record_renew(&held->record);
@@ -308,9 +337,11 @@ static enum cmap_status detach(uintptr_t internal[2])
 
 static enum cmap_status attach(uintptr_t internal[2])
 {
+  struct cmap__seats *seats;
   struct cmap__held *held;
+  unsigned i;
 
-  if (cmap__held_of(internal) != NULL)
+  if (cmap__seat_of(internal, &seats, &i) || cmap__held_of(internal) != NULL)
     return CMAP_OK;
   if (CMAP__WRONG(internal[0] == 0, NOTHING))
     return CMAP_EINVAL;
@@ -388,9 +419,15 @@ enum cmap_status cmap_write_guard_remove(struct cmap_write_guard *guard,
 
 static size_t shard_index(const uintptr_t internal[2])
 {
-  const struct cmap__held *held = cmap__held_of(internal);
+  const struct cmap__held *held;
+  struct cmap__seats *seats;
+  unsigned i;
 
   /* What is held stays where it is. */
+  if (cmap__seat_of(internal, &seats, &i))
+    return cmap_shard_index(cmap__seat_map(seats, i),
+                            cmap__seat_shard(seats, i)->prefix);
+  held = cmap__held_of(internal);
   return held == NULL ? 0 : cmap_shard_index(held->map, held->hash);
 }
 

@@ -6,20 +6,22 @@
 #include "base/alloc.h"
 #include "base/check.h"
 
-CMAP__INSTANCES(struct cmap__held *, cmap__held,
+CMAP__INSTANCES(bool, cmap__held,
                 (struct cmap * map, struct cmap_key key,
-                 const struct cmap_how *how, enum cmap__mode mode),
-                (map, shape, key, how, mode))
+                 const struct cmap_how *how, enum cmap__mode mode,
+                 struct cmap_key *stored, void **value, uintptr_t internal[2]),
+                (map, shape, key, how, mode, stored, value, internal))
 
-struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
-                                    const struct cmap_how *how,
-                                    enum cmap__mode mode)
+bool cmap__held_other(struct cmap *map, struct cmap_key key,
+                      const struct cmap_how *how, enum cmap__mode mode,
+                      struct cmap_key *stored, void **value,
+                      uintptr_t internal[2])
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
-    return NULL;
+    return false;
   CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->holds), cmap__held,
-                        (map, key, how, mode));
-  return NULL;
+                        (map, key, how, mode, stored, value, internal));
+  return false;
 }
 
 CMAP__NOINLINE enum cmap_status cmap__held_claim(const uintptr_t internal[2],
@@ -29,7 +31,8 @@ CMAP__NOINLINE enum cmap_status cmap__held_claim(const uintptr_t internal[2],
 
   *held = NULL;
   /* Relaxed: the mutex tells. */
-  if (record != NULL && cmap__load_relaxed(&record->owner) == &cmap__nobody) {
+  if (record != NULL && !cmap__is_seat_name(internal) &&
+      cmap__load_relaxed(&record->owner) == &cmap__nobody) {
     /* So that this thread's end is noticed. Without memory a release goes on;
      * the record is lost when the thread ends. */
     (void)cmap__hold_prepare();

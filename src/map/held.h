@@ -19,6 +19,7 @@
 #define CMAP__MAP_HELD_H
 
 #include "map/frozen.h"
+#include "map/seat.h"
 
 struct cmap__multi; /* map/multi.h */
 
@@ -64,7 +65,8 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
 {
   struct cmap__held *held = (struct cmap__held *)internal[0];
 
-  if (cmap__unlikely(held == NULL || !cmap__record_is_mine(&held->record) ||
+  if (cmap__unlikely(held == NULL || cmap__is_seat_name(internal) ||
+                     !cmap__record_is_mine(&held->record) ||
                      cmap__load_relaxed(&held->record.serial) != internal[1]))
     return NULL;
   return held;
@@ -74,9 +76,11 @@ static inline struct cmap__held *cmap__held_of(const uintptr_t internal[2])
 static inline bool cmap__held_is_foreign(const uintptr_t internal[2])
 {
   const struct cmap__held *held = (const struct cmap__held *)internal[0];
-  const void *owner =
-      held == NULL ? NULL : cmap__load_relaxed(&held->record.owner);
+  const void *owner;
 
+  if (cmap__is_seat_name(internal))
+    return cmap__seat_is_foreign(internal);
+  owner = held == NULL ? NULL : cmap__load_relaxed(&held->record.owner);
   return owner != NULL && owner != cmap__thread_mark() &&
          cmap__load_relaxed(&held->record.serial) == internal[1];
 }
@@ -166,14 +170,43 @@ static inline void cmap__held_open(struct cmap__held *held,
     held->sweep = true;
 }
 
+/* Fills and links the hold of a key that was hit, of a lock without a seat. */
+CMAP__ALWAYS_INLINE void cmap__held_aimed(struct cmap *map,
+                                          struct cmap__held *held,
+                                          const struct cmap__aim *aim,
+                                          uint64_t hash, enum cmap__mode mode)
+{
+  held->map = map;
+  held->locked.shard = aim->shard;
+  held->locked.mode = mode;
+  held->locked.borrowed = false;
+  held->locked.section = false;
+  held->locked.seat = 0;
+  held->hash = hash;
+  held->occupied = true;
+  held->place.group = aim->group; /* the tag is for free slots */
+  held->place.slot = aim->slot;
+  held->place.index = aim->index;
+  cmap__held_clear(held);
+  cmap__held_link(held);
+  if (mode == CMAP__READ) {
+    cmap__table_note_read(&map->table, aim->shard, 0);
+  } else {
+    (void)cmap__seq_open_for_user(&aim->group->hi);
+    held->opened = aim->group;
+  }
+}
+
 /*
  * The short way: takes and links a hold of a present key if all goes as it
- * nearly always does. NULL: nothing is held, and the caller begins anew with a
- * call.
+ * nearly always does, shows key and value, and names it for the user's struct.
+ * Of a hold to read that has a seat, that is all. False: nothing is held, and
+ * the caller begins anew with a call.
  */
-CMAP__ALWAYS_INLINE struct cmap__held *
+CMAP__ALWAYS_INLINE bool
 cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
-              const struct cmap_how *how, enum cmap__mode mode)
+              const struct cmap_how *how, enum cmap__mode mode,
+              struct cmap_key *stored, void **value, uintptr_t internal[2])
 {
   const struct cmap__layout *layout = &map->table.layout;
   struct cmap__holder *self = &cmap__self;
@@ -185,63 +218,50 @@ cmap__held_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   if (cmap__unlikely(held == NULL) ||
       cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
-    return NULL;
-  hit = cmap__aim_hit(&map->table, shape, &probe, mode, &aim);
+    return false;
+  hit = cmap__aim_hit(&map->table, shape, &probe, mode, self, &aim);
   if (cmap__unlikely(hit != CMAP__HIT)) {
     if (hit == CMAP__FAR)
       cmap__aim_unlock(&aim, mode);
-    return NULL;
+    return false;
   }
-  self->free = held->record.hold.outer;
-  held->map = map;
-  held->locked.shard = aim.shard;
-  held->locked.mode = mode;
-  held->locked.borrowed = false;
-  held->locked.section = false;
-  held->hash = probe.hash;
-  held->occupied = true;
-  held->place.group = aim.group; /* the tag is for free slots */
-  held->place.slot = aim.slot;
-  held->place.index = aim.index;
-  cmap__held_clear(held);
-  cmap__held_link(held);
-  if (mode == CMAP__WRITE) {
-    (void)cmap__seq_open_for_user(&aim.group->hi);
-    held->opened = aim.group;
+  if (mode == CMAP__READ && cmap__likely(aim.seat != 0)) {
+    cmap__seat_take(self->seats, (unsigned)aim.seat - 1, &map->table, aim.shard,
+                    internal);
+  } else {
+    self->free = held->record.hold.outer;
+    cmap__held_aimed(map, held, &aim, probe.hash, mode);
+    cmap__held_name(held, internal);
   }
-  return held;
+  if (shape == CMAP__SHAPE_WORD) {
+    *stored = cmap_key_u64(cmap__payload_plain(aim.slot));
+    *value = cmap__payload_plain(aim.slot + 1);
+  } else {
+    *stored = cmap__slot_key(layout, aim.slot);
+    *value = cmap__slot_value(layout, aim.slot);
+  }
+  return true;
 }
 
 /* The same of whatever shape the map has. */
-struct cmap__held *cmap__held_other(struct cmap *map, struct cmap_key key,
-                                    const struct cmap_how *how,
-                                    enum cmap__mode mode);
+bool cmap__held_other(struct cmap *map, struct cmap_key key,
+                      const struct cmap_how *how, enum cmap__mode mode,
+                      struct cmap_key *stored, void **value,
+                      uintptr_t internal[2]);
 
-/* The same, and shows key and value. */
-CMAP__ALWAYS_INLINE struct cmap__held *
+CMAP__ALWAYS_INLINE bool
 cmap__held_at_once(struct cmap *map, struct cmap_key key,
                    const struct cmap_how *how, enum cmap__mode mode,
-                   struct cmap_key *stored, void **value)
+                   struct cmap_key *stored, void **value, uintptr_t internal[2])
 {
-  struct cmap__held *held;
-
   /* The load in the middle: as in cmap__is_word_call. */
-  if (cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
-      cmap__likely(key.size == sizeof(uint64_t)) &&
-      cmap__likely(cmap__load_relaxed(&map->holds) == CMAP__SHAPE_WORD)) {
-    held = cmap__held_as(map, CMAP__SHAPE_WORD, key, NULL, mode);
-    if (cmap__likely(held != NULL)) {
-      *stored = cmap_key_u64(cmap__payload_plain(held->place.slot));
-      *value = cmap__payload_plain(held->place.slot + 1);
-    }
-    return held;
-  }
-  held = cmap__held_other(map, key, how, mode);
-  if (cmap__likely(held != NULL)) {
-    *stored = cmap__slot_key(&map->table.layout, held->place.slot);
-    *value = cmap__slot_value(&map->table.layout, held->place.slot);
-  }
-  return held;
+  return cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
+                 cmap__likely(key.size == sizeof(uint64_t)) &&
+                 cmap__likely(cmap__load_relaxed(&map->holds) ==
+                              CMAP__SHAPE_WORD)
+             ? cmap__held_as(map, CMAP__SHAPE_WORD, key, NULL, mode, stored,
+                             value, internal)
+             : cmap__held_other(map, key, how, mode, stored, value, internal);
 }
 
 /* The value in place; NULL if vacant. */

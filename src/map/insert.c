@@ -174,7 +174,7 @@ insert_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return insert_any(map, key, value, old, event, how);
-  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, NULL, &aim)) {
   case CMAP__HIT:
     return overwrite(map, shape, &aim, value, old, event);
   case CMAP__GAP:

@@ -184,6 +184,7 @@ enum cmap_status cmap_iter_next(struct cmap_iter *iter,
 
   if (it == NULL || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
+  patience.counted = true;
   show_none(iter);
   /* Ends: each round but the last goes on to the next shard. */
   for (;;) {

@@ -11,6 +11,7 @@
 __attribute__((constructor(101))) static void load(void)
 {
   cmap__fork_watch();
+  cmap__bias_init();
 }
 
 void cmap__open_short_ways(struct cmap *map, bool open)

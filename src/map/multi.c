@@ -371,6 +371,7 @@ enum cmap_status cmap_lock_many(struct cmap_want *wants, size_t n,
     return status;
   multi->patience = patience;
   multi->patience.grouped = true;
+  multi->patience.counted = true;
   multi->anchor = cmap__held_take();
   if (multi->anchor == NULL) {
     block_free(multi);

@@ -122,7 +122,7 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return remove_when(map, key, &always, old, how);
-  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, NULL, &aim)) {
   case CMAP__HIT:
     if (cmap__unlikely(probe.boxed))
       box = cmap__slot_box(layout, aim.slot);

@@ -150,7 +150,7 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return alter_any(map, key, alter, ctx, how);
-  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, &aim)) {
+  switch (cmap__aim_hit(&map->table, shape, &probe, CMAP__WRITE, NULL, &aim)) {
   case CMAP__HIT:
     break;
   case CMAP__GAP:

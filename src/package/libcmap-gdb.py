@@ -54,9 +54,11 @@ def lock_text(lock):
     words = []
     if state & 1:
         words.append("locked to write")
-    elif state & 0x7FFFFF00:
-        readers = (state & 0x7FFFFF00) >> 8
+    elif state & 0x7FFFFE00:
+        readers = (state & 0x7FFFFE00) >> 9
         words.append("locked to read by %d" % (readers // 2 if state & 64 else readers))
+    if state & 256:
+        words.append("biased: readers in seats are not counted (info cmap)")
     if state & 2:
         words.append("writers wait")
     if state & 4:
@@ -289,6 +291,13 @@ class InfoCmap(gdb.Command):
             return waits
         raise gdb.GdbError("no debug information of libcmap")
 
+    def seats(self, holder):
+        """Of guards and of calls with user code (src/sync/bias.h)."""
+        if int(holder["seats"]) == 0:
+            return []
+        objects = holder["seats"]["object"]
+        return [i for i in range(objects.type.range()[1] + 1) if int(objects[i]) != 0]
+
     def one(self, thread, waits):
         try:
             holder = gdb.parse_and_eval("&cmap__self")
@@ -301,6 +310,12 @@ class InfoCmap(gdb.Command):
                 noun = "a call" if what == "calls" else "a guard"
                 print("thread %d holds by %s: %s" % (thread.num, noun, hold_text(hold)))
                 hold = hold["outer"]
+        for i in self.seats(holder):
+            seats = holder["seats"]
+            print(
+                "thread %d holds in seat %d: to read, map at %#x, shard's lock at %#x"
+                % (thread.num, i, int(seats["object"][i]), number(seats["lock"][i]))
+            )
         if int(holder) in waits:
             print("thread %d waits: %s" % (thread.num, waits[int(holder)]))
 

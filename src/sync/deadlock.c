@@ -3,6 +3,8 @@
  */
 #include "sync/deadlock.h"
 
+#include "sync/bias.h"
+
 #include <pthread.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -46,6 +48,8 @@ static enum edge edge_between(const struct cmap__wait *wait,
 {
   enum edge edge = edge_to_any(wait, holder->calls, NO_EDGE);
 
+  if (holder->seats != NULL)
+    edge = edge_to_any(wait, holder->seats->listed, edge);
   return edge_to_any(wait, holder->guards, edge);
 }
 
@@ -189,6 +193,7 @@ enum cmap__lock_result cmap__deadlock_enter(struct cmap__wait *wait)
   enum cmap__lock_result result;
 
   wait->holder = &cmap__self;
+  (void)cmap__seats_list(&cmap__self); /* others follow it */
   wait->admitted = false;
   pthread_mutex_lock(&mutex);
   link_wait(wait);

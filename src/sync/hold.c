@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sync/shardlock.h"
+#include "sync/bias.h"
 
 _Thread_local struct cmap__holder cmap__self;
 
@@ -152,12 +152,15 @@ static void end_thread(void *holder)
 {
   struct cmap__holder *self = holder;
 
+  cmap__seats_abandon_calls(self);
   abandon_calls(self);
-  if (self->guards != NULL && may_put_off(self) &&
-      pthread_setspecific(all.key, self) == 0)
+  if ((self->guards != NULL ||
+       (self->seats != NULL && self->seats->used != 0)) &&
+      may_put_off(self) && pthread_setspecific(all.key, self) == 0)
     return;
   self->ends = true;
   end_others(self);
+  cmap__seats_end(self);
   pthread_mutex_lock(&all.mutex);
   if (self->guards != NULL) {
     struct cmap__hold *last = disown(self->guards);
@@ -181,6 +184,7 @@ static void end_early(void *holder)
   self->counts_rounds = cmap__hold_any() || self->section != NULL;
   if (self->counts_rounds)
     return;
+  cmap__seats_end(self);
   pthread_mutex_lock(&all.mutex);
   if (all.has_key)
     (void)pthread_setspecific(all.key, NULL);
@@ -262,6 +266,7 @@ __attribute__((destructor(101))) static void unload(void)
       all.batches = batch->next;
       free(batch);
     }
+    cmap__seats_free();
   }
   pthread_mutex_unlock(&all.mutex);
 }
@@ -285,6 +290,8 @@ CMAP__NOINLINE struct cmap__record *cmap__record_take_slow(void)
   pthread_mutex_unlock(&all.mutex);
   if (list == NULL)
     return NULL;
+  if (self->seats == NULL)
+    cmap__seats_begin();
   for (struct cmap__hold *hold = list; hold != NULL; hold = hold->outer)
     cmap__record_own(cmap__hold_record(hold), self);
   self->free = list->outer;
@@ -380,8 +387,10 @@ CMAP__NOINLINE const struct cmap__hold *
 cmap__hold_find_of(const struct cmap__holder *holder, const void *object,
                    uint64_t hash)
 {
-  const struct cmap__hold *found = stronger(holder->calls, object, hash, NULL);
+  const struct cmap__hold *found =
+      stronger(cmap__seats_list(holder), object, hash, NULL);
 
+  found = stronger(holder->calls, object, hash, found);
   return stronger(holder->guards, object, hash, found);
 }
 
@@ -399,7 +408,8 @@ static bool is_in_way(const struct cmap__hold *list, const void *object,
 
 bool cmap__hold_any_of(const void *object, enum cmap__mode mode)
 {
-  return is_in_way(cmap__self.calls, object, mode) ||
+  return is_in_way(cmap__seats_list(&cmap__self), object, mode) ||
+         is_in_way(cmap__self.calls, object, mode) ||
          is_in_way(cmap__self.guards, object, mode);
 }
 
@@ -430,6 +440,7 @@ struct cmap__record *cmap__record_orphan(const void *object)
 {
   struct cmap__hold *hold = find_object(cmap__self.guards, object);
 
+  cmap__seats_release(object);
   if (hold != NULL) {
     (void)unlink_from(&cmap__self.guards, hold);
     return cmap__hold_record(hold);

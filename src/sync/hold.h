@@ -12,6 +12,7 @@
  *   guards   those live as long as the user likes and are copied by him: a
  *            guard names its record and the record's serial, so that a stale
  *            copy is told from a good one
+ * And its seats (sync/bias.h), which are the holds of most guards to read.
  *
  * The records of both are the library's own, not the stack's: a thread may end
  * inside a callback, and its cleanup handlers may use the library when the
@@ -48,6 +49,7 @@
 #  define CMAP_DETECT 1
 #endif
 
+struct cmap__seats;
 struct cmap__shardlock;
 struct cmap__holder;
 struct cmap__record;
@@ -115,6 +117,38 @@ struct cmap__lending {
 /* Bytes of a record from the free list: room for what map/ puts there. */
 #define CMAP__RECORD_BYTES ((size_t)704)
 
+/* So many read holds of a thread may be without a count at a time. */
+#define CMAP__SEATS 7
+
+/*
+ * The seats of a thread (sync/bias.h). Guards and calls that have one have no
+ * record. They are given to another thread when this one has ended, and freed
+ * when the library is unloaded.
+ */
+struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__seats {
+  struct cmap__shardlock *_Atomic lock[CMAP__SEATS]; /* NULL: free */
+  /* Atomic: is the mutex to be taken when a seat is left? [B2] */
+  _Atomic uintptr_t asked;
+  /* As those of a record: of the guard in a seat, and of them all. */
+  _Atomic uintptr_t serial[CMAP__SEATS];
+  const void *_Atomic owner;
+  /* The thread's own: */
+  struct cmap__holder *holder;
+  unsigned used;  /* a bit for each seat that is not free */
+  unsigned calls; /* the same of those that calls show */
+  /* Of holds that others may have to know of, because user code runs under
+     them, or the thread goes on with them: the object, or NULL, */
+  const void *_Atomic object[CMAP__SEATS]; /* atomic: cmap__seats_release */
+  /* and where its hashes stand: what they share, and the mask of that. */
+  const uint64_t *hashes[CMAP__SEATS];
+  struct cmap__hold *listed; /* see cmap__seats_list; others may read it while
+                                the thread's wait is published */
+  struct cmap__hold hold[CMAP__SEATS]; /* of those that are listed */
+  /* Under the mutex of sync/bias.c: */
+  struct cmap__seats *next;
+  unsigned counted; /* their holds are in the locks' words */
+};
+
 /* One for each thread, thread-local. */
 struct cmap__holder {
   struct cmap__hold *calls;
@@ -128,13 +162,17 @@ struct cmap__holder {
      their stores at a call's end into one of 16 bytes, and a call takes 1 ns
      more. For `guards` and `free` that is the faster way. */
   struct cmap__hold *spare;
-  unsigned end_rounds; /* of the thread's end that were put off */
-  bool ends;           /* the last of them has begun */
-  bool ends_early;     /* destructors of thread-local variables have run */
-  bool counts_rounds;  /* and the first round of those of thread-specific data
-                          is still to come: the thread held something then */
-  bool known;          /* it has, or had, records: its end is noticed */
-  uint64_t number;     /* of the thread; 0: nobody has asked */
+  struct cmap__seats *seats; /* for read holds (sync/bias.h); NULL: none */
+  unsigned reads_to_bias;    /* read holds without a seat before one of them
+                                looks at cmap__table_bias */
+  unsigned end_rounds;       /* of the thread's end that were put off */
+  bool ends;                 /* the last of them has begun */
+  bool ends_early;    /* destructors of thread-local variables have run */
+  bool counts_rounds; /* and the first round of those of thread-specific data
+                         is still to come: the thread held something then */
+  bool known;         /* it has, or had, records: its end is noticed */
+  bool expects_bias;  /* the next lock to read may be biased; it has seats */
+  uint64_t number;    /* of the thread; 0: nobody has asked */
 };
 
 /*
@@ -226,7 +264,8 @@ static inline bool cmap__hold_any(void)
 {
   const struct cmap__holder *self = &cmap__self;
 
-  return self->calls != NULL || self->guards != NULL;
+  return self->calls != NULL || self->guards != NULL ||
+         (self->seats != NULL && self->seats->used != 0);
 }
 
 /* The strongest hold of a hash of the object that the thread of `holder` has,

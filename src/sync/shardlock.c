@@ -54,6 +54,7 @@
 #define FULL         CMAP__LOCK_FULL
 #define WATCHED      CMAP__LOCK_WATCHED
 #define LEAVING      CMAP__LOCK_LEAVING
+#define BIASED       CMAP__LOCK_BIASED
 /* A writer has the lock, or has not told yet that it has not. */
 #define WRITTEN      (WRITER | LEAVING)
 
@@ -103,7 +104,7 @@ static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
                                 bool already_reads)
 {
   if (mode == &write_mode)
-    return word & (WRITTEN | READERS | READERS_NEXT);
+    return word & (WRITTEN | READERS | READERS_NEXT | BIASED);
   if (already_reads || (word & (READERS_NEXT | ABANDONED)) != 0)
     return word & (WRITTEN | FULL);
   return word & (WRITTEN | FULL | WRITERS_WAIT);
@@ -281,6 +282,8 @@ static enum cmap__lock_result park(struct waiter *waiter,
 static enum cmap__lock_result refusal(const struct cmap__lock_wait *wait,
                                       uint32_t word, uint32_t obstacles)
 {
+  if ((obstacles & BIASED) != 0)
+    return CMAP__LOCK_BIAS;
   if (wait->try_only)
     return CMAP__LOCK_BUSY;
   if ((word & ABANDONED) != 0 && obstacles != FULL)

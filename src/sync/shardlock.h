@@ -84,7 +84,13 @@
  *   between the bits lie in a word without WRITER, maybe for nobody, and others
  *   may take the lock. docs/model/lock_word.pml goes through the cases.
  *
- *   READERS        The number of read holds, from bit 8. Exact.
+ *   BIASED         Readers may hold the lock without being counted here
+ *                  (sync/bias.h, which sets and clears it). In the way of
+ *                  writers: who finds it has it taken away first. Never
+ *                  together with WRITER.
+ *
+ *   READERS        The number of read holds, from bit 9, but for those that a
+ *                  bias hides. Exact.
  *   FULL           Bit 31, the top bit of READERS: no more read holds. There
  *                  can be fewer threads than that; only nested holds get here.
  *
@@ -112,8 +118,8 @@
  *   2. The mutex of a flight of a store; one at a time.
  *   3. The directory mutex of a map; one at a time.
  *   4. The pool mutex of a map or of a store; one at a time.
- *   5. The mutex of the deadlock detector, and that of the records of threads
- *      that have ended; one of them.
+ *   5. The mutex of the deadlock detector, that of the records of threads that
+ *      have ended, and that of their seats; one of them, or in this order.
  *   A thread waits for a lock of a number not below those it holds. User
  *   callbacks run with at most locks of number 1 held. The buckets of
  *   park_pthread.c come after all of these.
@@ -140,8 +146,9 @@
 #define CMAP__LOCK_PASSED_BY    UINT32_C(0x00000020)
 #define CMAP__LOCK_WATCHED      UINT32_C(0x00000040)
 #define CMAP__LOCK_LEAVING      UINT32_C(0x00000080)
-#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000100)
-#define CMAP__LOCK_READERS      UINT32_C(0xffffff00)
+#define CMAP__LOCK_BIASED       UINT32_C(0x00000100)
+#define CMAP__LOCK_ONE_READER   UINT32_C(0x00000200)
+#define CMAP__LOCK_READERS      UINT32_C(0xfffffe00)
 #define CMAP__LOCK_FULL         UINT32_C(0x80000000)
 
 /*
@@ -173,6 +180,7 @@ enum cmap__lock_result {
   CMAP__LOCK_DEADLOCK, /* waiting would never have ended: from before_park */
   CMAP__LOCK_MOVED,    /* it protects something else by now: the same */
   CMAP__LOCK_FROZEN,   /* nobody may have it to write: the same */
+  CMAP__LOCK_BIAS,     /* to write: the bias is to be taken away first */
   CMAP__LOCK_AGAIN     /* look again, do not park: the same */
 };
 
@@ -198,7 +206,8 @@ struct cmap__lock_wait {
 /*
  * The calls that may wait. `wait` may be NULL: wait for ever. Without a try, a
  * deadline or before_park the result is CMAP__LOCK_OK, but for
- * CMAP__LOCK_GIVEN_UP and the one case of CMAP__LOCK_BUSY named above.
+ * CMAP__LOCK_GIVEN_UP, CMAP__LOCK_BIAS and the one case of CMAP__LOCK_BUSY
+ * named above.
  */
 enum cmap__lock_result cmap__shardlock_write_slow(struct cmap__shardlock *lock,
                                                   struct cmap__lock_wait *wait);
@@ -288,18 +297,23 @@ static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
  * No load comes first: it would fetch the line to read, and then the
  * compare-and-swap once more to write. What that guesses wrong it has read.
  */
-static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
+static inline bool cmap__shardlock_try_read_seen(struct cmap__shardlock *lock,
+                                                 uint32_t word)
 {
-  uint32_t word = 0;
-
-  if (cmap__likely(cmap__cas_strong_acquire(&lock->word, &word,
-                                            CMAP__LOCK_ONE_READER))) /* [L1] */
-    return true;
   if (cmap__unlikely((word & (CMAP__LOCK_WRITER | CMAP__LOCK_WRITERS_WAIT |
                               CMAP__LOCK_FULL | CMAP__LOCK_WATCHED)) != 0))
     return false;
   return cmap__likely(cmap__cas_weak_acquire(
       &lock->word, &word, word + CMAP__LOCK_ONE_READER)); /* [L1] */
+}
+
+static inline bool cmap__shardlock_try_read(struct cmap__shardlock *lock)
+{
+  uint32_t word = 0;
+
+  return cmap__likely(cmap__cas_strong_acquire(
+             &lock->word, &word, CMAP__LOCK_ONE_READER)) || /* [L1] */
+         cmap__shardlock_try_read_seen(lock, word);
 }
 
 /*
@@ -344,6 +358,11 @@ static inline bool
 cmap__shardlock_is_write_locked(const struct cmap__shardlock *lock)
 {
   return (cmap__load_relaxed(&lock->word) & CMAP__LOCK_WRITER) != 0;
+}
+
+static inline bool cmap__shardlock_is_biased(const struct cmap__shardlock *lock)
+{
+  return (cmap__load_relaxed(&lock->word) & CMAP__LOCK_BIASED) != 0;
 }
 
 static inline bool cmap__shardlock_is_locked(const struct cmap__shardlock *lock)

@@ -28,6 +28,7 @@ struct cmap__aim {
   uint64_t hi;             /* the group's, as it was seen */
   unsigned match;          /* slots with the key's tag */
   unsigned index;          /* of `slot` */
+  int seat;                /* of a hold to read: of cmap__read_try */
 };
 
 /* How an aim ended. */
@@ -66,12 +67,16 @@ CMAP__ALWAYS_INLINE bool cmap__aim_holds(const struct cmap__aim *aim)
          cmap__likely(cmap__seq_is_stable(aim->hi));
 }
 
-CMAP__ALWAYS_INLINE bool cmap__aim_try_lock(const struct cmap__aim *aim,
-                                            enum cmap__mode mode)
+CMAP__ALWAYS_INLINE bool cmap__aim_try_lock(struct cmap__aim *aim,
+                                            enum cmap__mode mode,
+                                            struct cmap__holder *self)
 {
-  return cmap__likely(mode == CMAP__WRITE
-                          ? cmap__shardlock_try_write(&aim->shard->lock)
-                          : cmap__shardlock_try_read(&aim->shard->lock));
+  if (mode == CMAP__WRITE) {
+    aim->seat = CMAP__READ_COUNTED; /* if it is downgraded */
+    return cmap__shardlock_try_write(&aim->shard->lock);
+  }
+  aim->seat = cmap__read_try(self, &aim->shard->lock);
+  return cmap__likely(aim->seat != CMAP__READ_REFUSED);
 }
 
 CMAP__ALWAYS_INLINE void cmap__aim_unlock(const struct cmap__aim *aim,
@@ -80,7 +85,7 @@ CMAP__ALWAYS_INLINE void cmap__aim_unlock(const struct cmap__aim *aim,
   if (mode == CMAP__WRITE)
     cmap__shardlock_write_unlock(&aim->shard->lock);
   else
-    cmap__shardlock_read_unlock(&aim->shard->lock);
+    cmap__read_end(&aim->shard->lock, aim->seat);
 }
 
 /* Aims at a hash. True: no slot of its home group has its tag. */
@@ -94,7 +99,6 @@ CMAP__ALWAYS_INLINE bool cmap__aim_gap(struct cmap__table *table,
   struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
   uintptr_t block = cmap__load_acquire(&entry->block);           /* [D2] */
   struct cmap__shard *shard = cmap__load_acquire(&entry->shard); /* [D2] */
-
   *aim = cmap__aim_at(&form, block, hash);
   aim->shard = shard;
   if (array->is_large) {
@@ -106,12 +110,12 @@ CMAP__ALWAYS_INLINE bool cmap__aim_gap(struct cmap__table *table,
 
 /*
  * Aims at the probe's key, and locks its shard if that is free and a slot of
- * its home group has the key's tag.
+ * its home group has the key's tag. `self`: of who reads, &cmap__self.
  */
 CMAP__ALWAYS_INLINE enum cmap__hit
 cmap__aim_hit(struct cmap__table *table, enum cmap__shape shape,
               const struct cmap__probe *probe, enum cmap__mode mode,
-              struct cmap__aim *aim)
+              struct cmap__holder *self, struct cmap__aim *aim)
 {
   const struct cmap__layout *layout = &table->layout;
   const struct cmap__form form = cmap__form_of(layout, shape);
@@ -122,7 +126,7 @@ cmap__aim_hit(struct cmap__table *table, enum cmap__shape shape,
     return CMAP__GAP;
   aim->index = (unsigned)__builtin_ctz(aim->match);
   aim->slot = aim->slots + aim->index * form.slot_words;
-  if (cmap__unlikely(!cmap__aim_try_lock(aim, mode)))
+  if (cmap__unlikely(!cmap__aim_try_lock(aim, mode, self)))
     return CMAP__NOTHING;
   if (cmap__likely(cmap__aim_holds(aim))) {
     if (shape == CMAP__SHAPE_WORD) {
@@ -148,11 +152,11 @@ cmap__aim_hit(struct cmap__table *table, enum cmap__shape shape,
  * absent indeed: the shard is the key's, and its group is as it was seen, and
  * has not sent such a key on to another group. False: nothing is held.
  */
-CMAP__ALWAYS_INLINE bool cmap__aim_lock_gap(const struct cmap__aim *aim,
+CMAP__ALWAYS_INLINE bool cmap__aim_lock_gap(struct cmap__aim *aim,
                                             uint64_t hash)
 {
   if (cmap__unlikely(cmap__group_overflowed(aim->hi, hash)) ||
-      cmap__unlikely(!cmap__aim_try_lock(aim, CMAP__WRITE)))
+      cmap__unlikely(!cmap__aim_try_lock(aim, CMAP__WRITE, NULL)))
     return false;
   if (cmap__aim_holds(aim) &&
       cmap__likely(cmap__shard_covers(aim->shard, hash)))

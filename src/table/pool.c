@@ -205,6 +205,7 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
 {
   unsigned exact = (unsigned)(g + 1), last = CMAP__POOL_SIZES - 1;
   struct cmap__shard *shard, *old;
+  enum cmap__lock_result result;
 
   if (exact >= CMAP__POOL_SIZES)
     return NULL;
@@ -218,7 +219,10 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   if (shard == NULL)
     return NULL;
   /* Re-use acquires the lock and never initialises it: see the header. */
-  cmap__shardlock_write(&shard->lock, NULL);
+  /* Never biased: only live shards' are. */
+  result = cmap__shardlock_write(&shard->lock, NULL);
+  cmap__assert(result == CMAP__LOCK_OK);
+  (void)result;
   shard->limit = 0; /* where the link was */
   shard->rebuilt_at = 0;
   if (old != NULL && shard->home != 0) {

@@ -26,7 +26,7 @@ enum cmap_status cmap__shard_merge_sibling(struct cmap__table *table,
   if (!cmap__hold_prepare())
     return CMAP_ENOMEM;
   /* Never waits: whoever holds the sibling may be waiting for us. */
-  if (sibling == *shard || !cmap__shardlock_try_any(&sibling->lock, true))
+  if (sibling == *shard || !cmap__table_try_write(table, sibling))
     return CMAP_OK;
   if (sibling->mask == (*shard)->mask && sibling->prefix == prefix &&
       cmap__shard_count(*shard) + cmap__shard_count(sibling) <= most) {

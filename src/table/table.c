@@ -44,6 +44,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   table->contention_shards = CONTENTION_SHARDS * processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   memset(&table->counts, 0, sizeof table->counts);
+  cmap__store_relaxed(&table->bias_from_ns, 0);
+  cmap__store_relaxed(&table->bias_pause_ns, 0);
   cmap__boxes_init(&table->boxes, &table->layout.options.allocator,
                    (table->layout.options.flags & CMAP_HUGE_PAGES) != 0);
   table->layout.boxes = &table->boxes;
@@ -262,6 +264,16 @@ static enum cmap_status status_of(enum cmap__lock_result result)
   }
 }
 
+/* One attempt, as cmap__read_try. */
+static int try_read(struct cmap__shardlock *lock,
+                    const struct cmap__patience *patience)
+{
+  if (patience == NULL || !patience->counted)
+    return cmap__read_try(&cmap__self, lock);
+  return cmap__shardlock_try_read(lock) ? CMAP__READ_COUNTED
+                                        : CMAP__READ_REFUSED;
+}
+
 /*
  * The lock is not free at once: own holds first, then wait. CMAP_OK: the shard
  * is locked or borrowed; or *moved, it is neither, and the caller looks again.
@@ -303,9 +315,14 @@ lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
   wait.wanted.mode = mode;
   wait.wanted.timed = wait.wait.deadline_ns < CMAP__PARK_LATEST;
   wait.wanted.lock = &shard->lock;
-  result = mode == CMAP__WRITE
-               ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
-               : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
+  /* Ends: locks are not biased anew so soon. */
+  do {
+    result = mode == CMAP__WRITE
+                 ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
+                 : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
+    if (result == CMAP__LOCK_BIAS)
+      cmap__table_unbias(table, shard);
+  } while (result == CMAP__LOCK_BIAS);
   if (wait.counted) /* release: whoever takes the header next [W1] */
     (void)cmap__sub_release(&shard->waiters, CMAP__ONE_PARKED);
   if (wait.published)
@@ -346,15 +363,20 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
    * another thread replaces it, which that thread finishes without us. */
   for (;;) {
     struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
-    bool got = mode == CMAP__WRITE ? cmap__shardlock_try_write(&shard->lock)
-                                   : cmap__shardlock_try_read(&shard->lock);
+    bool got;
 
+    locked->seat = CMAP__READ_COUNTED;
+    if (mode == CMAP__READ)
+      locked->seat = try_read(&shard->lock, patience);
+    got = mode == CMAP__READ ? locked->seat != CMAP__READ_REFUSED
+                             : cmap__shardlock_try_write(&shard->lock);
     locked->shard = shard;
     locked->mode = mode;
     locked->borrowed = false;
     locked->section = false;
     if (cmap__unlikely(!got)) {
       bool moved;
+      locked->seat = CMAP__READ_COUNTED;
       enum cmap_status status =
           lock_shard_slow(table, locked, hash, patience, &moved);
       if (status != CMAP_OK)
@@ -363,8 +385,11 @@ enum cmap_status cmap__table_lock(struct cmap__table *table, uint64_t hash,
         continue;
     }
     if (cmap__likely(cmap__shard_covers(shard, hash))) {
-      if (!locked->borrowed) /* else a hold of the thread's own has it */
+      if (!locked->borrowed) { /* else a hold of the thread's own has it */
         cmap__section_begin(table->layout.runs_user_code, locked);
+        if (mode == CMAP__READ)
+          cmap__table_note_read(table, shard, locked->seat);
+      }
       if (cmap__unlikely(!got) && mode == CMAP__WRITE)
         relieve(table, &locked->shard, hash);
       return CMAP_OK;
@@ -403,8 +428,10 @@ bool cmap__table_lock_now(struct cmap__table *table, uint64_t hash,
 {
   struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
 
-  return cmap__shardlock_try_any(&shard->lock, mode == CMAP__WRITE) &&
-         cmap__locked_is_home(shard, hash, mode, locked);
+  locked->seat = 0;
+  return (mode == CMAP__WRITE ? cmap__table_try_write(table, shard)
+                              : cmap__shardlock_try_any(&shard->lock, false)) &&
+         cmap__locked_is_home(table, shard, hash, mode, locked);
 }
 
 /* Unlocks a shard that a walk has found empty, and notes that. Who holds it to
@@ -414,6 +441,8 @@ static void leave_empty(struct cmap__table *table, struct cmap__locked *locked,
 {
   if (locked->mode == CMAP__READ) {
     cmap__table_unlock(locked);
+    if (!cmap__directory_notes(&table->directory))
+      return;
     if (cmap__directory_passes(&table->directory, hash) ||
         !cmap__table_lock_now(table, hash, CMAP__WRITE, locked))
       return;

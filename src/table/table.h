@@ -4,6 +4,7 @@
 #ifndef CMAP__TABLE_TABLE_H
 #define CMAP__TABLE_TABLE_H
 
+#include "sync/bias.h"
 #include "sync/deadlock.h"
 #include "table/counts.h"
 #include "table/directory.h"
@@ -24,6 +25,10 @@ struct cmap__table {
   size_t early_shards; /* const: with fewer, shards split when still small */
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
+  /* Locks are biased from this moment on, of cmap__now_ns(), and how long they
+   * were not before (cmap__table_arm). Atomic, relaxed: guesses. */
+  _Atomic uint64_t bias_from_ns;
+  _Atomic uint32_t bias_pause_ns;
   struct cmap__shard first; /* the first of the pool's headers */
   struct cmap__table_counts counts;
 };
@@ -54,6 +59,7 @@ struct cmap__locked {
   bool borrowed; /* not to be unlocked: read under a write hold of the calling
                     thread's own, or in a frozen map */
   bool section;  /* it is cmap__self.section */
+  int seat;      /* to read, not borrowed: of cmap__read_try */
 };
 
 /* How long to wait: what `how` says about it. */
@@ -63,6 +69,8 @@ struct cmap__patience {
   struct cmap_token *token; /* until it is cancelled; or NULL */
   bool freezes;             /* the caller is the one that freezes the table */
   bool soon;                /* of cmap__lock_wait */
+  bool counted; /* a lock to read has no seat: a record is to know of it,
+                   or it is a signal handler that tries */
   bool grouped; /* one of several locks of a call, which was asked about
                    cmap__table_bar itself */
 };
@@ -128,8 +136,40 @@ static inline void cmap__table_unlock(const struct cmap__locked *locked)
   if (locked->mode == CMAP__WRITE)
     cmap__shardlock_write_unlock(&locked->shard->lock);
   else
-    cmap__shardlock_read_unlock(&locked->shard->lock);
+    cmap__read_end(&locked->shard->lock, locked->seat);
 }
+
+/* Others may end the hold, if it is to read. */
+static inline void cmap__locked_count(struct cmap__locked *locked)
+{
+  if (locked->mode == CMAP__READ && !locked->borrowed)
+    cmap__read_count(&locked->shard->lock, locked->seat);
+  locked->seat = CMAP__READ_COUNTED;
+}
+
+/*
+ * A shard was locked to read, and found to be the home of what is read. Once in
+ * a while that biases its lock: where nearly all that happens to a map under
+ * its locks is reads, most locks are biased soon. If writers have to take the
+ * bias away again, no lock of the table is biased for a time that is many times
+ * what that cost, and twice as long as the last time if that was in vain.
+ */
+void cmap__table_bias(struct cmap__table *table, struct cmap__shard *shard);
+
+static inline void cmap__table_note_read(struct cmap__table *table,
+                                         struct cmap__shard *shard, int seat)
+{
+  if (cmap__unlikely(seat == 0) &&
+      cmap__unlikely(cmap__self.reads_to_bias-- == 0))
+    cmap__table_bias(table, shard);
+}
+
+/* Takes the bias of a shard's lock away, for a writer. */
+void cmap__table_unbias(struct cmap__table *table, struct cmap__shard *shard);
+
+/* One attempt at a shard's lock to write, whatever the lock is like. */
+bool cmap__table_try_write(struct cmap__table *table,
+                           struct cmap__shard *shard);
 
 /* A hold of the shard that was locked. */
 static inline void cmap__locked_hold(const struct cmap__table *table,
@@ -145,13 +185,31 @@ static inline void cmap__locked_hold(const struct cmap__table *table,
   hold->lock = &shard->lock;
 }
 
-/* User code is about to run under the lock, after a cmap__hold_prepare. */
+/* The same in a seat. What is held keeps its range. */
+static inline void cmap__seat_show_shard(struct cmap__seats *seats, unsigned i,
+                                         const struct cmap__table *table,
+                                         const struct cmap__shard *shard)
+{
+  _Static_assert(offsetof(struct cmap__shard, mask) ==
+                     offsetof(struct cmap__shard, prefix) + sizeof(uint64_t),
+                 "cmap__seat_show");
+  cmap__seat_show(seats, i, table, &shard->prefix);
+}
+
+/* User code is about to run under the lock, after a cmap__hold_prepare. NULL:
+ * the lock has a seat. */
 static inline struct cmap__hold *
 cmap__locked_hold_begin(const struct cmap__table *table,
                         const struct cmap__locked *locked)
 {
   struct cmap__hold *hold = cmap__hold_next();
 
+  if (locked->seat != 0) {
+    cmap__self.seats->calls |= 1u << ((unsigned)locked->seat - 1);
+    cmap__seat_show_shard(cmap__self.seats, (unsigned)locked->seat - 1, table,
+                          locked->shard);
+    return NULL;
+  }
   cmap__locked_hold(table, locked, hold);
   cmap__hold_begin(hold);
   return hold;
@@ -161,7 +219,12 @@ cmap__locked_hold_begin(const struct cmap__table *table,
 static inline void cmap__locked_hold_end(const struct cmap__locked *locked,
                                          struct cmap__hold *hold)
 {
-  cmap__hold_end(hold);
+  if (hold != NULL) {
+    cmap__hold_end(hold);
+  } else {
+    cmap__self.seats->calls &= ~(1u << ((unsigned)locked->seat - 1));
+    cmap__seat_hide(cmap__self.seats, (unsigned)locked->seat - 1);
+  }
   if (cmap__unlikely(locked->section))
     cmap__self.section = &locked->shard->lock;
 }
@@ -185,7 +248,8 @@ CMAP__ALWAYS_INLINE void cmap__table_prefetch(const struct cmap__table *table,
 }
 
 /* A shard has just been locked: if it is the hash's home, it stays so. */
-CMAP__ALWAYS_INLINE bool cmap__locked_is_home(struct cmap__shard *shard,
+CMAP__ALWAYS_INLINE bool cmap__locked_is_home(struct cmap__table *table,
+                                              struct cmap__shard *shard,
                                               uint64_t hash,
                                               enum cmap__mode mode,
                                               struct cmap__locked *locked)
@@ -194,8 +258,11 @@ CMAP__ALWAYS_INLINE bool cmap__locked_is_home(struct cmap__shard *shard,
   locked->mode = mode;
   locked->borrowed = false;
   locked->section = false;
-  if (cmap__likely(cmap__shard_covers(shard, hash)))
+  if (cmap__likely(cmap__shard_covers(shard, hash))) {
+    if (mode == CMAP__READ)
+      cmap__table_note_read(table, shard, locked->seat);
     return true;
+  }
   cmap__table_unlock(locked);
   return false;
 }
@@ -209,10 +276,13 @@ CMAP__ALWAYS_INLINE bool cmap__table_lock_at_once(struct cmap__table *table,
 {
   struct cmap__shard *shard = cmap__directory_shard(&table->directory, hash);
 
-  return cmap__likely(mode == CMAP__WRITE
-                          ? cmap__shardlock_try_write(&shard->lock)
-                          : cmap__shardlock_try_read(&shard->lock)) &&
-         cmap__locked_is_home(shard, hash, mode, locked);
+  if (mode == CMAP__WRITE)
+    locked->seat = cmap__shardlock_try_write(&shard->lock) ? CMAP__READ_COUNTED
+                                                           : CMAP__READ_REFUSED;
+  else
+    locked->seat = cmap__read_try(&cmap__self, &shard->lock);
+  return cmap__likely(locked->seat != CMAP__READ_REFUSED) &&
+         cmap__locked_is_home(table, shard, hash, mode, locked);
 }
 
 /* The same of any lock, for those who have no other way. */

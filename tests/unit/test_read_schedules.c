@@ -176,7 +176,7 @@ static bool aim_by_schedule(const struct cmap__table *table,
   begin_reading();
   aim = aim_at(table, probe->hash);
   now.reading = false;
-  CHECK(cmap__aim_try_lock(&aim, CMAP__WRITE));
+  CHECK(cmap__aim_try_lock(&aim, CMAP__WRITE, NULL));
   if (cmap__aim_holds(&aim)) {
     size_t first = cmap__block_home(aim.block, probe->hash) * CMAP__GROUP_SLOTS;
     unsigned match = aim.match;

@@ -1,0 +1,71 @@
+/*
+ * When the locks of a table's shards are biased towards readers (sync/bias.h).
+ *
+ * Each bias that is given may have to be taken away, which costs a writer some
+ * microseconds; and it is worth a few nanoseconds to each reader until then. So
+ * it is given freely while it lasts, and else after pauses.
+ */
+#include "table/table.h"
+
+/* Tests make it as often as can be. */
+#ifdef CMAP_EAGER_BIAS
+#  define BIAS_SAMPLE   1
+#  define PAUSE_MOST_NS 0
+#else
+#  define BIAS_SAMPLE   64 /* one such hold of so many biases a lock */
+#  define PAUSE_MOST_NS UINT64_C(200000000)
+#endif
+
+/* In a pause the next look comes after so many. */
+#define PAUSE_SAMPLE 2048
+
+/* A pause is at least so many times what taking biases away has cost, which is
+ * then no more than that part of the time. */
+#define PAUSE_TIMES 32
+
+CMAP__NOINLINE void cmap__table_bias(struct cmap__table *table,
+                                     struct cmap__shard *shard)
+{
+  uint64_t from = cmap__load_relaxed(&table->bias_from_ns);
+
+  cmap__self.reads_to_bias = BIAS_SAMPLE - 1;
+  if (from == 0 || cmap__now_ns() >= from)
+    cmap__bias_give(&shard->lock);
+  else
+    cmap__self.reads_to_bias = PAUSE_SAMPLE - 1;
+}
+
+CMAP__NOINLINE void cmap__table_unbias(struct cmap__table *table,
+                                       struct cmap__shard *shard)
+{
+  uint64_t begin = cmap__now_ns();
+  uint64_t from = cmap__load_relaxed(&table->bias_from_ns);
+  uint64_t pause = cmap__load_relaxed(&table->bias_pause_ns);
+  uint64_t now;
+
+  /* None is given meanwhile. */
+  cmap__store_relaxed(&table->bias_from_ns, begin + PAUSE_MOST_NS);
+  cmap__bias_revoke(&shard->lock);
+  now = cmap__now_ns();
+  if (begin >= from) { /* the first one after a pause: was that long enough? */
+    pause = begin - from < pause ? 2 * pause : pause / 2;
+    from = now + pause;
+  }
+  from += PAUSE_TIMES * (now - begin);
+  if (from > now + PAUSE_MOST_NS)
+    from = now + PAUSE_MOST_NS;
+  cmap__store_relaxed(&table->bias_pause_ns, (uint32_t)(from - now));
+  cmap__store_relaxed(&table->bias_from_ns, from);
+}
+
+bool cmap__table_try_write(struct cmap__table *table, struct cmap__shard *shard)
+{
+  struct cmap__shardlock *lock = &shard->lock;
+
+  if (cmap__shardlock_try_any(lock, true))
+    return true;
+  if (!cmap__shardlock_is_biased(lock))
+    return false;
+  cmap__table_unbias(table, shard);
+  return cmap__shardlock_try_any(lock, true);
+}

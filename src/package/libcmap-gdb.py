@@ -185,9 +185,11 @@ class StorePrinter:
         self.val = val
 
     def to_string(self):
+        inner = Map(self.val["map"].dereference())
+        kinds = [word(inner.value_place(slot)) & 3 for slot in inner.slots()]
         return "a store of %d objects: %d constructions run, %d threads wait" % (
             number(self.val["objects"]),
-            number(self.val["running"]),
+            kinds.count(1),
             number(self.val["waiters"]),
         )
 

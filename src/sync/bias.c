@@ -159,7 +159,7 @@ void cmap__seats_begin(void)
   }
   pthread_mutex_unlock(&lines.mutex);
   if (seats != NULL) { /* nobody else knows them */
-    seats->holder = &cmap__self;
+    cmap__self.reads_to_bias = CMAP__BIAS_SAMPLE - 1;
     cmap__store_relaxed(&seats->owner, cmap__thread_mark());
   }
   cmap__self.seats = seats;

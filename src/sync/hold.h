@@ -117,6 +117,14 @@ struct cmap__lending {
 /* Bytes of a record from the free list: room for what map/ puts there. */
 #define CMAP__RECORD_BYTES ((size_t)704)
 
+/* One read hold without a seat, of so many, biases its lock, if it may
+ * (table/biased.c). Tests make it as often as can be. */
+#ifdef CMAP_EAGER_BIAS
+#  define CMAP__BIAS_SAMPLE 1
+#else
+#  define CMAP__BIAS_SAMPLE 64
+#endif
+
 /* So many read holds of a thread may be without a count at a time. */
 #define CMAP__SEATS 7
 
@@ -133,7 +141,6 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__seats {
   _Atomic uintptr_t serial[CMAP__SEATS];
   const void *_Atomic owner;
   /* The thread's own: */
-  struct cmap__holder *holder;
   unsigned used;  /* a bit for each seat that is not free */
   unsigned calls; /* the same of those that calls show */
   /* Of holds that others may have to know of, because user code runs under

@@ -7,12 +7,10 @@
  */
 #include "table/table.h"
 
-/* Tests make it as often as can be. */
+/* The longest pause; tests make none. */
 #ifdef CMAP_EAGER_BIAS
-#  define BIAS_SAMPLE   1
 #  define PAUSE_MOST_NS 0
 #else
-#  define BIAS_SAMPLE   64 /* one such hold of so many biases a lock */
 #  define PAUSE_MOST_NS UINT64_C(200000000)
 #endif
 
@@ -28,7 +26,7 @@ CMAP__NOINLINE void cmap__table_bias(struct cmap__table *table,
 {
   uint64_t from = cmap__load_relaxed(&table->bias_from_ns);
 
-  cmap__self.reads_to_bias = BIAS_SAMPLE - 1;
+  cmap__self.reads_to_bias = CMAP__BIAS_SAMPLE - 1;
   if (from == 0 || cmap__now_ns() >= from)
     cmap__bias_give(&shard->lock);
   else

@@ -103,7 +103,7 @@ static void readers_and_a_writer(void **state)
                                            is_free, one_writer};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 static void writers_meet(void **state)
@@ -112,7 +112,7 @@ static void writers_meet(void **state)
                                            is_free, two_writers};
 
   (void)state;
-  world_play(&scenario, world_runs(2));
+  world_play(&scenario, world_runs());
 }
 
 /* A thread ends with a hold in a seat: whoever waits for it is told. */
@@ -144,7 +144,7 @@ static void a_reader_ends(void **state)
                                            is_abandoned_or_free, end_with_it};
 
   (void)state;
-  world_play(&scenario, world_runs(1));
+  world_play(&scenario, world_runs());
 }
 
 int main(void)

@@ -203,8 +203,9 @@ static void look_ahead(struct cmap_store *store,
   cmap__prefetch_write(*next_of(&store->cache, header));
 }
 
-/* Takes the object that is to go out of its queue. There is one. */
-static struct cmap__object *pick(struct cmap_store *store)
+/* Takes the object that is to go out of its queue. There is one. From then on
+ * others may end it. */
+static struct cmap__object *pick(struct cmap_store *store, uint64_t *hash)
 {
   struct cmap__cache *cache = &store->cache;
   uint64_t young = YOUNG_OF(cache->most);
@@ -225,6 +226,7 @@ static struct cmap__object *pick(struct cmap_store *store)
   if (is_young && !passes)
     cmap__ghost_put(&cache->ghosts, cmap__kept(header)->hash);
   leave(cache, header);
+  *hash = cmap__kept(header)->hash;
   set_queue(header, CMAP__QUEUE_PICKED);
   look_ahead(store, is_young ? &cache->young : &cache->main);
   return header;
@@ -266,8 +268,7 @@ static bool evict_one(struct cmap_store *store, uint64_t cost,
   if (cmap__cache_is_full(cache, cost)) {
     if (cmap__ghosts_are_few(&cache->ghosts, cache->count))
       few = cache->count;
-    header = pick(store);
-    hash = cmap__kept(header)->hash;
+    header = pick(store, &hash);
   }
   pthread_mutex_unlock(&cache->mutex);
   evicted->header = NULL;

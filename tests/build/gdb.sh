@@ -29,7 +29,7 @@ knows() {
       '^thread 1 holds by a guard: write, map at 0x' \
       '^thread [23] holds by a call: write, map or construction at 0x' \
       '^thread [23] holds by a guard: read, map at 0x' \
-      '= string keys, values of 16 bytes: 2 entries in 1 shards; shard 0 locked to read by 1 = {' \
+      '= string keys, values of 16 bytes: 2 entries in 1 shards; shard 0 locked to read by 1\(, biased: [a-z ]*(info cmap)\)\? = {' \
       '\["a name that is too long for the slot it is in"\] = {cents = -5, number = 7}' \
       '\["ada"\] = {cents = 100, number = 7}' \
       '= u32 keys, values of 8 bytes: 3000 entries in [0-9]* shards; shard [0-9]* locked to write = {' \

@@ -309,12 +309,12 @@ struct cmap__record *cmap__record_take_slow(void);
 
 static inline struct cmap__record *cmap__record_take(void)
 {
-  struct cmap__holder *self = &cmap__self;
-  struct cmap__hold *hold = self->free;
+  /* Not by a pointer to cmap__self, which gcc 12's UBSan takes for NULL. */
+  struct cmap__hold *hold = cmap__self.free;
 
   if (cmap__unlikely(hold == NULL))
     return cmap__record_take_slow();
-  self->free = hold->outer;
+  cmap__self.free = hold->outer;
   return (struct cmap__record *)hold;
 }
 

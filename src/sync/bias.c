@@ -165,6 +165,16 @@ void cmap__seats_begin(void)
   cmap__self.seats = seats;
 }
 
+/* Writes what has changed only: others read it while the wait of the thread is
+ * published, when nothing has. */
+static void set_hold(struct cmap__hold *hold, const struct cmap__hold *now)
+{
+  if (hold->object != now->object || hold->first != now->first ||
+      hold->last != now->last || hold->mode != now->mode ||
+      hold->lock != now->lock || hold->outer != now->outer)
+    *hold = *now;
+}
+
 struct cmap__hold *cmap__seats_list(const struct cmap__holder *holder)
 {
   struct cmap__seats *seats = holder->seats;
@@ -172,20 +182,21 @@ struct cmap__hold *cmap__seats_list(const struct cmap__holder *holder)
 
   if (seats == NULL || holder != &cmap__self)
     return seats == NULL ? NULL : seats->listed;
-  /* In a signal handler it is the same list as before. */
   for (unsigned i = 0; i < CMAP__SEATS; i++) {
-    struct cmap__hold *hold = &seats->hold[i];
-    hold->object = cmap__load_relaxed(&seats->object[i]);
-    if (hold->object == NULL)
+    const void *object = cmap__load_relaxed(&seats->object[i]);
+    struct cmap__hold now = {
+        .object = object, .mode = CMAP__READ, .outer = list};
+
+    if (object == NULL)
       continue;
-    hold->first = seats->hashes[i][0];
-    hold->last = seats->hashes[i][0] | ~seats->hashes[i][1];
-    hold->mode = CMAP__READ;
-    hold->lock = cmap__load_relaxed(&seats->lock[i]); /* the thread's own */
-    hold->outer = list;
-    list = hold;
+    now.first = seats->hashes[i][0];
+    now.last = seats->hashes[i][0] | ~seats->hashes[i][1];
+    now.lock = cmap__load_relaxed(&seats->lock[i]); /* the thread's own */
+    set_hold(&seats->hold[i], &now);
+    list = &seats->hold[i];
   }
-  seats->listed = list;
+  if (seats->listed != list)
+    seats->listed = list;
   return list;
 }
 

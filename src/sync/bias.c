@@ -309,11 +309,21 @@ void cmap__bias_stop(void)
 
 void cmap__bias_go_on(bool alone)
 {
-  if (alone) {
-    struct cmap__seats *own = cmap__self.seats;
-    lines.used = own;
-    if (own != NULL)
-      own->next = NULL;
+  struct cmap__seats *others = alone ? lines.used : NULL;
+
+  if (alone)
+    lines.used = NULL;
+  while (others != NULL) {
+    struct cmap__seats *seats = others;
+    others = seats->next;
+    if (seats != cmap__self.seats) {
+      memset(seats, 0, sizeof *seats); /* guards that name them are lost */
+      seats->next = lines.free;
+      lines.free = seats;
+    } else {
+      seats->next = NULL;
+      lines.used = seats;
+    }
   }
   pthread_mutex_unlock(&lines.mutex);
 }

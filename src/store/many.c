@@ -17,19 +17,19 @@
 #include "base/alloc.h"
 
 /* What is to be done for a key. */
-enum todo {
-  TODO_NOTHING,
-  TODO_BUILD, /* the flight is ours; also header, stale */
-  TODO_WAIT,  /* for the flight, which was joined; also stale */
-  TODO_COPY   /* it is the same key as another one that is built here */
+enum role {
+  ROLE_NONE,
+  ROLE_BUILDER, /* the flight is ours; also header, stale */
+  ROLE_WAITER,  /* for the flight, which was joined; also stale */
+  ROLE_COPY     /* it is the same key as another one that is built here */
 };
 
 struct item {
-  enum todo todo;
+  enum role role;
   struct cmap__flight *flight;
   struct cmap__object *header; /* to be used */
   struct cmap__object *stale;  /* what the caller has instead; or NULL */
-  size_t same;                 /* TODO_COPY: the index of that */
+  size_t same;                 /* ROLE_COPY: the index of that */
 };
 
 struct many {
@@ -121,7 +121,7 @@ static void copy_later(struct item *item, struct cmap__flight *flight)
   bool mine;
 
   item->same = flight->index;
-  item->todo = TODO_COPY;
+  item->role = ROLE_COPY;
   /* Leaves it again: it runs, or put was there meanwhile. */
   if (cmap__flight_wait(flight, &no_wait, &header, &mine) == CMAP_OK)
     cmap__object_unref(header);
@@ -150,13 +150,13 @@ static enum cmap_status enter_one(struct many *m, size_t i,
   if (in.flight == NULL) {
     cmap__handle_fill(&m->handles[i], in.header, in.origin);
   } else if (in.mine) {
-    item->todo = TODO_BUILD;
+    item->role = ROLE_BUILDER;
     m->own_keys[m->own_count] = m->keys[i];
     m->own_indexes[m->own_count++] = i;
   } else if (cmap__load_relaxed(&in.flight->batch) == m->batch) { /* our own */
     copy_later(item, in.flight);
   } else {
-    item->todo = TODO_WAIT;
+    item->role = ROLE_WAITER;
   }
   return CMAP_OK;
 }
@@ -187,7 +187,7 @@ static void look_up_one(struct many *m, size_t i)
   }
   cmap__count(&m->store->counts, CMAP__COUNT_MISSES, 1);
   status = enter_one(m, i, &r, header);
-  if (status != CMAP_OK || m->items[i].todo == TODO_NOTHING)
+  if (status != CMAP_OK || m->items[i].role == ROLE_NONE)
     settle_key(m, i, status, header);
 }
 
@@ -203,7 +203,7 @@ static void finish_one(struct many *m, size_t i, enum cmap_status status,
                              .object = object,
                              .status = status};
 
-  item->todo = TODO_NOTHING;
+  item->role = ROLE_NONE;
   /* It was right before. */
   (void)cmap__request_begin(m->store, m->keys[i], &m->how, &r);
   cmap__building_made(&b);
@@ -262,7 +262,7 @@ static void wait_for_one(struct many *m, size_t i)
                              .build = build_one,
                              .ctx = m};
 
-  item->todo = TODO_NOTHING;
+  item->role = ROLE_NONE;
   /* It was right before. */
   (void)cmap__request_begin(m->store, m->keys[i], &m->how, &r);
   settle_key(m, i, cmap__building_end(&b, false, &m->handles[i]), item->stale);
@@ -313,11 +313,11 @@ static void abandon_many(void *ctx)
     cmap__construction_end(m->store, m->own_count, m->since_ns);
   }
   for (size_t i = 0; i < m->n; i++) {
-    if (m->items[i].todo == TODO_BUILD)
+    if (m->items[i].role == ROLE_BUILDER)
       finish_one(m, i, CMAP_EABANDONED, NULL);
-    else if (m->items[i].todo == TODO_WAIT)
+    else if (m->items[i].role == ROLE_WAITER)
       give_up_one(m, i);
-    if (m->items[i].todo != TODO_NOTHING && m->items[i].stale != NULL)
+    if (m->items[i].role != ROLE_NONE && m->items[i].stale != NULL)
       cmap__object_unref(m->items[i].stale);
     cmap_handle_release(&m->handles[i]);
   }
@@ -331,9 +331,9 @@ static void get_absent(struct many *m)
   if (m->own_count > 0)
     build_own(m);
   for (size_t i = 0; i < m->n; i++) {
-    if (m->items[i].todo == TODO_WAIT)
+    if (m->items[i].role == ROLE_WAITER)
       wait_for_one(m, i);
-    else if (m->items[i].todo == TODO_COPY)
+    else if (m->items[i].role == ROLE_COPY)
       copy_one(m, i);
   }
   pthread_cleanup_pop(0);

@@ -322,7 +322,7 @@ static void borrow_at_random(unsigned index, void *ctx)
   for (size_t left = test_scale(ROUNDS); left > 0 && !checks_failed(); left--) {
     uint64_t id = random_below(&random, IDS);
     struct cmap_borrowed borrowed[3] = {CMAP_INIT, CMAP_INIT, CMAP_INIT};
-    size_t count = 1 + random_below(&random, 3);
+    size_t count = (size_t)(1 + random_below(&random, 3));
 
     if (random_once_in(&random, 4))
       (void)put(id);

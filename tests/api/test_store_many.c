@@ -382,7 +382,7 @@ static void ask_at_random(unsigned index, void *ctx)
   (void)ctx;
   random_begin(&random, index);
   for (size_t round = 0; round < rounds; round++) {
-    size_t n = 1 + random_below(&random, N);
+    size_t n = (size_t)(1 + random_below(&random, N));
     struct cmap_handle handles[N];
     enum cmap_status statuses[N];
     struct cmap_key keys[N];

@@ -229,7 +229,7 @@ static void get_one(struct slot *s, uint64_t key, bool refresh)
 
 static void get_many(struct slot *s)
 {
-  size_t n = 1 + random_below(&s->random, BATCH);
+  size_t n = (size_t)(1 + random_below(&s->random, BATCH));
   struct cmap_how how = CMAP_INIT;
   struct cmap_handle handles[BATCH];
   enum cmap_status statuses[BATCH], status;
@@ -281,7 +281,7 @@ static void change(struct slot *s, uint64_t key)
 
   switch (random_below(&s->random, takes_out ? 8 : 4)) {
   case 0:
-    status = cmap_store_reserve(t.store, random_below(&s->random, 100));
+    status = cmap_store_reserve(t.store, (size_t)random_below(&s->random, 100));
     break;
   case 1:
     status = cmap_store_shrink_to_fit(t.store);
@@ -394,7 +394,7 @@ static void play_round(unsigned threads, uint64_t number)
 
 static void random_calls(void **state)
 {
-  uint64_t end = test_now() + test_scale(RUN_NS), number = 0;
+  uint64_t end = test_now() + test_scale_ns(RUN_NS), number = 0;
   struct random random;
   struct soak soak;
 

@@ -42,14 +42,28 @@ static bool is_any(const struct cmap__object *borrowed,
   return borrowed != NULL;
 }
 
-/* The retired object is the caller's, if nobody has it and nobody else is as
- * quick. */
+/*
+ * The object is the caller's to destroy, if it is retired and nobody has it.
+ * Who takes `retired` away looks for those who have it: before, the header may
+ * be another object's, or nobody's. Who finds one says again that it is
+ * retired, and looks again: those who gave it back meanwhile have not seen it.
+ */
 static bool claim(struct cmap__object *header)
 {
   bool retired = true;
 
-  return !look_through(header->page->store, is_same, header) &&
-         cmap__cas_strong_acq_rel(&header->retired, &retired, false);
+  /* Ends: each round that goes on, another thread has given it back. */
+  while (cmap__cas_strong_acq_rel(&header->retired, &retired, false)) {
+    struct cmap_store *store = header->page->store;
+
+    if (!look_through(store, is_same, header))
+      return true;
+    cmap__store_release(&header->retired, true);
+    cmap__fence_seq_cst(); /* [N7] */
+    if (look_through(store, is_same, header))
+      return false;
+  }
+  return false;
 }
 
 bool cmap__borrowed_retire(struct cmap__object *header)
@@ -96,15 +110,14 @@ static void unlink_line(struct cmap__count_line *line)
 static void give_back(struct cmap__count_line *line,
                       struct cmap__object *_Atomic *borrowed)
 {
-  struct cmap__object *header = cmap__load_relaxed(borrowed); /* its own */
+  bool is_last = true;
 
-  (void)cmap__exchange_seq_cst(borrowed, NULL);
-  cmap__fence_after_rmw(); /* [N7] */
-  if (!is_borrowing(line))
+  for (unsigned k = 0; k < CMAP__BORROWED_MAX; k++)
+    is_last &= &line->borrowed[k] == borrowed ||
+               cmap__load_relaxed(&line->borrowed[k]) == NULL; /* its own */
+  if (is_last)
     unlink_line(line);
-  /* Relaxed: behind the barrier. */
-  if (cmap__unlikely(cmap__load_relaxed(&header->retired)))
-    cmap__borrowed_clear(header);
+  cmap__borrowed_give(borrowed, cmap__load_relaxed(borrowed)); /* the same */
 }
 
 void cmap__borrowed_end(void)
@@ -222,11 +235,19 @@ struct counted {
 _Static_assert(sizeof(struct counted) <= CMAP__RECORD_BYTES,
                "a record has room for it");
 
-/* Marks such a record in a handle: what is borrowed lies at even addresses. */
+/* Marks such a record in the user's struct, which has its serial as well: what
+ * is borrowed lies at even addresses. */
 #define COUNTED ((uintptr_t)1)
+
+/* Never 0. */
+static uintptr_t serial_of(const struct counted *counted)
+{
+  return cmap__load_relaxed(&counted->record.serial) << 1 | 1;
+}
 
 static void counted_thread_ended(struct cmap__record *record)
 {
+  cmap__record_renew(record); /* the object's destructor may have a copy */
   cmap__object_unref(((struct counted *)record)->header);
 }
 
@@ -245,7 +266,7 @@ static bool counted_begin(const struct cmap_handle *handle,
   counted->header = (struct cmap__object *)handle->internal[0];
   cmap__guard_link(&counted->record.hold);
   borrowed->object = handle->object;
-  borrowed->internal[0] = handle->internal[0];
+  borrowed->internal[0] = serial_of(counted);
   borrowed->internal[1] = (uintptr_t)counted | COUNTED;
   return true;
 }
@@ -280,31 +301,42 @@ enum cmap_status cmap_store_borrow(struct cmap_store *store,
   return CMAP_ENOMEM;
 }
 
+/* The line of the calling thread's own, of a store that is there, that has this
+ * place; NULL: it has borrowed nothing there. */
+static struct cmap__count_line *line_of(struct cmap__object *_Atomic *borrowed)
+{
+  struct cmap__count_line *line = cmap__count_place.borrowing;
+
+  while (line != NULL && !(borrowed >= line->borrowed &&
+                           borrowed < line->borrowed + CMAP__BORROWED_MAX))
+    line = line->next_borrowing;
+  return line;
+}
+
 void cmap_borrowed_release(struct cmap_borrowed *borrowed)
 {
   const struct cmap_borrowed none = CMAP_INIT;
+  struct cmap_borrowed given;
   struct cmap__object *_Atomic *at;
   struct cmap__count_line *line;
-  struct cmap__object *header;
   struct counted *counted;
 
   if (borrowed == NULL || borrowed->internal[0] == 0)
     return;
-  header = (struct cmap__object *)borrowed->internal[0];
-  at = (struct cmap__object * _Atomic *)borrowed->internal[1];
-  counted = (struct counted *)(borrowed->internal[1] & ~COUNTED);
+  given = *borrowed;
+  *borrowed = none;
+  counted = (struct counted *)(given.internal[1] & ~COUNTED);
+  at = (struct cmap__object * _Atomic *)given.internal[1];
   /* What is not this thread's, or was given back when it began to end, is left
    * alone. */
-  if ((borrowed->internal[1] & COUNTED) != 0) {
-    *borrowed = none;
-    if (cmap__record_is_mine(&counted->record))
+  if ((given.internal[1] & COUNTED) != 0) {
+    if (cmap__record_is_mine(&counted->record) &&
+        serial_of(counted) == given.internal[0])
       counted_end(counted);
     return;
   }
-  *borrowed = none;
-  line = cmap__count_line(&header->page->store->counts);
-  if (line != NULL && at >= line->borrowed &&
-      at < line->borrowed + CMAP__BORROWED_MAX &&
-      cmap__load_relaxed(at) == header) /* its own */
+  line = line_of(at);
+  if (line != NULL &&
+      (uintptr_t)cmap__load_relaxed(at) == given.internal[0]) /* its own */
     give_back(line, at);
 }

@@ -14,10 +14,13 @@
  *      each, one of the two sees the other [N7].
  *   2. Who retires says so, and then looks at the lines; who gives back does
  *      so, and then looks whether the object is retired: the same. So the last
- *      of them finds nobody, and one of those who find nobody destroys it: who
- *      takes `retired` back.
- *   3. A header that was given back may be another object's by then: what is
- *      said of its being retired is of that one, and is right for it.
+ *      of them sees that it is to go.
+ *   3. Who sees that takes `retired` away, which one thread does at a time, and
+ *      then looks for others who have it; if there are any, it says so again as
+ *      in 2, and looks again. Only who has taken it away knows which object the
+ *      header is of: what was given back may have been destroyed, and the
+ *      header be another one's, or its page with the system, where it reads as
+ *      not retired.
  *
  * A thread has room for a few; beyond that, and where objects are found under a
  * lock, a borrowed handle is a counted reference, with a record as a guard has

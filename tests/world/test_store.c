@@ -224,6 +224,55 @@ static void objects_live_as_long_as_their_handles(void **state)
 }
 
 /* -------------------------------------------------------------------------
+ * Borrowed objects
+ * ------------------------------------------------------------------------- */
+
+static void use_borrowed(uint64_t key)
+{
+  struct cmap_borrowed borrowed = CMAP_INIT;
+  enum cmap_status status =
+      cmap_store_borrow(store, cmap_key_u64(&key), &borrowed, NULL);
+  const struct object *object = borrowed.object;
+
+  WORLD_CHECK(status == CMAP_OK || status == CMAP_NOT_FOUND);
+  if (status == CMAP_OK)
+    WORLD_CHECK(object->key == key && object->content == 7);
+  sched_yield();
+  if (status == CMAP_OK)
+    WORLD_CHECK(object->key == key && object->content == 7);
+  cmap_borrowed_release(&borrowed);
+}
+
+static void act_borrow(unsigned thread)
+{
+  for (unsigned i = 0; i < TURNS + 1; i++) {
+    uint64_t key = LOW(1);
+    struct cmap_key k = cmap_key_u64(&key);
+
+    if (thread == 0 || world_choose(4) == 0) {
+      if (world_choose(2) == 0)
+        (void)cmap_store_remove(store, k, NULL);
+      else
+        WORLD_OK(cmap_store_put(store, k, new_object(k), NULL, NULL));
+    } else {
+      use_borrowed(key);
+    }
+  }
+}
+
+static void objects_live_as_long_as_they_are_borrowed(void **state)
+{
+  static const struct scenario scenario = {.name = "borrowed",
+                                           .threads = 4,
+                                           .begin = begin_handles,
+                                           .end = end,
+                                           .act = act_borrow};
+
+  (void)state;
+  world_play(&scenario, world_runs());
+}
+
+/* -------------------------------------------------------------------------
  * Tickets: constructions that end on another thread
  * ------------------------------------------------------------------------- */
 
@@ -280,6 +329,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_key_is_built_once),
       cmocka_unit_test(objects_live_as_long_as_their_handles),
+      cmocka_unit_test(objects_live_as_long_as_they_are_borrowed),
       cmocka_unit_test(tickets_are_waited_for),
   };
 

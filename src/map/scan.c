@@ -209,11 +209,11 @@ static size_t select_lowest(const struct scan *scan, struct cmap__cursor cursor,
 
 /*
  * Adds the entries of whole positions, as long as they fit, from the n lowest
- * of the shard; scan->from is behind them then. If not `all`, the shard has
- * more than these, maybe at the last one's position.
+ * of the shard; scan->from is behind them then. The shard may have more than
+ * these at the last one's position: then these alone do not fit.
  */
-static enum cmap_status
-add_positions(struct scan *scan, const struct found *lowest, size_t n, bool all)
+static enum cmap_status add_positions(struct scan *scan,
+                                      const struct found *lowest, size_t n)
 {
   size_t i = 0;
 
@@ -223,7 +223,7 @@ add_positions(struct scan *scan, const struct found *lowest, size_t n, bool all)
     size_t behind = i;
     while (behind < n && lowest[behind].position == position)
       add_need(scan, lowest[behind++].slot, &need);
-    if ((behind == n && !all) || !fits(scan, &need))
+    if (!fits(scan, &need))
       break;
     for (; i < behind; i++) {
       enum cmap_status status = add(scan, lowest[i].slot);
@@ -254,7 +254,7 @@ static enum cmap_status add_some(struct scan *scan,
   if (lowest == NULL)
     return CMAP_ENOMEM;
   found = select_lowest(scan, cursor, lowest, n);
-  status = add_positions(scan, lowest, found, n == entries);
+  status = add_positions(scan, lowest, found);
   position = found > 0 ? lowest[0].position : scan->from;
   cmap__free(allocator, lowest, bytes, sizeof(uint64_t));
   if (status != CMAP_OK || scan->has.entries > 0)

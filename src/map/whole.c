@@ -191,9 +191,9 @@ enum cmap_status cmap_retain(struct cmap *map, cmap_test_fn *keep, void *ctx,
 
   if (CMAP__MISSING(keep))
     return CMAP_EINVAL;
-  if (!cmap__hold_prepare())
-    return CMAP_ENOMEM;
-  status = cmap__map_walk(map, CMAP__WRITE, how, retain_shard, &retain);
+  status = cmap__hold_prepare()
+               ? cmap__map_walk(map, CMAP__WRITE, how, retain_shard, &retain)
+               : CMAP_ENOMEM;
   if (removed != NULL && status != CMAP_EINVAL)
     *removed = retain.removed;
   return status;

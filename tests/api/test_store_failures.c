@@ -257,9 +257,48 @@ static void a_failure_is_remembered_for_ever(void **state)
   test_store_close(&t);
 }
 
+static uint64_t show_clock(void *ctx)
+{
+  return *(const uint64_t *)ctx;
+}
+
+/* One call of cmap_store_maintain takes all that are out of date. */
+static void failures_go_by_maintenance(void **state)
+{
+  enum { FAILURES = 100 };
+  struct cmap_how at_once = cmap_how_try();
+  static struct test_store t;
+  struct cmap_handle handle = CMAP_INIT;
+  uint64_t now = 1000;
+  int calls = 0;
+
+  (void)state;
+  test_store_prepare(&t, KEYS_U64);
+  t.options.negative_ns = 10;
+  t.options.clock = show_clock;
+  t.options.clock_ctx = &now;
+  test_store_create(&t);
+  for (uint64_t id = 0; id < 2 * FAILURES; id++) {
+    now += id == FAILURES ? 5 : 0;
+    assert_status(cmap_store_get_or_create(t.store, cmap_key_u64(&id), &handle,
+                                           fail_now, &calls, NULL),
+                  (enum cmap_status)USER_STATUS);
+  }
+  assert_ok(cmap_store_maintain(t.store, NULL));
+  assert_int_equal(store_stats(t.store).remembered, 2 * FAILURES);
+  now += 5; /* the first half */
+  assert_status(cmap_store_maintain(t.store, &at_once), CMAP_BUSY);
+  assert_in_range(store_stats(t.store).remembered, FAILURES + 1,
+                  2 * FAILURES - 1);
+  assert_ok(cmap_store_maintain(t.store, NULL));
+  assert_int_equal(store_stats(t.store).remembered, FAILURES);
+  test_store_close(&t);
+}
+
 int main(void)
 {
   const struct CMUnitTest others[] = {
+      cmocka_unit_test(failures_go_by_maintenance),
       cmocka_unit_test(a_failure_is_remembered_for_its_time),
       cmocka_unit_test(a_failure_is_remembered_for_ever),
   };

@@ -278,6 +278,40 @@ static void destructors_use_the_store_that_is_destroyed(void **state)
   checks_assert();
 }
 
+static struct cmap_handle kept;
+
+/* As a destructor that has another object in its hands would. */
+static void keep_another(void *object, void *ctx)
+{
+  uint64_t id = 7;
+
+  (void)ctx;
+  tracked_destroy(object);
+  if (kept.object == NULL && destroyed++ == 0) {
+    CHECK_OK(cmap_store_put(t.store, cmap_key_u64(&id),
+                            tracked_new(&t.lives, id, 1), &kept, NULL));
+    CHECK_OK(cmap_store_remove(t.store, cmap_key_u64(&id), NULL));
+  }
+}
+
+static void a_destructor_keeps_a_handle(void **state)
+{
+  uint64_t id = 1;
+
+  (void)state;
+  test_store_prepare(&t, KEYS_U64);
+  t.options.object_destroy = keep_another;
+  test_store_create(&t);
+  assert_ok(cmap_store_put(t.store, cmap_key_u64(&id),
+                           tracked_new(&t.lives, id, 1), NULL, NULL));
+  destroyed = 0;
+  assert_status(cmap_store_destroy(t.store), CMAP_BUSY);
+  assert_int_equal(cmap_store_len(t.store), 0);
+  assert_true(tracked_is_alive(kept.object));
+  cmap_handle_release(&kept);
+  test_store_close(&t);
+}
+
 /* ------------------------------------------------------------------------
  * destroy
  * ------------------------------------------------------------------------ */
@@ -402,6 +436,7 @@ int main(void)
       cmocka_unit_test(visits_objects_only),
       cmocka_unit_test(keys_that_cannot_be_copied),
       cmocka_unit_test(destructors_use_the_store),
+      cmocka_unit_test(a_destructor_keeps_a_handle),
       cmocka_unit_test(destroys_objects),
       cmocka_unit_test(released_on_another_thread),
       cmocka_unit_test(destroy_before_an_ended_ticket),

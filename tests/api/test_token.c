@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "asleep.h"
 #include "calls.h"
 #include "settings.h"
 #include "store_scene.h"
@@ -187,9 +188,49 @@ static void cancelling_at_any_moment(void **state)
   cmap_destroy(race.map);
 }
 
+struct sleeper {
+  struct race race;
+  struct asleep asleep;
+};
+
+static void sleep_for_the_lock(unsigned index, void *ctx)
+{
+  struct sleeper *sleeper = ctx;
+
+  asleep_here(&sleeper->asleep);
+  wait_for_the_lock(index, &sleeper->race);
+}
+
+/* A token that a call sleeps with is not destroyed. */
+static void a_token_in_use_stays(void **state)
+{
+  struct sleeper sleeper = {.race = {.map = calls_map(1)}};
+  struct cmap_write_guard guard = CMAP_INIT;
+  struct race *race = &sleeper.race;
+  struct thread thread;
+  uint64_t id = 0;
+
+  (void)state;
+  assert_status(cmap_token_create(&race->token), CMAP_OK);
+  assert_status(cmap_get_mut(race->map, cmap_key_u64(&id), &guard, NULL),
+                CMAP_OK);
+  asleep_begin(&sleeper.asleep);
+  thread_start(&thread, sleep_for_the_lock, 0, &sleeper);
+  asleep_wait(&sleeper.asleep);
+  assert_status(cmap_token_destroy(race->token), CMAP_BUSY);
+  assert_false(cmap_token_is_canceled(race->token));
+  cmap_token_cancel(race->token);
+  thread_join(&thread);
+  assert_status(cmap_token_destroy(race->token), CMAP_OK);
+  cmap_write_guard_release(&guard);
+  cmap_destroy(race->map);
+  checks_assert();
+}
+
 int main(void)
 {
   const struct CMUnitTest others[] = {
+      cmocka_unit_test(a_token_in_use_stays),
       cmocka_unit_test(a_descriptor_tells_of_it),
       cmocka_unit_test(wrong_arguments),
       cmocka_unit_test(cancelling_at_any_moment),

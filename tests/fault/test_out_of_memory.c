@@ -253,6 +253,27 @@ static void growth_with_retries(void **state)
   assert_true(refused > 0);
 }
 
+/* Room for so many that the allocator is asked once, before all shards are:
+   if it refuses, nothing has changed. And for more than there can be. */
+static void reserve_asks_for_all_at_once(void **state)
+{
+  const struct map_spec spec = {.keys = KEYS_U64, .value_size = 8};
+  struct cmap_stats stats = {.size = sizeof stats};
+  struct test_map m;
+
+  (void)state;
+  test_map_open(&m, &spec);
+  counting_alloc_fail_from(&m.alloc, 1);
+  assert_status(cmap_reserve(m.map, (size_t)10 << 20, NULL), CMAP_ENOMEM);
+  assert_int_equal(counting_alloc_failures(&m.alloc), 1);
+  counting_alloc_fail_none(&m.alloc);
+  assert_status(cmap_reserve(m.map, SIZE_MAX / 2, NULL), CMAP_ENOMEM);
+  assert_ok(cmap_get_stats(m.map, &stats));
+  assert_int_equal(stats.shards, 1);
+  assert_ok(cmap_reserve(m.map, 1000, NULL));
+  test_map_close(&m);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -261,6 +282,7 @@ int main(void)
       cmocka_unit_test(every_request_in_turn),
       cmocka_unit_test(no_memory_for_anything),
       cmocka_unit_test(growth_with_retries),
+      cmocka_unit_test(reserve_asks_for_all_at_once),
   };
 
   return cmocka_run_group_tests_name("out_of_memory", tests, NULL, NULL);

@@ -6,6 +6,7 @@
  * The library gets the records of guards from aligned_alloc, which the program
  * replaces here.
  */
+#include "calls.h"
 #include "next_alloc.h"
 #include "operations_guards.h"
 #include "settings.h"
@@ -200,6 +201,25 @@ static void many_vacant_entries_are_stored_without_memory(void **state)
   }
 }
 
+/* A map that was never frozen has nowhere to count its guards. */
+static void a_map_is_not_frozen_without_memory(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < SPECS; i++) {
+    struct run run;
+
+    checks_about(map_spec_name(&specs[i]));
+    begin(&run, &specs[i], 20);
+    counting_alloc_fail_from(&run.m.alloc, 1);
+    CHECK_STATUS(cmap_freeze(run.m.map, NULL), CMAP_ENOMEM);
+    counting_alloc_fail_none(&run.m.alloc);
+    op_insert(&run.op, 21, run.version++);
+    CHECK_OK(cmap_freeze(run.m.map, NULL));
+    CHECK_OK(cmap_thaw(run.m.map));
+    end(&run);
+  }
+}
+
 /* ------------------------------------------------------------------------
  * Records
  * ------------------------------------------------------------------------ */
@@ -244,6 +264,7 @@ static void check_refused(struct test_map *m, struct cmap_key key,
     CHECK(memcmp(&several, &held, sizeof several) == 0);
   }
   CHECK_STATUS(cmap_iter_begin(m->map, CMAP_READ, 0, 1, &iter), CMAP_ENOMEM);
+  CHECK_STATUS(cmap_fork_begin(m->map, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_rename(m->map, key, key, &how), CMAP_ENOMEM);
   CHECK_STATUS(cmap_swap_values(m->map, key, key, &how), CMAP_ENOMEM);
   CHECK(read.value == NULL && write.value == NULL && entry.key.data == NULL);
@@ -263,6 +284,11 @@ static void use_up_records(unsigned index, void *ctx)
   size_t n = 0;
 
   (void)index;
+  /* Often enough that the first ones have seats, and no records. */
+  for (unsigned i = 0; i < 1000; i++) {
+    CHECK_OK(cmap_get_ref(m->map, key, &guards[0], NULL));
+    CHECK_OK(cmap_read_guard_release(&guards[0]));
+  }
   CHECK_OK(cmap_get_ref(m->map, key, &guards[n++], NULL));
   atomic_store(&refuse_records, true);
   while (status == CMAP_OK && n < MOST_GUARDS) {
@@ -270,6 +296,10 @@ static void use_up_records(unsigned index, void *ctx)
   }
   CHECK_STATUS(status, CMAP_ENOMEM);
   n--;
+  /* Handed over it needs one; else nothing has changed. */
+  status = cmap_read_guard_detach(&guards[0]);
+  CHECK(status == CMAP_ENOMEM || status == CMAP_OK);
+  CHECK_OK(cmap_read_guard_attach(&guards[0]));
   value_make(m, 3, 2, value.bytes);
   check_refused(m, key, value.bytes);
   check_refused(m, absent, value.bytes);
@@ -282,6 +312,31 @@ static void use_up_records(unsigned index, void *ctx)
     cmap_read_guard_release(&guards[--n]);
   }
   atomic_store(&refuse_records, false);
+}
+
+/* What calls back under a lock notes the hold first. */
+static void call_without_records(unsigned index, void *ctx)
+{
+  static struct cmap_write_guard guards[MOST_GUARDS];
+  struct cmap *map = ctx, *other = calls_map(MOST_GUARDS);
+  enum cmap_status status = CMAP_OK;
+  uint64_t id, n = 0;
+
+  (void)index;
+  atomic_store(&refuse_records, true);
+  for (; status != CMAP_ENOMEM && n < MOST_GUARDS; n++)
+    status = cmap_get_mut(other, cmap_key_u64(&n), &guards[n], NULL);
+  CHECK_STATUS(status, CMAP_ENOMEM);
+  for (size_t i = 0; i < calls_count; i++) {
+    checks_about(calls[i].name);
+    for (id = 3; id < 1000 && call_has(&calls[i], CALL_CALLBACK); id += 900)
+      CHECK_STATUS(calls[i].run(map, cmap_key_u64(&id), NULL), CMAP_ENOMEM);
+  }
+  CHECK(cmap_len(map) == 20);
+  atomic_store(&refuse_records, false);
+  while (n > 0)
+    cmap_write_guard_release(&guards[--n]);
+  cmap_destroy(other);
 }
 
 /* Is our aligned_alloc the one that is called? Valgrind puts in its own. */
@@ -322,6 +377,20 @@ static void no_memory_for_records(void **state)
   }
 }
 
+static void no_memory_for_the_records_of_calls(void **state)
+{
+  struct cmap *map = calls_map(20);
+  struct thread thread;
+
+  (void)state;
+  if (!records_can_be_refused())
+    skip();
+  thread_start(&thread, call_without_records, 0, map);
+  thread_join(&thread);
+  cmap_destroy(map);
+  checks_assert();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -329,7 +398,9 @@ int main(void)
       cmocka_unit_test(every_request_in_turn),
       cmocka_unit_test(a_vacant_entry_is_stored_without_memory),
       cmocka_unit_test(many_vacant_entries_are_stored_without_memory),
+      cmocka_unit_test(a_map_is_not_frozen_without_memory),
       cmocka_unit_test(no_memory_for_records),
+      cmocka_unit_test(no_memory_for_the_records_of_calls),
   };
 
   return cmocka_run_group_tests_name("out_of_memory_guards", tests, NULL, NULL);

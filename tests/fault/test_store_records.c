@@ -1,6 +1,7 @@
 /*
  * Without memory for the records of threads: borrowing beyond what there is
- * room for, and building many at once, say so, and leave nothing behind.
+ * room for, building many at once, and becoming the builder of a ticket say so,
+ * and leave nothing behind.
  *
  * The library gets these records from aligned_alloc, which the program replaces
  * here.
@@ -36,7 +37,15 @@ static enum cmap_status build_not(const struct cmap_key *keys, size_t n,
   return CMAP_ENOTSUP;
 }
 
-/* The first call of this thread that needs a record. */
+static enum cmap_status build_none(struct cmap_key key, void **object,
+                                   void *ctx)
+{
+  (void)key, (void)object, (void)ctx;
+  CHECK_NEVER("a constructor without a record");
+  return CMAP_ENOTSUP;
+}
+
+/* The first calls of this thread that need a record. */
 static void build_many(unsigned index, void *ctx)
 {
   const uint64_t id = 2;
@@ -50,6 +59,13 @@ static void build_many(unsigned index, void *ctx)
                                    build_not, NULL, NULL),
                CMAP_ENOMEM);
   CHECK_STATUS(status, CMAP_ENOMEM);
+  CHECK(handle.object == NULL);
+  CHECK_STATUS(
+      cmap_store_get_or_create(t.store, key, &handle, build_none, NULL, NULL),
+      CMAP_ENOMEM);
+  CHECK_STATUS(
+      cmap_store_refresh(t.store, key, &handle, build_none, NULL, NULL),
+      CMAP_ENOMEM);
   CHECK(handle.object == NULL);
   atomic_store(&refuse_records, false);
 }
@@ -76,6 +92,31 @@ static void borrow_many(unsigned index, void *ctx)
     cmap_borrowed_release(&borrowed[--n]);
 }
 
+/* The builder of a ticket is a hold of the thread. */
+static void bind_many(unsigned index, void *ctx)
+{
+  static struct cmap_ticket tickets[MOST];
+  enum cmap_status status = CMAP_OK;
+  uint64_t n = 0;
+
+  (void)index, (void)ctx;
+  while (status == CMAP_OK && n < MOST) {
+    struct cmap_handle handle = CMAP_INIT;
+    enum cmap_begin outcome;
+    uint64_t id = 10 + n;
+    CHECK_OK(cmap_store_begin(t.store, cmap_key_u64(&id), &handle, &tickets[n],
+                              &outcome, NULL, NULL, NULL));
+    CHECK(outcome == CMAP_YOURS);
+    atomic_store(&refuse_records, true);
+    status = cmap_ticket_bind(&tickets[n++]);
+    atomic_store(&refuse_records, false);
+  }
+  CHECK_STATUS(status, CMAP_ENOMEM);
+  CHECK_OK(cmap_ticket_bind(&tickets[n - 1]));
+  while (n > 0)
+    cmap_ticket_abandon(&tickets[--n]);
+}
+
 /* Is our aligned_alloc the one that is called? Valgrind puts in its own. */
 static bool records_can_be_refused(void)
 {
@@ -91,7 +132,7 @@ static bool records_can_be_refused(void)
 
 static void no_memory_for_records(void **state)
 {
-  static thread_fn *const all[] = {build_many, borrow_many};
+  static thread_fn *const all[] = {build_many, borrow_many, bind_many};
 
   (void)state;
   if (!records_can_be_refused())

@@ -263,12 +263,14 @@ insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
 }
 
 /*
- * The short way to store an absent key. CMAP_OK; CMAP_EXISTS: the key may be
- * there, and its shard is not locked; or a failure of the insertion.
+ * The short way to store an absent key. CMAP_OK; CMAP_EXISTS: it is there, and
+ * its value, of a word, has been read to `present` (NULL: not), which may be
+ * where the value to insert lies; CMAP_BUSY: nothing was done; or a failure of
+ * the insertion.
  */
 CMAP__ALWAYS_INLINE enum cmap_status
 put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
-              const void *value, const struct cmap_how *how)
+              const void *value, void *present, const struct cmap_how *how)
 {
   const struct cmap__layout *layout = &map->table.layout;
   struct cmap__probe probe;
@@ -276,10 +278,17 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
 
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
+    return CMAP_BUSY;
+  if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim)) {
+    if (map->reads == CMAP__SHAPE_CUSTOM || layout->value_words > 1 ||
+        cmap__unlikely(!cmap__read_first(layout, shape, aim.group, aim.hi,
+                                         aim.match, aim.slots, &probe,
+                                         present)))
+      return CMAP_BUSY;
     return CMAP_EXISTS;
-  if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim) ||
-      cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
-    return CMAP_EXISTS;
+  }
+  if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
+    return CMAP_BUSY;
   if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))
     return insert_far(map, key, probe.hash, aim.shard, true, value, NULL, NULL);
   cmap__aim_unlock(&aim, CMAP__WRITE);
@@ -288,31 +297,29 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
 
 CMAP__INSTANCES(enum cmap_status, put_absent,
                 (struct cmap * map, struct cmap_key key, const void *value,
-                 const struct cmap_how *how),
-                (map, shape, key, value, how))
+                 void *present, const struct cmap_how *how),
+                (map, shape, key, value, present, how))
 
-static enum cmap_status put_absent(struct cmap *map, struct cmap_key key,
-                                   const void *value,
-                                   const struct cmap_how *how)
+CMAP__ALWAYS_INLINE enum cmap_status
+put_absent(struct cmap *map, struct cmap_key key, const void *value,
+           void *present, const struct cmap_how *how)
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
-    return CMAP_EXISTS;
-  if (cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD)
-    return put_absent_as(map, CMAP__SHAPE_WORD, key, value, how);
+    return CMAP_BUSY;
   CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), put_absent,
-                        (map, key, value, how));
-  return CMAP_EXISTS;
+                        (map, key, value, present, how));
+  return CMAP_BUSY;
 }
 
 enum cmap_status cmap_insert_new(struct cmap *map, struct cmap_key key,
                                  const void *value, void *present,
                                  const struct cmap_how *how)
 {
-  enum cmap_status status = put_absent(map, key, value, how);
+  enum cmap_status status = put_absent(map, key, value, present, how);
 
-  return status == CMAP_EXISTS ? insert_new_any(map, key, value, present, how)
-                               : status;
+  return status == CMAP_BUSY ? insert_new_any(map, key, value, present, how)
+                             : status;
 }
 
 /*
@@ -346,38 +353,14 @@ get_or_insert_owned(struct cmap *map, struct cmap__call *call, void *value)
   return CMAP_OK;
 }
 
-/* May the value be read, without a lock, straight into where the one to insert
- * lies? One word of it changes only if it is found. */
-static bool may_read_first(const struct cmap *map, struct cmap_key key,
-                           const void *value)
-{
-  const struct cmap__layout *layout;
-
-  if (map == NULL || value == NULL || map->reads == CMAP__SHAPE_CUSTOM)
-    return false;
-  layout = &map->table.layout;
-  return layout->value_words == 1 && !layout->owns_values &&
-         (layout->inline_key == 0 || key.size <= layout->inline_key);
-}
-
-enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
-                                    void *value, enum cmap_event *event,
-                                    const struct cmap_how *how)
+/* Any map, any `how`. */
+static CMAP__NOINLINE enum cmap_status
+get_or_insert_any(struct cmap *map, struct cmap_key key, void *value,
+                  enum cmap_event *event, const struct cmap_how *how)
 {
   struct cmap__call call;
-  enum cmap_status status = put_absent(map, key, value, how);
+  enum cmap_status status = cmap__call_begin(map, key, how, &call);
 
-  if (status != CMAP_EXISTS) {
-    if (status == CMAP_OK)
-      cmap__set_event(event, CMAP_INSERTED);
-    return status;
-  }
-  if (may_read_first(map, key, value) &&
-      cmap_get(map, key, value, how) == CMAP_OK) {
-    cmap__set_event(event, CMAP_FOUND);
-    return CMAP_OK;
-  }
-  status = cmap__call_begin(map, key, how, &call);
   if (status != CMAP_OK)
     return status;
   if (cmap__value_is_missing(map, value))
@@ -406,4 +389,17 @@ enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
   if (status == CMAP_OK)
     cmap__set_event(event, call.found ? CMAP_FOUND : CMAP_INSERTED);
   return status;
+}
+
+enum cmap_status cmap_get_or_insert(struct cmap *map, struct cmap_key key,
+                                    void *value, enum cmap_event *event,
+                                    const struct cmap_how *how)
+{
+  enum cmap_status status = put_absent(map, key, value, value, how);
+
+  if (status == CMAP_BUSY)
+    return get_or_insert_any(map, key, value, event, how);
+  if (status == CMAP_OK || status == CMAP_EXISTS)
+    cmap__set_event(event, status == CMAP_OK ? CMAP_INSERTED : CMAP_FOUND);
+  return status == CMAP_EXISTS ? CMAP_OK : status;
 }

@@ -159,6 +159,28 @@ cmap__read_group(const struct cmap__read *read, enum cmap__shape shape,
 }
 
 /*
+ * Reads the first slot with the key's tag, of the group's `slots`. `hi`: its
+ * word at the first look; `match`: slots with the tag. False: it is another
+ * key's, or the group has changed.
+ */
+CMAP__ALWAYS_INLINE bool
+cmap__read_first(const struct cmap__layout *layout, enum cmap__shape shape,
+                 const struct cmap__group *group, uint64_t hi, unsigned match,
+                 const _Atomic uint64_t *slots, const struct cmap__probe *probe,
+                 void *value)
+{
+  const struct cmap__form form = cmap__form_of(layout, shape);
+  const _Atomic uint64_t *slot =
+      slots + (unsigned)__builtin_ctz(match) * form.slot_words;
+
+  return cmap__likely(
+             cmap__key_equal(layout, shape, &group->hi, hi, slot, probe)) &&
+         cmap__likely(cmap__seq_is_stable(hi)) &&
+         cmap__likely(cmap__read_value(layout, shape, false, slot, &group->hi,
+                                       hi, value));
+}
+
+/*
  * Reads the first slot with the key's tag in the home group, which nearly
  * always is the key's; or finds that there is none, and that the key is in no
  * other group. AGAIN: anything else. `ahead`: the slot is asked for early if
@@ -201,14 +223,10 @@ cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
       return CMAP__READ_AGAIN;
     return CMAP__READ_MISS;
   }
-  slot += (unsigned)__builtin_ctz(match) * form.slot_words;
-  if (cmap__unlikely(
-          !cmap__key_equal(layout, shape, &group->hi, hi, slot, probe)) ||
-      cmap__unlikely(!cmap__seq_is_stable(hi)) ||
-      cmap__unlikely(
-          !cmap__read_value(layout, shape, false, slot, &group->hi, hi, value)))
-    return CMAP__READ_AGAIN;
-  return CMAP__READ_HIT;
+  return cmap__likely(cmap__read_first(layout, shape, group, hi, match, slot,
+                                       probe, value))
+             ? CMAP__READ_HIT
+             : CMAP__READ_AGAIN;
 }
 
 /*

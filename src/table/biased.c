@@ -39,18 +39,19 @@ CMAP__NOINLINE void cmap__table_unbias(struct cmap__table *table,
   uint64_t begin = cmap__now_ns();
   uint64_t from = cmap__load_relaxed(&table->bias_from_ns);
   uint64_t pause = cmap__load_relaxed(&table->bias_pause_ns);
+  bool is_first = begin >= from; /* after a pause */
   uint64_t now;
 
-  /* None is given meanwhile. */
-  cmap__store_relaxed(&table->bias_from_ns, begin + PAUSE_MOST_NS);
+  if (is_first) /* none is given meanwhile */
+    cmap__store_relaxed(&table->bias_from_ns, begin + PAUSE_MOST_NS);
   cmap__bias_revoke(&shard->lock);
   now = cmap__now_ns();
-  if (begin >= from) { /* the first one after a pause: was that long enough? */
-    pause = begin - from < pause ? 2 * pause : pause / 2;
-    from = now + pause;
-  }
+  if (is_first) /* was the pause long enough? */
+    from = now + (begin - from < pause ? 2 * pause : pause / 2);
+  else /* those who came before, and took as long, have added theirs */
+    from = cmap__load_relaxed(&table->bias_from_ns);
   from += PAUSE_TIMES * (now - begin);
-  if (from > now + PAUSE_MOST_NS)
+  if (from < now || from > now + PAUSE_MOST_NS)
     from = now + PAUSE_MOST_NS;
   cmap__store_relaxed(&table->bias_pause_ns, (uint32_t)(from - now));
   cmap__store_relaxed(&table->bias_from_ns, from);

@@ -42,9 +42,10 @@
 #define cmap__and_release(p, v)                                                \
   atomic_fetch_and_explicit((p), (v), memory_order_release)
 
-/* Compare-and-swap; on failure *expected holds what was seen (relaxed). */
 #define cmap__exchange_seq_cst(p, v)                                           \
   atomic_exchange_explicit((p), (v), memory_order_seq_cst)
+
+/* Compare-and-swap; on failure *expected holds what was seen (relaxed). */
 #define cmap__cas_weak_acquire(p, expected, desired)                           \
   atomic_compare_exchange_weak_explicit(                                       \
       (p), (expected), (desired), memory_order_acquire, memory_order_relaxed)

@@ -52,16 +52,16 @@ static void before(void)
     cmap__table_stop(&held->map->table);
   cmap__deadlock_stop();
   cmap__records_stop();
-  cmap__bias_stop();
 }
 
 static void after(bool alone)
 {
   struct cmap__held *held = first_fork();
 
-  if (alone)
+  if (alone) {
     cmap__park_alone();
-  cmap__bias_go_on(alone);
+    cmap__seats_alone();
+  }
   cmap__records_go_on();
   cmap__deadlock_go_on(alone);
   for (; held != NULL; held = next_fork(held->record.hold.outer))

@@ -1,9 +1,9 @@
 /*
- * Taking the bias of a lock away, and the list of all threads' seats.
+ * Taking the bias of a lock away, and the list of all threads' seats. No mutex:
+ * a thread that is stopped here keeps nobody.
  */
 #include "sync/bias.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +11,23 @@
 
 _Atomic bool cmap__bias_works;
 
-/* Everything is under the mutex. */
-static struct {
-  pthread_mutex_t mutex;
-  struct cmap__seats *used; /* of the threads that there are */
-  struct cmap__seats *free; /* of those that have ended */
-} lines = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+/* Those of all threads that there are or were. It only grows [H3]; freed when
+ * the library is unloaded, unless somebody walks along it then. */
+static struct cmap__seats *_Atomic seats_list;
+static _Atomic unsigned seats_walkers;
+
+/* The first of the list. Fences: around writes that others have to see. */
+static struct cmap__seats *walk_begin(void)
+{
+  cmap__add_seq_cst(&seats_walkers, 1); /* seats_free asks after its exchange */
+  cmap__fence_seq_cst();                /* [H3] */
+  return cmap__load_seq_cst(&seats_list);
+}
+
+static void walk_end(void)
+{
+  cmap__sub_release(&seats_walkers, 1);
+}
 
 void cmap__bias_init(void)
 {
@@ -24,24 +35,50 @@ void cmap__bias_init(void)
   cmap__store_relaxed(&cmap__bias_works, cmap__barrier_init());
 }
 
-/* The hold in a seat is counted. Under the mutex. */
+/*
+ * seats->counted[i]: COUNTED while the hold in the seat is in its lock's word;
+ * the rest grows whenever a seat is left by a thread that is asked, so that who
+ * counts sees whether it was left since he looked at it. seats->asked: one for
+ * each thread that takes a bias away, and for each seat that is counted.
+ */
+#define COUNTED ((uintptr_t)1)
+
+/* The hold in a seat, which the thread has left, is not counted from now on.
+ * Was it? */
+static bool uncount_seat(struct cmap__seats *seats, unsigned i)
+{
+  uintptr_t now = cmap__load_relaxed(&seats->counted[i]);
+
+  /* Ends: others change it only to count, once for each hold. */
+  while (!cmap__cas_strong_acq_rel(&seats->counted[i], &now, /* [H4] */
+                                   (now | COUNTED) + 1))
+    ;
+  if ((now & COUNTED) == 0)
+    return false;
+  /* Relaxed: whether it is to be left so is the thread's own to know. */
+  cmap__sub_relaxed(&seats->asked, 1);
+  return true;
+}
+
+/* If the seat has a hold of the lock, it is counted from now on. The caller has
+ * a counted hold of the lock itself. */
 static void count_seat(struct cmap__seats *seats, unsigned i,
                        struct cmap__shardlock *lock)
 {
+  uintptr_t seen = cmap__load_acquire(&seats->counted[i]); /* [H4] */
+  if (cmap__load_acquire(&seats->lock[i]) != lock ||       /* [H2] */
+      (seen & COUNTED) != 0)
+    return;
   /* Relaxed: what the reader has read the counted release will order. */
   cmap__add_relaxed(&lock->word, CMAP__LOCK_ONE_READER);
-  seats->counted |= 1u << i;
-}
-
-/* Is the seat's hold counted? It is not from now on. Under the mutex. */
-static bool uncount_seat(struct cmap__seats *seats, unsigned i)
-{
-  bool was = (seats->counted >> i & 1) != 0;
-
-  seats->counted &= ~(1u << i);
-  if (seats->counted == 0)
-    cmap__store_relaxed(&seats->asked, 0);
-  return was;
+  cmap__add_relaxed(&seats->asked, 1);
+  if (cmap__cas_strong_acq_rel(&seats->counted[i], &seen, /* [H4] */
+                               seen | COUNTED))
+    return;
+  /* It was left, or counted by another thread. */
+  (void)cmap__load_acquire(&seats->counted[i]); /* what it did before [H4] */
+  cmap__sub_relaxed(&seats->asked, 1);
+  cmap__sub_relaxed(&lock->word, CMAP__LOCK_ONE_READER);
 }
 
 CMAP__NOINLINE int cmap__read_try_slow(struct cmap__holder *self,
@@ -63,29 +100,27 @@ CMAP__NOINLINE void cmap__seat_leave_slow(struct cmap__seats *seats,
                                           struct cmap__shardlock *lock,
                                           unsigned i)
 {
-  bool was;
-
-  pthread_mutex_lock(&lines.mutex);
-  was = uncount_seat(seats, i);
-  pthread_mutex_unlock(&lines.mutex);
-  if (was)
+  if (uncount_seat(seats, i))
     cmap__shardlock_read_unlock(lock);
+}
+
+/* The hold in a seat of the calling thread's own, or of one that has ended,
+ * becomes a counted one. */
+static void make_counted(struct cmap__seats *seats, unsigned i,
+                         struct cmap__shardlock *lock)
+{
+  cmap__add_relaxed(&lock->word, CMAP__LOCK_ONE_READER); /* before [H2] */
+  cmap__store_release(&seats->lock[i], NULL);            /* [H2] */
+  cmap__fence_light();
+  if (cmap__load_relaxed(&seats->asked) != 0 && uncount_seat(seats, i))
+    cmap__sub_relaxed(&lock->word, CMAP__LOCK_ONE_READER); /* there is one */
+  seats->used &= ~(1u << i);
 }
 
 CMAP__NOINLINE void cmap__read_count(struct cmap__shardlock *lock, int seat)
 {
-  struct cmap__seats *seats = cmap__self.seats;
-  unsigned i = (unsigned)seat - 1;
-
-  if (seat == CMAP__READ_COUNTED)
-    return;
-  pthread_mutex_lock(&lines.mutex);
-  if (!uncount_seat(seats, i))
-    cmap__add_relaxed(&lock->word, CMAP__LOCK_ONE_READER);
-  /* Relaxed: the mutex tells who revokes. */
-  cmap__store_relaxed(&seats->lock[i], NULL);
-  pthread_mutex_unlock(&lines.mutex);
-  seats->used &= ~(1u << i);
+  if (seat != CMAP__READ_COUNTED)
+    make_counted(cmap__self.seats, (unsigned)seat - 1, lock);
 }
 
 CMAP__NOINLINE void cmap__bias_give(struct cmap__shardlock *lock)
@@ -96,72 +131,77 @@ CMAP__NOINLINE void cmap__bias_give(struct cmap__shardlock *lock)
   if (cmap__load_relaxed(&cmap__bias_works) &&
       (word & ~CMAP__LOCK_READERS) == 0)
     (void)cmap__cas_strong_acq_rel(&lock->word, &word,
-                                   word | CMAP__LOCK_BIASED); /* [B1] */
-}
-
-/* Asks all threads; and those who need not be asked any more, not. */
-static void ask_threads(void)
-{
-  for (struct cmap__seats *s = lines.used; s != NULL; s = s->next)
-    cmap__store_relaxed(&s->asked, 1); /* before the barrier [B2] */
-}
-
-static void count_all(struct cmap__shardlock *lock)
-{
-  for (struct cmap__seats *s = lines.used; s != NULL; s = s->next) {
-    for (unsigned i = 0; i < CMAP__SEATS; i++) {
-      if ((s->counted >> i & 1) == 0 &&
-          cmap__load_acquire(&s->lock[i]) == lock) /* [B2] */
-        count_seat(s, i, lock);
-    }
-    if (s->counted == 0)
-      cmap__store_relaxed(&s->asked, 0);
-  }
+                                   word | CMAP__LOCK_BIASED); /* [H1] */
 }
 
 CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
 {
-  uint32_t word;
+  uint32_t word = cmap__load_relaxed(&lock->word);
+  struct cmap__seats *first, *s;
 
-  pthread_mutex_lock(&lines.mutex);
-  word = cmap__load_relaxed(&lock->word);
-  if ((word & CMAP__LOCK_BIASED) != 0) {
-    ask_threads();
-    /* Counted itself meanwhile, so that no writer comes. The bit is this
-     * thread's to clear, under the mutex. */
-    (void)cmap__add_acq_rel(&lock->word, CMAP__LOCK_ONE_READER -
-                                             CMAP__LOCK_BIASED); /* [B1] */
-    if (!cmap__barrier_all())
-      cmap__store_relaxed(&cmap__bias_works, false);
-    count_all(lock);
-    pthread_mutex_unlock(&lines.mutex);
-    cmap__shardlock_read_unlock(lock);
-    return;
+  /* Counted itself until the end, so that no writer comes. Relaxed: fences
+   * follow. [H1] */
+  do {
+    if ((word & CMAP__LOCK_BIASED) == 0)
+      return;
+  } while (!cmap__cas_weak_relaxed(
+      &lock->word, &word, word + CMAP__LOCK_ONE_READER - CMAP__LOCK_BIASED));
+  first = walk_begin();
+  for (s = first; s != NULL; s = s->next)
+    cmap__add_relaxed(&s->asked, 1); /* before the barrier [H2] */
+  if (!cmap__barrier_all())
+    cmap__store_relaxed(&cmap__bias_works, false);
+  for (s = first; s != NULL; s = s->next) {
+    for (unsigned i = 0; i < CMAP__SEATS; i++)
+      count_seat(s, i, lock);
+    cmap__sub_relaxed(&s->asked, 1); /* those that it counted remain */
   }
-  pthread_mutex_unlock(&lines.mutex);
+  walk_end();
+  cmap__shardlock_read_unlock(lock);
+}
+
+/* Seats of a thread that has ended are the calling thread's. */
+static struct cmap__seats *claim_seats(const void *mark)
+{
+  struct cmap__seats *seats = walk_begin();
+  const void *owner = NULL;
+
+  while (seats != NULL &&
+         (cmap__load_relaxed(&seats->owner) != NULL ||
+          !cmap__cas_strong_acquire(&seats->owner, &owner, mark))) {
+    owner = NULL;
+    seats = seats->next;
+  }
+  walk_end();
+  return seats;
+}
+
+static struct cmap__seats *new_seats(const void *mark)
+{
+  struct cmap__seats *seats = aligned_alloc(CMAP__CACHE_LINE, sizeof *seats);
+
+  if (seats == NULL)
+    return NULL;
+  memset(seats, 0, sizeof *seats);
+  cmap__store_relaxed(&seats->owner, mark);
+  seats->next = cmap__load_relaxed(&seats_list);
+  while (!cmap__cas_strong_seq_cst(&seats_list, &seats->next, seats)) /* [H3] */
+    ;
+  return seats;
 }
 
 void cmap__seats_begin(void)
 {
+  const void *mark = cmap__thread_mark();
   struct cmap__seats *seats;
 
   if (!cmap__load_relaxed(&cmap__bias_works))
     return;
-  pthread_mutex_lock(&lines.mutex);
-  seats = lines.free;
-  if (seats != NULL)
-    lines.free = seats->next;
-  else if ((seats = aligned_alloc(CMAP__CACHE_LINE, sizeof *seats)) != NULL)
-    memset(seats, 0, sizeof *seats); /* all else is as it was left */
-  if (seats != NULL) {
-    seats->next = lines.used;
-    lines.used = seats;
-  }
-  pthread_mutex_unlock(&lines.mutex);
-  if (seats != NULL) { /* nobody else knows them */
-    cmap__self.reads_to_bias = CMAP__BIAS_SAMPLE - 1;
-    cmap__store_relaxed(&seats->owner, cmap__thread_mark());
-  }
+  seats = claim_seats(mark);
+  if (seats == NULL)
+    seats = new_seats(mark);
+  cmap__fence_seq_cst(); /* [H3] */
+  cmap__self.reads_to_bias = CMAP__BIAS_SAMPLE - 1;
   cmap__self.seats = seats;
 }
 
@@ -210,7 +250,8 @@ static unsigned guards_of(const struct cmap__seats *seats)
   return guards & ~seats->calls;
 }
 
-/* Holds in seats that nobody will leave are counted, and their locks marked. */
+/* Holds in seats that nobody will leave are counted, and their locks marked.
+ * One without a lock was in a map that another thread has destroyed. */
 static void abandon_seats(struct cmap__seats *seats, unsigned which)
 {
   for (unsigned i = 0; i < CMAP__SEATS; i++) {
@@ -218,16 +259,13 @@ static void abandon_seats(struct cmap__seats *seats, unsigned which)
 
     if ((which >> i & 1) == 0)
       continue;
-    pthread_mutex_lock(&lines.mutex);
-    if ((seats->counted >> i & 1) == 0)
-      cmap__add_relaxed(&lock->word, CMAP__LOCK_ONE_READER);
-    cmap__store_relaxed(&seats->lock[i], NULL);
-    (void)uncount_seat(seats, i);
+    if (lock != NULL)
+      make_counted(seats, i, lock);
     seats->used &= ~(1u << i);
-    pthread_mutex_unlock(&lines.mutex);
     cmap__seat_hide(seats, i);
     cmap__seat_renew(seats, i);
-    cmap__shardlock_abandon(lock);
+    if (lock != NULL)
+      cmap__shardlock_abandon(lock);
   }
 }
 
@@ -246,7 +284,6 @@ void cmap__seats_abandon_calls(struct cmap__holder *self)
 void cmap__seats_end(struct cmap__holder *self)
 {
   struct cmap__seats *seats = self->seats;
-  struct cmap__seats **at = &lines.used;
 
   if (seats == NULL)
     return;
@@ -254,76 +291,71 @@ void cmap__seats_end(struct cmap__holder *self)
   seats->calls = 0;
   self->seats = NULL;
   self->expects_bias = false;
-  cmap__store_relaxed(&seats->owner, NULL);
-  pthread_mutex_lock(&lines.mutex);
-  while (*at != seats)
-    at = &(*at)->next;
-  *at = seats->next;
-  seats->next = lines.free;
-  lines.free = seats;
-  cmap__store_relaxed(&seats->asked, 0);
-  pthread_mutex_unlock(&lines.mutex);
+  cmap__store_release(&seats->owner, NULL); /* for who claims them */
+}
+
+/* A guard that nobody will end holds nothing any more. Its lock is about to go,
+ * or is nobody's but the calling thread's. */
+static void clear_seat(struct cmap__seats *seats, unsigned i)
+{
+  cmap__seat_renew(seats, i);
+  cmap__seat_hide(seats, i);
+  cmap__store_relaxed(&seats->lock[i], NULL);
+  (void)uncount_seat(seats, i);
 }
 
 void cmap__seats_release(const void *object)
 {
-  struct cmap__seats *seats = cmap__self.seats;
+  struct cmap__seats *own = cmap__self.seats;
 
-  for (unsigned i = 0; seats != NULL && i < CMAP__SEATS; i++) {
-    if (cmap__load_relaxed(&seats->object[i]) != object)
+  for (unsigned i = 0; own != NULL && i < CMAP__SEATS; i++) {
+    if (cmap__load_relaxed(&own->object[i]) != object)
       continue;
-    cmap__seat_renew(seats, i);
-    cmap__seat_hide(seats, i);
-    cmap__seat_leave(seats, cmap__load_relaxed(&seats->lock[i]), i);
+    cmap__seat_renew(own, i);
+    cmap__seat_hide(own, i);
+    cmap__seat_leave(own, cmap__load_relaxed(&own->lock[i]), i);
   }
-  /* Of threads that have ended unseen: their locks are about to go. */
-  pthread_mutex_lock(&lines.mutex);
-  for (struct cmap__seats *s = lines.used; s != NULL; s = s->next) {
+  /* Of threads that have ended unseen. */
+  for (struct cmap__seats *s = walk_begin(); s != NULL; s = s->next) {
     for (unsigned i = 0; i < CMAP__SEATS; i++) {
-      if (cmap__load_relaxed(&s->object[i]) != object)
-        continue;
-      cmap__seat_renew(s, i);
-      cmap__seat_hide(s, i);
-      cmap__store_relaxed(&s->lock[i], NULL);
-      (void)uncount_seat(s, i);
+      if (cmap__load_relaxed(&s->object[i]) == object)
+        clear_seat(s, i);
     }
   }
-  pthread_mutex_unlock(&lines.mutex);
+  walk_end();
 }
 
 void cmap__seats_free(void)
 {
-  pthread_mutex_lock(&lines.mutex);
-  while (lines.free != NULL) {
-    struct cmap__seats *seats = lines.free;
-    lines.free = seats->next;
+  struct cmap__seats *seats = cmap__exchange_seq_cst(&seats_list, NULL);
+
+  if (cmap__load_seq_cst(&seats_walkers) != 0)
+    return;
+  while (seats != NULL) {
+    struct cmap__seats *next = seats->next;
     free(seats);
+    seats = next;
   }
-  pthread_mutex_unlock(&lines.mutex);
 }
 
-void cmap__bias_stop(void)
+void cmap__seats_alone(void)
 {
-  pthread_mutex_lock(&lines.mutex);
-}
-
-void cmap__bias_go_on(bool alone)
-{
-  struct cmap__seats *others = alone ? lines.used : NULL;
-
-  if (alone)
-    lines.used = NULL;
-  while (others != NULL) {
-    struct cmap__seats *seats = others;
-    others = seats->next;
-    if (seats != cmap__self.seats) {
-      memset(seats, 0, sizeof *seats); /* guards that name them are lost */
-      seats->next = lines.free;
-      lines.free = seats;
-    } else {
-      seats->next = NULL;
-      lines.used = seats;
+  cmap__store_relaxed(&seats_walkers, 0);
+  for (struct cmap__seats *s = cmap__load_relaxed(&seats_list); s != NULL;
+       s = s->next) {
+    bool is_own = s == cmap__self.seats;
+    uintptr_t counted = 0;
+    for (unsigned i = 0; i < CMAP__SEATS; i++) {
+      if (!is_own)
+        clear_seat(s, i);
+      counted += cmap__load_relaxed(&s->counted[i]) & COUNTED;
     }
+    cmap__store_relaxed(&s->asked, counted); /* those who asked are not here */
+    if (is_own)
+      continue;
+    s->used = 0;
+    s->calls = 0;
+    s->listed = NULL;
+    cmap__store_relaxed(&s->owner, NULL);
   }
-  pthread_mutex_unlock(&lines.mutex);
 }

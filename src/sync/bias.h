@@ -6,24 +6,24 @@
  * thread, looks at the lock's word, and if the bias is still there it holds the
  * lock: no other thread's line was written. It leaves by clearing the seat.
  *
- * A writer that finds the bias takes it away (cmap__bias_revoke): it asks all
- * threads, by a flag beside their seats, clears the bit, and makes every thread
+ * A writer that finds the bias takes it away (cmap__bias_revoke): it clears the
+ * bit, asks all threads, by a number beside their seats, and makes every thread
  * pass a barrier, with membarrier(2). After that a reader either is seen in its
  * seat, or sees that the bias is gone; and one that leaves its seat either is
  * seen to have left, or sees that it is asked. Those that are seen in their
  * seats are counted in the word from then on, as other readers are, and that is
  * all the difference that a bias makes: who waits for whom, who is let in next,
  * what a deadlock is or an abandoned lock, the word and the holds tell as ever.
- * A reader that is asked when it leaves finds out under the mutex whether it
- * was counted.
+ * A reader that is asked when it leaves takes back that it was counted, or sees
+ * to it that it will not be.
  *
  * Readers pay for the barrier only that the compiler keeps the order; writers
  * pay some microseconds, and table/ sees to it that they do so seldom
- * (cmap__table_arm). Where the system has no such call, no lock is ever biased.
+ * (cmap__table_bias). Where the system has no such call, no lock is ever
+ * biased.
  *
  * Concurrency: the seats, of which sync/hold.h has the struct, are written by
- * their thread; `asked` and `counted` under the mutex, which comes after all
- * other locks (number 5 of sync/shardlock.h).
+ * their thread; `asked` and `counted` by all. Nobody waits for another thread.
  */
 #ifndef CMAP__SYNC_BIAS_H
 #define CMAP__SYNC_BIAS_H
@@ -52,9 +52,9 @@ void cmap__seat_leave_slow(struct cmap__seats *seats,
 static inline void cmap__seat_leave(struct cmap__seats *seats,
                                     struct cmap__shardlock *lock, unsigned i)
 {
-  cmap__store_release(&seats->lock[i], NULL); /* [B2] */
+  cmap__store_release(&seats->lock[i], NULL); /* [H2] */
   cmap__fence_light();
-  /* Relaxed: the mutex orders. */
+  /* Relaxed: the barrier orders. [H2] */
   if (cmap__unlikely(cmap__load_relaxed(&seats->asked) != 0))
     cmap__seat_leave_slow(seats, lock, i);
   seats->used &= ~(1u << i);
@@ -80,9 +80,9 @@ static inline int cmap__read_try_seat(struct cmap__holder *self,
   if (cmap__unlikely(i >= CMAP__SEATS))
     return CMAP__READ_REFUSED;
   seats->used |= 1u << i;
-  cmap__store_relaxed(&seats->lock[i], lock); /* [B1] */
+  cmap__store_relaxed(&seats->lock[i], lock); /* [H1] */
   cmap__fence_light();
-  if (cmap__likely((cmap__load_acquire(&lock->word) & /* [L1] [B1] */
+  if (cmap__likely((cmap__load_acquire(&lock->word) & /* [L1] [H1] */
                     ~CMAP__LOCK_READERS) == CMAP__LOCK_BIASED))
     return (int)i + 1;
   cmap__seat_leave(seats, lock, i);
@@ -157,8 +157,8 @@ void cmap__read_count(struct cmap__shardlock *lock, int seat);
  * for it. */
 void cmap__bias_give(struct cmap__shardlock *lock);
 
-/* Takes the bias away, if there is one. Waits for nobody but others who do the
- * same, one after the other. */
+/* Takes the bias away, if there is one. While another thread does so, the lock
+ * has one reader more. */
 void cmap__bias_revoke(struct cmap__shardlock *lock);
 
 /* Seats for the calling thread, which has none; without memory it has none. */
@@ -180,8 +180,7 @@ void cmap__seats_free(void);
 /* When the library is loaded. */
 void cmap__bias_init(void);
 
-/* Around fork. `alone`: in the child, which has the calling thread only. */
-void cmap__bias_stop(void);
-void cmap__bias_go_on(bool alone);
+/* In a child of fork, which has the calling thread only. */
+void cmap__seats_alone(void);
 
 #endif

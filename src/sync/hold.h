@@ -135,7 +135,7 @@ struct cmap__lending {
  */
 struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__seats {
   struct cmap__shardlock *_Atomic lock[CMAP__SEATS]; /* NULL: free */
-  /* Atomic: is the mutex to be taken when a seat is left? [B2] */
+  /* Atomic: not 0: is what is left counted? [H2] */
   _Atomic uintptr_t asked;
   /* As those of a record: of the guard in a seat, and of them all. */
   _Atomic uintptr_t serial[CMAP__SEATS];
@@ -151,9 +151,9 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__seats {
   struct cmap__hold *listed; /* see cmap__seats_list; others may read it while
                                 the thread's wait is published */
   struct cmap__hold hold[CMAP__SEATS]; /* of those that are listed */
-  /* Under the mutex of sync/bias.c: */
-  struct cmap__seats *next;
-  unsigned counted; /* their holds are in the locks' words */
+  /* Atomic: which holds are in their locks' words (sync/bias.c). [H4] */
+  _Atomic uintptr_t counted[CMAP__SEATS];
+  struct cmap__seats *next; /* const, as soon as others know these */
 };
 
 /* One for each thread, thread-local. */

@@ -118,8 +118,8 @@
  *   2. The mutex of a flight of a store; one at a time.
  *   3. The directory mutex of a map; one at a time.
  *   4. The pool mutex of a map or of a store; one at a time.
- *   5. The mutex of the deadlock detector, that of the records of threads that
- *      have ended, and that of their seats; one of them, or in this order.
+ *   5. The mutex of the deadlock detector, and that of the records of threads
+ *      that have ended; one of them, or in this order.
  *   A thread waits for a lock of a number not below those it holds. User
  *   callbacks run with at most locks of number 1 held. The buckets of
  *   park_pthread.c come after all of these.

@@ -26,7 +26,7 @@ struct cmap__table {
   size_t contention_shards; /* const: splits for contention stop at this many */
   _Atomic unsigned state;   /* atomic: one of the above [F1] */
   /* Locks are biased from this moment on, of cmap__now_ns(), and how long they
-   * were not before (cmap__table_arm). Atomic, relaxed: guesses. */
+   * were not before (cmap__table_bias). Atomic, relaxed: guesses. */
   _Atomic uint64_t bias_from_ns;
   _Atomic uint32_t bias_pause_ns;
   struct cmap__shard first; /* the first of the pool's headers */

@@ -14,8 +14,9 @@
  * the stopped one holds. Each thread says in advance which sixteenths of the
  * hash space its call may lock: a call is excused whose part meets that of the
  * stopped thread's call, or of another one that is excused; and all of them
- * while one of the map's mutexes stays locked. A stopped thread that is in no
- * call excuses nobody.
+ * while one of the map's mutexes stays locked. With CMAP_LOCK=pthread all that
+ * sleep or wake others may meet in the mutex of a bucket. A stopped thread that
+ * is in no call excuses nobody.
  *
  * Reported by the minute: calls, percentiles of their times, memory.
  */
@@ -44,6 +45,7 @@
 #define READER_NS                                                              \
   (5000 * NS_PER_MS) /* the same for a stopped reader's: it is                 \
                         one in millions that has a lock */
+#define ANY_BUCKET  UINT32_C(0x40000000) /* beside the parts of soak_calls.h */
 #define PATIENCE_NS (STEP_SECONDS * 1000 * NS_PER_MS)
 
 static struct soak_scene scene;
@@ -100,11 +102,23 @@ static bool went_on(const struct soak_worker *w)
   return atomic_load(&w->calls) != w->calls_then;
 }
 
+/* What a call may have locked, as bits; 0: it is none. */
+static uint32_t locked_by(const struct soak_worker *w)
+{
+  uint32_t parts = atomic_load(&w->parts);
+
+#ifdef CMAP_LOCK_PTHREAD
+  if (parts != 0)
+    parts |= ANY_BUCKET;
+#endif
+  return parts & ~SOAK_READS;
+}
+
 /* Who has not gone on and is excused, directly or by another one, is counted;
  * false: somebody is not. */
 static bool all_excused(const struct soak_worker *stopped, unsigned *excused)
 {
-  uint32_t parts = atomic_load(&stopped->parts) & ~SOAK_READS;
+  uint32_t parts = locked_by(stopped);
   bool more = true;
   unsigned waiting = 0;
 
@@ -117,7 +131,7 @@ static bool all_excused(const struct soak_worker *stopped, unsigned *excused)
     more = false;
     for (unsigned i = 0; i < worker_count; i++) {
       struct soak_worker *w = &workers[i];
-      uint32_t its = atomic_load(&w->parts) & ~SOAK_READS;
+      uint32_t its = locked_by(w);
       if (w == stopped || w->excused || went_on(w) || (its & parts) == 0)
         continue;
       parts |= its;

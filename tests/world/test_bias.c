@@ -20,6 +20,7 @@ static _Atomic unsigned written; /* times */
 
 static void begin(void)
 {
+  cmap__seats_free(); /* each time anew: threads that are new to revokers */
   cmap__store_relaxed(&lock.word, CMAP__LOCK_BIASED);
   cmap__store_relaxed(&cmap__bias_works, true);
   guarded = 0;

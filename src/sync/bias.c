@@ -17,14 +17,14 @@ static struct cmap__seats *_Atomic seats_list;
 static _Atomic unsigned seats_walkers;
 
 /* The first of the list. Fences: around writes that others have to see. */
-static struct cmap__seats *walk_begin(void)
+static struct cmap__seats *seats_walk_begin(void)
 {
   cmap__add_seq_cst(&seats_walkers, 1); /* seats_free asks after its exchange */
   cmap__fence_seq_cst();                /* [H3] */
   return cmap__load_seq_cst(&seats_list);
 }
 
-static void walk_end(void)
+static void seats_walk_end(void)
 {
   cmap__sub_release(&seats_walkers, 1);
 }
@@ -146,7 +146,7 @@ CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
       return;
   } while (!cmap__cas_weak_relaxed(
       &lock->word, &word, word + CMAP__LOCK_ONE_READER - CMAP__LOCK_BIASED));
-  first = walk_begin();
+  first = seats_walk_begin();
   for (s = first; s != NULL; s = s->next)
     cmap__add_relaxed(&s->asked, 1); /* before the barrier [H2] */
   if (!cmap__barrier_all())
@@ -156,14 +156,14 @@ CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
       count_seat(s, i, lock);
     cmap__sub_relaxed(&s->asked, 1); /* those that it counted remain */
   }
-  walk_end();
+  seats_walk_end();
   cmap__shardlock_read_unlock(lock);
 }
 
 /* Seats of a thread that has ended are the calling thread's. */
 static struct cmap__seats *claim_seats(const void *mark)
 {
-  struct cmap__seats *seats = walk_begin();
+  struct cmap__seats *seats = seats_walk_begin();
   const void *owner = NULL;
 
   while (seats != NULL &&
@@ -172,7 +172,7 @@ static struct cmap__seats *claim_seats(const void *mark)
     owner = NULL;
     seats = seats->next;
   }
-  walk_end();
+  seats_walk_end();
   return seats;
 }
 
@@ -316,13 +316,13 @@ void cmap__seats_release(const void *object)
     cmap__seat_leave(own, cmap__load_relaxed(&own->lock[i]), i);
   }
   /* Of threads that have ended unseen. */
-  for (struct cmap__seats *s = walk_begin(); s != NULL; s = s->next) {
+  for (struct cmap__seats *s = seats_walk_begin(); s != NULL; s = s->next) {
     for (unsigned i = 0; i < CMAP__SEATS; i++) {
       if (cmap__load_relaxed(&s->object[i]) == object)
         clear_seat(s, i);
     }
   }
-  walk_end();
+  seats_walk_end();
 }
 
 void cmap__seats_free(void)

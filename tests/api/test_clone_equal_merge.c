@@ -8,8 +8,9 @@
 
 static void copies_on_every_kind_of_map(void **state)
 {
-  static op_fn *const ops[] = {op_insert, op_merge, op_clone, op_remove,
-                               op_insert, op_merge, op_shrink};
+  static op_fn *const ops[] = {op_insert, op_insert, op_merge,  op_remove,
+                               op_insert, op_insert, op_clone,  op_remove,
+                               op_insert, op_merge,  op_shrink, op_insert};
 
   (void)state;
   op_exercise(ops, sizeof ops / sizeof *ops);

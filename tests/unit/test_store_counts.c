@@ -9,6 +9,7 @@
 #include "counting_alloc.h"
 #include "step.h"
 #include "store/counts.h"
+#include "settings.h"
 #include "threads.h"
 
 #define MANY   (3 * CMAP__COUNT_LINES)
@@ -110,7 +111,7 @@ static void few_threads(void **state)
 static void more_threads_than_first_lines(void **state)
 {
   (void)state;
-  for (int i = 0; i < 3; i++) {
+  for (size_t i = 0; i < test_scale(3); i++) {
     begin();
     run(MANY);
     assert_int_equal(shared(CMAP__COUNT_HITS), 0);

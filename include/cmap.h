@@ -474,10 +474,12 @@ CMAP_API bool cmap_token_is_canceled(const struct cmap_token *token)
     CMAP_SYMBOL(token_is_canceled);
 
 /*
- * A file descriptor for poll and its kin, which can be read from (an eventfd;
- * no need to) from the moment on that the token is cancelled. It is the
- * token's, which closes it in the end; the same at each call. CMAP_EINVAL  a
- * NULL CMAP_ENOMEM  the system has no more descriptors, or no memory
+ * A file descriptor for poll and its kin, which can be read from (on Linux an
+ * eventfd; no need to) from the moment on that the token is cancelled. It is
+ * the token's, which closes it in the end; the same at each call.
+ *   CMAP_EINVAL  a NULL
+ *   CMAP_ENOMEM  the system has no more descriptors (Windows: none), or no
+ *                memory
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_token_fd(struct cmap_token *token, int *fd) CMAP_SYMBOL(token_fd);

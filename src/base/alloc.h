@@ -9,7 +9,8 @@
  * Thread safety: these functions have no state; the allocator's functions may
  * be called by any number of threads at once, under a shard's lock too.
  *
- * Neighbours: alloc_jemalloc.c or alloc_libc.c defines the default allocator.
+ * Neighbours: alloc_jemalloc.c, alloc_libc.c or windows.c defines the default
+ * allocator.
  * Memory that is mapped from the system without an allocator is in pages.h.
  */
 #ifndef CMAP__BASE_ALLOC_H

@@ -7,7 +7,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-#ifndef CMAP_WITH_JEMALLOC
+#if !defined(CMAP_WITH_JEMALLOC) && !defined(_WIN32)
 
 /*
  * malloc aligns for every type that fits into the size, and for no more: an

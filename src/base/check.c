@@ -28,7 +28,7 @@ static void write_and_abort(const char *file, int line, const char *text)
   message[used++] = '\n';
 
   /* Where nothing can be written, abort() still tells of the failure. */
-  ssize_t written = write(STDERR_FILENO, message, used);
+  ssize_t written = write(STDERR_FILENO, message, (unsigned)used);
 
   (void)written;
   abort();

@@ -15,6 +15,10 @@
 #  include <ck_pr.h>
 #endif
 
+#if defined(_WIN32) && !defined(__clang__)
+#  error "On Windows it takes clang: gcc's thread-local storage ends too early"
+#endif
+
 /* One cache line of the processors we know; only a wrong guess of speed. */
 #define CMAP__CACHE_LINE 64
 
@@ -49,6 +53,17 @@
 
 /* Is the first byte of a word in memory its lowest? For use in an `if`. */
 #define CMAP__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
+/* The number whose lowest byte lies first, from a word of memory. */
+static inline uint64_t cmap__from_le64(uint64_t word)
+{
+  return CMAP__LITTLE_ENDIAN ? word : __builtin_bswap64(word);
+}
+
+static inline uint32_t cmap__from_le32(uint32_t word)
+{
+  return CMAP__LITTLE_ENDIAN ? word : __builtin_bswap32(word);
+}
 
 #if defined(CMAP__TSAN)
 /* Set by whoever compiles: tests/world has another runtime. */

@@ -1,13 +1,20 @@
 /*
- * Whole pages mapped from the system. Linux and systems with its madvise.
+ * Whole pages mapped from the system, where that is POSIX. Empty on Windows:
+ * windows.c serves there.
  */
-#include <stdint.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/atomics.h"
-#include "base/compiler.h"
 #include "base/pages.h"
+
+#ifndef _WIN32
+
+#  include <stdint.h>
+#  include <sys/mman.h>
+#  include <unistd.h>
+
+#  include "base/atomics.h"
+#  include "base/compiler.h"
+
+/* Advice that every madvise refuses: then nothing is given back. */
+#  define ADVICE_NONE (-1)
 
 cmap__pages_fail *_Atomic cmap__pages_fail_hook;
 
@@ -47,6 +54,14 @@ void cmap__pages_unmap(void *memory, size_t size)
     (void)munmap(memory, size);
 }
 
+/* Linux promises that such pages read as zero; of others, whose readers would
+ * see what was there before, all pages are kept. */
+#  ifdef __linux__
+#    define ADVICE_RELEASE MADV_DONTNEED
+#  else
+#    define ADVICE_RELEASE ADVICE_NONE
+#  endif
+
 bool cmap__pages_release(void *memory, size_t size)
 {
   unsigned char *start = memory;
@@ -61,7 +76,7 @@ bool cmap__pages_release(void *memory, size_t size)
 
   if (whole == 0)
     return true;
-  return madvise(start + before, whole, MADV_DONTNEED) == 0;
+  return madvise(start + before, whole, ADVICE_RELEASE) == 0;
 }
 
 void cmap__pages_touch(void *memory, size_t size)
@@ -75,12 +90,11 @@ void cmap__pages_touch(void *memory, size_t size)
     start[size - 1] = 0; /* memory need not begin at a page */
 }
 
-/* -1 where there are no huge pages: advice that madvise refuses. */
-#ifdef MADV_HUGEPAGE
-#  define ADVICE_HUGE MADV_HUGEPAGE
-#else
-#  define ADVICE_HUGE (-1)
-#endif
+#  ifdef MADV_HUGEPAGE
+#    define ADVICE_HUGE MADV_HUGEPAGE
+#  else
+#    define ADVICE_HUGE ADVICE_NONE
+#  endif
 
 void *cmap__pages_map_huge(size_t size)
 {
@@ -99,3 +113,5 @@ void *cmap__pages_map_huge(size_t size)
   (void)madvise(memory + before, size, ADVICE_HUGE);
   return memory + before;
 }
+
+#endif

@@ -1,13 +1,17 @@
 /*
  * getrandom, and the device where that is refused: by a kernel that does not
  * have it, or by a filter of system calls that does not know it.
+ *
+ * Other POSIX systems have getentropy. Empty on Windows: windows.c serves.
  */
 #include "base/random.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/random.h>
-#include <unistd.h>
+#ifdef __linux__
+
+#  include <errno.h>
+#  include <fcntl.h>
+#  include <sys/random.h>
+#  include <unistd.h>
 
 /* A part of the bytes, from the device if `fd` is one. */
 static ssize_t some_bytes(int fd, void *bytes, size_t size)
@@ -47,3 +51,30 @@ bool cmap__random_bytes(void *bytes, size_t size)
   (void)close(device);
   return filled;
 }
+
+#elif !defined(_WIN32)
+
+#  ifdef __APPLE__
+#    include <sys/random.h>
+#  endif
+#  include <unistd.h>
+
+/* It gives no more at once. */
+#  define ENTROPY_MOST ((size_t)256)
+
+bool cmap__random_bytes(void *bytes, size_t size)
+{
+  unsigned char *next = bytes;
+
+  while (size > 0) {
+    size_t some = size < ENTROPY_MOST ? size : ENTROPY_MOST;
+
+    if (getentropy(next, some) != 0)
+      return false;
+    next += some;
+    size -= some;
+  }
+  return true;
+}
+
+#endif

@@ -12,12 +12,19 @@
 
 /* Of ThreadSanitizer's run-time library; NULL without it. The one for Go has
  * the first two, with other parameters, and not the third. */
+#ifdef __ELF__
 extern void __tsan_acquire(void *address)
     __attribute__((weak, visibility("default")));
 extern void __tsan_release(void *address)
     __attribute__((weak, visibility("default")));
 extern void __tsan_func_entry(void *caller)
     __attribute__((weak, visibility("default")));
+#else
+/* Where linkers want each function to be there. */
+static void (*const __tsan_acquire)(void *) = NULL;
+static void (*const __tsan_release)(void *) = NULL;
+static void (*const __tsan_func_entry)(void *) = NULL;
+#endif
 
 static bool tsan_is_there(void)
 {

@@ -15,8 +15,7 @@
  * by map, then both of number 5. Nobody waits for one of them while he has
  * another of these maps, whose shards are locked.
  */
-#include <pthread.h>
-
+#include "base/system.h"
 #include "map/all.h"
 #include "map/held.h"
 #include "table/seed.h"
@@ -81,7 +80,7 @@ static void in_child(void)
 
 void cmap__fork_watch(void)
 {
-  watches = pthread_atfork(before, in_parent, in_child) == 0;
+  watches = cmap__at_fork(before, in_parent, in_child);
 }
 
 enum cmap_status cmap_fork_begin(struct cmap *map, const struct cmap_how *how)

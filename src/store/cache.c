@@ -13,7 +13,7 @@
 
 /* Objects that are let through before one is evicted that was hit: by threads
  * that hit all of them as fast, it would never end. */
-#define PASS_MAX 256
+#define PASSED_MAX 256
 
 bool cmap__cache_begin(struct cmap_store *store,
                        const struct cmap_store_options *options)
@@ -221,7 +221,7 @@ static struct cmap__object *pick(struct cmap_store *store, uint64_t *hash)
     passes = is_young ? grows_up(cache, header) : passes_again(cache, header);
     if (passes)
       look_ahead(store, is_young ? &cache->young : &cache->main);
-  } while (passes && ++passed < PASS_MAX);
+  } while (passes && ++passed < PASSED_MAX);
   /* If it has passed, it is to go all the same. */
   if (is_young && !passes)
     cmap__ghost_put(&cache->ghosts, cmap__kept(header)->hash);

@@ -7,19 +7,15 @@ static struct cmap__flight *flight_alloc(struct cmap_store *store)
 {
   struct cmap__flight *flight =
       cmap__store_alloc(store, sizeof *flight, CMAP__CACHE_LINE);
-  pthread_condattr_t monotonic;
 
   if (flight == NULL)
     return NULL;
-  /* None of these can fail on Linux; a deadline needs the clock. */
-  if (pthread_condattr_init(&monotonic) != 0 ||
-      pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) != 0 ||
-      pthread_cond_init(&flight->changed, &monotonic) != 0 ||
+  /* Neither can fail on Linux. */
+  if (!cmap__cond_init(&flight->changed) ||
       pthread_mutex_init(&flight->mutex, NULL) != 0) {
     cmap__store_free(store, flight, sizeof *flight, CMAP__CACHE_LINE);
     return NULL;
   }
-  (void)pthread_condattr_destroy(&monotonic);
   flight->store = store;
   return flight;
 }
@@ -84,26 +80,11 @@ void cmap__flight_unref(struct cmap__flight *flight, unsigned n)
     cmap__flight_give(flight);
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-  uint64_t latest = ns < CMAP__PARK_LATEST ? ns : CMAP__PARK_LATEST;
-  struct timespec time;
-
-  time.tv_sec = (time_t)(latest / CMAP__NS_PER_S);
-  time.tv_nsec = (long)(latest % CMAP__NS_PER_S);
-  return time;
-}
-
 /* Waits once, mutex held. */
 static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
 {
   cmap__park_begin();
-  if (deadline_ns == CMAP__NO_DEADLINE) {
-    pthread_cond_wait(&flight->changed, &flight->mutex);
-  } else {
-    struct timespec until = timespec_of(deadline_ns);
-    pthread_cond_timedwait(&flight->changed, &flight->mutex, &until);
-  }
+  (void)cmap__cond_wait(&flight->changed, &flight->mutex, deadline_ns);
 }
 
 /* Is it the calling thread that builds? Mutex held. */

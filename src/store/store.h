@@ -217,7 +217,7 @@ static inline uint64_t cmap__store_about_now(const struct cmap_store *store)
 
   if (store->clock != NULL)
     return cmap__store_clock(store);
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  clock_gettime(CMAP__CLOCK_COARSE, &now);
   return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
 }
 

@@ -4,10 +4,10 @@
  */
 #include "sync/bias.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/barrier.h"
+#include "base/system.h"
 
 _Atomic bool cmap__bias_works;
 
@@ -178,7 +178,8 @@ static struct cmap__seats *claim_seats(const void *mark)
 
 static struct cmap__seats *new_seats(const void *mark)
 {
-  struct cmap__seats *seats = aligned_alloc(CMAP__CACHE_LINE, sizeof *seats);
+  struct cmap__seats *seats =
+      cmap__aligned_alloc(CMAP__CACHE_LINE, sizeof *seats);
 
   if (seats == NULL)
     return NULL;
@@ -333,7 +334,7 @@ void cmap__seats_free(void)
     return;
   while (seats != NULL) {
     struct cmap__seats *next = seats->next;
-    free(seats);
+    cmap__aligned_free(seats);
     seats = next;
   }
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/system.h"
 #include "sync/bias.h"
 
 _Thread_local struct cmap__holder cmap__self;
@@ -51,12 +52,6 @@ static struct {
   struct cmap__hold *detached; /* guards of nobody, linked both ways */
   struct record_batch *batches;
 } all = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-/* The loader's, in C libraries that unload: calls end(arg) when the thread
- * ends, and keeps what `within` lies in loaded until then. */
-extern int __cxa_thread_atexit_impl(void (*end)(void *), void *arg,
-                                    void *within)
-    __attribute__((weak, visibility("default")));
 
 uint64_t cmap__thread_number(void)
 {
@@ -228,8 +223,8 @@ static struct cmap__hold *make_records(void)
 {
   struct cmap__hold *list = NULL;
   struct record_batch *batch;
-  char *memory = aligned_alloc(CMAP__CACHE_LINE,
-                               CMAP__CACHE_LINE + BATCH * CMAP__RECORD_BYTES);
+  char *memory = cmap__aligned_alloc(
+      CMAP__CACHE_LINE, CMAP__CACHE_LINE + BATCH * CMAP__RECORD_BYTES);
 
   if (memory == NULL)
     return NULL;
@@ -264,7 +259,7 @@ __attribute__((destructor(101))) static void unload(void)
     while (all.batches != NULL) {
       struct record_batch *batch = all.batches;
       all.batches = batch->next;
-      free(batch);
+      cmap__aligned_free(batch);
     }
     cmap__seats_free();
   }

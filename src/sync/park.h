@@ -1,10 +1,12 @@
 /*
  * Parking: a thread sleeps until a 32-bit word changes and somebody says so.
  *
- * Two implementations, of which CMake compiles one (CMAP_LOCK):
- *   park_futex.c     Linux futexes, the default
+ * Three implementations, one of which serves, the others are empty:
+ *   park_futex.c     Linux futexes
+ *   park_windows.c   WaitOnAddress
  *   park_pthread.c   a table of mutexes and condition variables, for other
- *                    systems and as the reference that the same tests run on
+ *                    systems, and with CMAP_LOCK_PTHREAD (CMake's CMAP_LOCK),
+ *                    as the reference that the same tests run on
  *
  * Invariants
  *   1. No wake-up is lost: cmap__park_wait sleeps only if it finds the word
@@ -27,10 +29,16 @@
 #define CMAP__SYNC_PARK_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#if !defined(__linux__) && !defined(_WIN32) && !defined(CMAP_LOCK_PTHREAD)
+#  define CMAP_LOCK_PTHREAD 1
+#endif
 
 /* The deadline of a thread that is ready to wait for ever. */
 #define CMAP__NO_DEADLINE UINT64_MAX
@@ -51,6 +59,13 @@ enum cmap__park_result {
  * what every time_t can hold.
  */
 #define CMAP__PARK_LATEST (INT32_MAX * CMAP__NS_PER_S)
+
+/* The same clock, but read at once, and a tick of the system behind. */
+#ifdef CLOCK_MONOTONIC_COARSE
+#  define CMAP__CLOCK_COARSE CLOCK_MONOTONIC_COARSE
+#else
+#  define CMAP__CLOCK_COARSE CLOCK_MONOTONIC
+#endif
 
 /* Nanoseconds of CLOCK_MONOTONIC, the clock of all deadlines. */
 static inline uint64_t cmap__now_ns(void)
@@ -91,5 +106,15 @@ void cmap__park_wake(_Atomic uint32_t *word, uint32_t class_mask, int how_many);
 
 /* There is no thread but the caller's, in a child of fork: nobody sleeps. */
 void cmap__park_alone(void);
+
+/* A condition variable for cmap__cond_wait, destroyed by pthread_cond_destroy.
+ * False: it cannot be had. */
+bool cmap__cond_init(pthread_cond_t *cond);
+
+/* Waits once until the deadline, a time of cmap__now_ns(), with the mutex held;
+ * wakes for nothing, too. False: it has passed, or will in moments. A point of
+ * cancellation. */
+bool cmap__cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                     uint64_t deadline_ns);
 
 #endif

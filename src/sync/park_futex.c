@@ -9,17 +9,17 @@
  * The numbers below are the kernel's binary interface. They stand here because
  * <linux/futex.h> is not on the include path of every C library (musl-gcc).
  *
- * Empty with CMAP_LOCK_PTHREAD: park_pthread.c serves then.
+ * Empty with CMAP_LOCK_PTHREAD, and where there is no Linux.
  */
 #include "sync/park.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#if !defined(CMAP_LOCK_PTHREAD) && defined(__linux__)
 
-#ifndef CMAP_LOCK_PTHREAD
+#  include <errno.h>
+#  include <sched.h>
+#  include <stddef.h>
+#  include <sys/syscall.h>
+#  include <unistd.h>
 
 #  define FUTEX_OP_WAIT_BITSET 9
 #  define FUTEX_OP_WAKE_BITSET 10

@@ -19,7 +19,6 @@
  */
 #include "sync/park.h"
 
-#include <errno.h>
 #include <pthread.h>
 
 #include "base/atomics.h"
@@ -44,15 +43,10 @@ static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
 
 static void buckets_init(void)
 {
-  pthread_condattr_t attributes;
-
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   for (int i = 0; i < BUCKETS; i++) {
     pthread_mutex_init(&buckets[i].mutex, NULL);
-    pthread_cond_init(&buckets[i].woken, &attributes);
+    (void)cmap__cond_init(&buckets[i].woken);
   }
-  pthread_condattr_destroy(&attributes);
 }
 
 static struct bucket *bucket_of(_Atomic uint32_t *word)
@@ -67,10 +61,6 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
                                        uint32_t expected, uint32_t class_mask,
                                        uint64_t deadline_ns)
 {
-  uint64_t ns =
-      deadline_ns < CMAP__PARK_LATEST ? deadline_ns : CMAP__PARK_LATEST;
-  struct timespec until = {.tv_sec = (time_t)(ns / CMAP__NS_PER_S),
-                           .tv_nsec = (long)(ns % CMAP__NS_PER_S)};
   struct bucket *bucket = bucket_of(word);
   enum cmap__park_result result = CMAP__PARK_WOKEN;
   int cancel;
@@ -86,10 +76,8 @@ enum cmap__park_result cmap__park_wait(_Atomic uint32_t *word,
    */
   if (cmap__load_relaxed(word) != expected)
     result = CMAP__PARK_CHANGED;
-  else if (deadline_ns == CMAP__NO_DEADLINE)
-    pthread_cond_wait(&bucket->woken, &bucket->mutex);
-  else if (pthread_cond_timedwait(&bucket->woken, &bucket->mutex, &until) ==
-           ETIMEDOUT)
+  else if (!cmap__cond_wait(&bucket->woken, &bucket->mutex, deadline_ns) &&
+           cmap__now_ns() >= deadline_ns)
     result = CMAP__PARK_TIMEDOUT;
   pthread_mutex_unlock(&bucket->mutex);
   (void)pthread_setcancelstate(cancel, NULL);

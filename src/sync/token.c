@@ -5,9 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -32,7 +30,7 @@ enum cmap_status cmap_token_create(struct cmap_token **token)
                CMAP__CACHE_LINE);
     return CMAP_ENOMEM;
   }
-  fresh->fd = -1;
+  fresh->event.seen = -1;
   *token = fresh;
   return CMAP_OK;
 }
@@ -48,23 +46,11 @@ enum cmap_status cmap_token_destroy(struct cmap_token *token)
   pthread_mutex_unlock(&token->mutex);
   if (busy)
     return CMAP_BUSY;
-  if (token->fd >= 0)
-    (void)close(token->fd);
+  if (token->event.seen >= 0)
+    cmap__event_close(&token->event);
   (void)pthread_mutex_destroy(&token->mutex);
   cmap__free(&cmap__allocator_default, token, sizeof *token, CMAP__CACHE_LINE);
   return CMAP_OK;
-}
-
-/* Makes the eventfd readable, for ever. Mutex held. */
-static void signal_fd(const struct cmap_token *token)
-{
-  const uint64_t one = 1;
-  ssize_t written;
-
-  /* Cannot block: it is written to once. */
-  do
-    written = write(token->fd, &one, sizeof one);
-  while (written < 0 && errno == EINTR);
 }
 
 /* Wakes all who are there; mutex held. */
@@ -99,8 +85,8 @@ void cmap_token_cancel(struct cmap_token *token)
   pthread_mutex_lock(&token->mutex);
   if (!cmap__load_relaxed(&token->canceled)) {   /* mutex held */
     cmap__store_release(&token->canceled, true); /* [T1] */
-    if (token->fd >= 0)
-      signal_fd(token);
+    if (token->event.seen >= 0)
+      cmap__event_set(&token->event);
   }
   /* Ends: who is there has looked at the token before, and leaves when it is
    * woken; who comes from now on does not sleep. */
@@ -127,15 +113,14 @@ enum cmap_status cmap_token_fd(struct cmap_token *token, int *fd)
   if (CMAP__MISSING(token) || CMAP__MISSING(fd))
     return CMAP_EINVAL;
   pthread_mutex_lock(&token->mutex);
-  if (token->fd < 0) {
-    token->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (token->fd < 0)
+  if (token->event.seen < 0) {
+    if (!cmap__event_open(&token->event))
       status = CMAP_ENOMEM;
     else if (cmap__load_relaxed(&token->canceled)) /* mutex held */
-      signal_fd(token);
+      cmap__event_set(&token->event);
   }
   if (status == CMAP_OK)
-    *fd = token->fd;
+    *fd = token->event.seen;
   pthread_mutex_unlock(&token->mutex);
   return status;
 }

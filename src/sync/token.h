@@ -21,6 +21,7 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "base/system.h"
 #include "cmap.h"
 
 /* A thread that sleeps, or is about to; on its stack. */
@@ -33,7 +34,7 @@ struct cmap__sleeper {
 struct cmap_token {
   pthread_mutex_t mutex;          /* guards all below */
   struct cmap__sleeper *sleepers; /* in any order */
-  int fd;                         /* an eventfd; -1: nobody has asked */
+  struct cmap__event event;       /* `seen` is -1: nobody has asked */
   _Atomic bool canceled; /* atomic, written once under the mutex [T1] */
 };
 

@@ -6,7 +6,6 @@
  * after its whole words is read with a few loads, which never reach outside of
  * it.
  */
-#include <endian.h>
 #include <string.h>
 
 #include "base/compiler.h"
@@ -18,7 +17,7 @@ static inline uint64_t load64(const unsigned char *p)
   uint64_t word;
 
   memcpy(&word, p, sizeof word);
-  return le64toh(word);
+  return cmap__from_le64(word);
 }
 
 static inline uint64_t load32(const unsigned char *p)
@@ -26,7 +25,7 @@ static inline uint64_t load32(const unsigned char *p)
   uint32_t word;
 
   memcpy(&word, p, sizeof word);
-  return le32toh(word);
+  return cmap__from_le32(word);
 }
 
 static inline uint64_t rotate_left(uint64_t x, int bits)
@@ -138,8 +137,8 @@ uint64_t cmap__hash_siphash13_words(const struct cmap__hash_key *key,
   size_t whole = size / 8;
 
   for (size_t i = 0; i < whole; i++)
-    sip_word(&s, le64toh(words[i]));
-  sip_word(&s, (uint64_t)size << 56 | le64toh(words[whole]));
+    sip_word(&s, cmap__from_le64(words[i]));
+  sip_word(&s, (uint64_t)size << 56 | cmap__from_le64(words[whole]));
   return sip_end(&s);
 }
 
@@ -183,8 +182,8 @@ uint64_t cmap__hash_fast(const struct cmap__hash_key *key, const void *data,
 
     if (size > 0)
       (void)cmap__short_words(words, data, size);
-    return cmap__hash_fast_words(key, le64toh(words[0]), le64toh(words[1]),
-                                 size);
+    return cmap__hash_fast_words(key, cmap__from_le64(words[0]),
+                                 cmap__from_le64(words[1]), size);
   }
   end = p + size;
   for (; end - p > 32; p += 32) {

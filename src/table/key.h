@@ -16,7 +16,6 @@
 #ifndef CMAP__TABLE_KEY_H
 #define CMAP__TABLE_KEY_H
 
-#include <endian.h>
 #include <string.h>
 
 #include "sync/seqcount.h"
@@ -95,7 +94,7 @@ cmap__word_number(const struct cmap__layout *layout, uint64_t word)
 {
   if (layout->kind == CMAP_U64 || CMAP__LITTLE_ENDIAN)
     return word;
-  return layout->kind == CMAP_U32 ? word >> 32 : le64toh(word);
+  return layout->kind == CMAP_U32 ? word >> 32 : cmap__from_le64(word);
 }
 
 /* The hash of such words, for layouts with CMAP__HASH_WORDS. */

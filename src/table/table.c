@@ -3,9 +3,8 @@
  */
 #include "table/table.h"
 
-#include <unistd.h>
-
 #include "base/check.h"
+#include "base/system.h"
 #include "table/replace.h"
 
 /*
@@ -19,20 +18,6 @@
 /* Shards for each processor that a map has before it has large ones. */
 #define EARLY_SHARDS      4
 
-/* Asked for once: it takes glibc some 6 us to read it from /sys. */
-static size_t processors(void)
-{
-  static _Atomic long known; /* 0: not yet */
-  long count = cmap__load_relaxed(&known);
-
-  if (count == 0) {
-    count = sysconf(_SC_NPROCESSORS_ONLN);
-    count = count < 1 ? 1 : count;
-    cmap__store_relaxed(&known, count); /* the same by every thread */
-  }
-  return (size_t)count;
-}
-
 enum cmap_status cmap__table_init(struct cmap__table *table,
                                   const struct cmap_options *options)
 {
@@ -40,8 +25,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
 
   if (status != CMAP_OK)
     return status;
-  table->early_shards = EARLY_SHARDS * processors();
-  table->contention_shards = CONTENTION_SHARDS * processors();
+  table->early_shards = EARLY_SHARDS * cmap__processors();
+  table->contention_shards = CONTENTION_SHARDS * cmap__processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   memset(&table->counts, 0, sizeof table->counts);
   cmap__store_relaxed(&table->bias_from_ns, 0);

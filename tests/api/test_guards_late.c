@@ -31,8 +31,12 @@ static pthread_key_t keys[2];
 
 /* Where the C library does not have it, nobody knows in which round a thread
  * is that had used no guards before: two more are waited for. */
+#ifndef _WIN32
 extern int __cxa_thread_atexit_impl(void (*end)(void *), void *arg,
                                     void *within) __attribute__((weak));
+#else
+static int (*const __cxa_thread_atexit_impl)(void) = NULL;
+#endif
 
 /* Where a thread first uses guards in such a destructor, the C library keeps
  * some bytes for those of thread-local variables, which it has called before.

@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* MAY_WAIT: waits where the hold keeps readers without a lock out. */
-enum cell { WORKS, MAY_WAIT, WAITS, EDEADLK };
+enum cell { WORKS, MAY_WAIT, WAITS, REFUSED };
 
 enum row { GET, VIEW, REF, WRITES, NO_LOCK, ROWS };
 enum column { THIS_READS, THIS_WRITES, OTHER_READS, OTHER_WRITES, COLUMNS };
@@ -30,8 +30,8 @@ static const enum cell table[ROWS][COLUMNS] = {
                 read     write      read     write */
   [GET]     = { WORKS,   WORKS,     WORKS,   MAY_WAIT },
   [VIEW]    = { WORKS,   WORKS,     WORKS,   WAITS    },
-  [REF]     = { WORKS,   EDEADLK,   WORKS,   WAITS    },
-  [WRITES]  = { EDEADLK, EDEADLK,   WAITS,   WAITS    },
+  [REF]     = { WORKS,   REFUSED,   WORKS,   WAITS    },
+  [WRITES]  = { REFUSED, REFUSED,   WAITS,   WAITS    },
   [NO_LOCK] = { WORKS,   WORKS,     WORKS,   WORKS    },
 };
 /* clang-format on */

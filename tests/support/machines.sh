@@ -13,7 +13,7 @@
 #
 # shellcheck shell=bash
 
-machine_names=(i686 armhf aarch64 riscv64 s390x ppc64el musl)
+machine_names=(i686 armhf aarch64 riscv64 s390x ppc64el musl windows)
 
 # name: Debian's name of the processor, prefix of the tools, emulator.
 declare -A machine_table=(
@@ -24,10 +24,18 @@ declare -A machine_table=(
   [s390x]="s390x s390x-linux-gnu s390x"
   [ppc64el]="ppc64el powerpc64le-linux-gnu ppc64le")
 
+# clang, because gcc's thread-local storage there is gone before a thread's
+# destructors run; with the libraries of this gcc.
+windows_gcc=x86_64-w64-mingw32-gcc-posix
+
 machine_want() {
   local processor prefix emulator
   if [ "$1" = musl ]; then
     want musl-tools has_command musl-gcc
+  elif [ "$1" = windows ]; then
+    want gcc-mingw-w64-x86-64-posix has_command "$windows_gcc"
+    want wine64 has_command wine
+    want wine has_command wine
   else
     read -r processor prefix emulator <<<"${machine_table[$1]}"
     want "gcc-${prefix//_/-}" has_command "$prefix-gcc"
@@ -81,7 +89,22 @@ machine_begin() {
   local name=$1 processor prefix emulator tool lib loader log flags=
   machine_options=(-DCMAKE_SYSTEM_NAME=Linux)
   unset CMAP_TEST_EMULATED
-  if [ "$name" = musl ]; then
+  if [ "$name" = windows ]; then
+    has_command "$windows_gcc" || { echo "no $windows_gcc"; return 1; }
+    tool=clang
+    lib=$(dirname "$("$windows_gcc" -print-libgcc-file-name)")
+    machine_options=(-DCMAKE_SYSTEM_NAME=Windows -DCMAP_TEST_WRAPPER=wine
+      -DCMAP_TEST_TIME_FACTOR=4 -DCMAKE_C_COMPILER_TARGET=x86_64-w64-mingw32
+      -DCMAKE_EXE_LINKER_FLAGS="-L$lib" -DCMAKE_SHARED_LINKER_FLAGS="-L$lib")
+    export CMAP_TEST_EMULATED=1 WINEDEBUG=-all
+    export WINEPREFIX=$PWD/build/machines/wine
+    # The DLLs of the threads and of the compiler, cmocka's, and ours.
+    WINEPATH="Z:/usr/x86_64-w64-mingw32/lib;Z:$lib"
+    WINEPATH+=";Z:$PWD/build/machines/windows/bin"
+    WINEPATH+=";Z:$PWD/build/windows/tests;Z:$PWD/build/windows"
+    export WINEPATH
+    has_command wine || { echo "no wine"; return 1; }
+  elif [ "$name" = musl ]; then
     tool=musl-gcc
   else
     read -r processor prefix emulator <<<"${machine_table[$name]}"
@@ -119,5 +142,5 @@ machine_begin() {
 }
 
 machine_end() {
-  unset CMAP_TEST_EMULATED PKG_CONFIG_LIBDIR
+  unset CMAP_TEST_EMULATED PKG_CONFIG_LIBDIR WINEPATH WINEPREFIX WINEDEBUG
 }

@@ -4,12 +4,19 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* The threads of mingw-w64 know one clock for waits. */
+#ifdef _WIN32
+#  define STEP_CLOCK CLOCK_REALTIME
+#else
+#  define STEP_CLOCK CLOCK_MONOTONIC
+#endif
+
 void step_begin(struct step *step)
 {
   pthread_condattr_t attributes;
 
   pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_condattr_setclock(&attributes, STEP_CLOCK);
   pthread_mutex_init(&step->mutex, NULL);
   pthread_cond_init(&step->changed, &attributes);
   pthread_condattr_destroy(&attributes);
@@ -27,7 +34,7 @@ void step_wait(struct step *step, unsigned n)
   struct timespec end;
   int error = 0;
 
-  clock_gettime(CLOCK_MONOTONIC, &end);
+  clock_gettime(STEP_CLOCK, &end);
   end.tv_sec += STEP_SECONDS;
   pthread_mutex_lock(&step->mutex);
   /* Ends: each pass follows a change of the count, or the time is over. */

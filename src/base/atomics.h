@@ -37,8 +37,6 @@
   atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 #define cmap__or_relaxed(p, v)                                                 \
   atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
-#define cmap__or_acq_rel(p, v)                                                 \
-  atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define cmap__and_release(p, v)                                                \
   atomic_fetch_and_explicit((p), (v), memory_order_release)
 
@@ -55,6 +53,9 @@
 #define cmap__cas_weak_relaxed(p, expected, desired)                           \
   atomic_compare_exchange_weak_explicit(                                       \
       (p), (expected), (desired), memory_order_relaxed, memory_order_relaxed)
+#define cmap__cas_strong_release(p, expected, desired)                         \
+  atomic_compare_exchange_strong_explicit(                                     \
+      (p), (expected), (desired), memory_order_release, memory_order_relaxed)
 #define cmap__cas_strong_acq_rel(p, expected, desired)                         \
   atomic_compare_exchange_strong_explicit(                                     \
       (p), (expected), (desired), memory_order_acq_rel, memory_order_relaxed)

@@ -106,11 +106,12 @@ bool cmap_is_empty(const struct cmap *map)
   /* The mutex changes nothing that a user can see: the map is const to him. */
   directory = &((struct cmap *)(uintptr_t)map)->table.directory;
   for (unsigned look = 0; look < EMPTY_LOOKS; look++) {
-    uint64_t changes = cmap__load_seq_cst(&directory->changes); /* [D3] */
+    uint64_t changes = cmap__load_acquire(&directory->changes); /* [D3] */
     if (!looks_empty(map))
       return false;
+    /* Relaxed: behind the acquire loads of the entries [D2]. */
     if ((changes & 1) == 0 &&
-        cmap__load_seq_cst(&directory->changes) == changes) /* [D3] */
+        cmap__load_relaxed(&directory->changes) == changes)
       return true;
     cmap__pause();
   }

@@ -443,7 +443,8 @@ void cmap__shardlock_admit_readers(struct cmap__shardlock *lock)
 
 void cmap__shardlock_abandon(struct cmap__shardlock *lock)
 {
-  (void)cmap__or_acq_rel(&lock->word, ABANDONED); /* [L1] [L2] */
+  /* Relaxed: nobody gets the lock by it. */
+  (void)cmap__or_relaxed(&lock->word, ABANDONED);
   cmap__park_wake(&lock->word, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
 }
 
@@ -491,6 +492,6 @@ CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)
     next = (word & WATCHED) != 0 ? WATCHED | 2 * ONE_READER : ONE_READER;
     if ((word & READERS_WAIT) != 0)
       next |= readers_turn(lock, word & PASSED_BY);
-  } while (!cmap__cas_strong_acq_rel(&lock->word, &word, next)); /* [L1] */
+  } while (!cmap__cas_strong_release(&lock->word, &word, next)); /* [L1] */
   wake_both(lock, word);
 }

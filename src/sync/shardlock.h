@@ -284,7 +284,7 @@ cmap__shardlock_write(struct cmap__shardlock *lock,
 static inline void cmap__shardlock_write_unlock(struct cmap__shardlock *lock)
 {
   uint32_t before =
-      cmap__sub_acq_rel(&lock->word, CMAP__LOCK_WRITER); /* [L1] */
+      cmap__sub_release(&lock->word, CMAP__LOCK_WRITER); /* [L1] */
 
   if (cmap__unlikely(before != CMAP__LOCK_WRITER))
     cmap__shardlock_grant(lock);
@@ -347,7 +347,7 @@ static inline void cmap__shardlock_downgrade(struct cmap__shardlock *lock)
 {
   uint32_t word = CMAP__LOCK_WRITER;
 
-  if (cmap__unlikely(!cmap__cas_strong_acq_rel(
+  if (cmap__unlikely(!cmap__cas_strong_release(
           &lock->word, &word, CMAP__LOCK_ONE_READER))) /* [L1] */
     cmap__shardlock_downgrade_slow(lock);
   cmap__fence_after_rmw();

@@ -87,17 +87,18 @@ static void set_occupied(struct cmap__directory_array *array, size_t at,
 
 /*
  * Brackets changes of entries, mutex held: who finds the same even number
- * before and after a walk [D3] walked an unchanging directory. Sequentially
- * consistent, which is cheap here and needs no argument.
+ * before and after a walk [D3] walked an unchanging directory. It is a sequence
+ * count: the entries are stored by release and loaded by acquire [D2], so that
+ * who has seen one of a change finds that the change has begun.
  */
 static void begin_change(struct cmap__directory *directory)
 {
-  atomic_fetch_add(&directory->changes, 1); /* [D3] */
+  cmap__add_relaxed(&directory->changes, 1); /* [D2] comes behind it */
 }
 
 static void end_change(struct cmap__directory *directory)
 {
-  atomic_fetch_add(&directory->changes, 1); /* [D3] */
+  cmap__add_release(&directory->changes, 1); /* [D3] */
 }
 
 /* Makes the array current; release: after it is filled [D1]. No shard is deeper

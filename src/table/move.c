@@ -98,8 +98,7 @@ CMAP__ALWAYS_INLINE void set_tags(const struct scatter *scatter, unsigned way,
   uint64_t count = cmap__load_relaxed(&group->hi); /* the block is held */
 
   cmap__payload_store(&group->lo, lo);
-  /* A late reader may look here: like all else, by release [Q1]. */
-  cmap__store_release(&group->hi, count | hi);
+  cmap__store_relaxed(&group->hi, count | hi); /* busy: cmap__block_close */
 }
 
 /* 8 bits as 8 bytes of 0 or 0xff. */

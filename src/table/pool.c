@@ -145,9 +145,9 @@ static void wipe(struct cmap__shard *shard)
     if (shard->high != 0)
       count = high;
     cmap__assert(!cmap__seq_is_stable(count));
-    /* Release, for a late reader who may see them [Q2]. */
+    /* Release, for a late reader, who may see the tags [Q2]. */
     cmap__store_release(&group->lo, 0);
-    cmap__store_release(&group->hi, count);
+    cmap__store_relaxed(&group->hi, count); /* busy: see cmap__block_close */
   }
   shard->high = 0;
 }

@@ -262,8 +262,7 @@ bool cmap__block_fill(const struct cmap__layout *layout, uintptr_t block,
   cmap__assert(!cmap__seq_is_stable(hi));
   cmap__payload_move(place.slot, slot, layout->slot_words);
   hi = store_tag(&place, hi, place.tag);
-  /* A late reader may look here: like all else, by release [Q1]. */
-  cmap__store_release(&place.group->hi, hi);
+  cmap__store_relaxed(&place.group->hi, hi); /* busy: see cmap__block_close */
   return true;
 }
 
@@ -273,9 +272,9 @@ static void forget_overflow(uintptr_t block)
   const uint64_t bits = UINT64_C(0xff) << CMAP__OVERFLOW_SHIFT;
   struct cmap__group *group = cmap__block_groups(block);
 
-  /* Relaxed and release, here and below: as in cmap__block_fill. */
+  /* Relaxed, here and below: busy, see cmap__block_close. */
   for (size_t n = (size_t)1 << cmap__block_log2(block); n > 0; n--, group++)
-    cmap__store_release(&group->hi, cmap__load_relaxed(&group->hi) & ~bits);
+    cmap__store_relaxed(&group->hi, cmap__load_relaxed(&group->hi) & ~bits);
 }
 
 /* Puts an entry of a busy group where the search for a free slot comes to
@@ -292,9 +291,9 @@ static void rehome(const struct cmap__layout *layout, uintptr_t block,
     return;
   cmap__assert(!cmap__seq_is_stable(cmap__load_relaxed(&group->hi)));
   cmap__payload_move(to.slot, slot, layout->slot_words);
-  cmap__store_release(
+  cmap__store_relaxed(
       &to.group->hi, store_tag(&to, cmap__load_relaxed(&to.group->hi), to.tag));
-  cmap__store_release(&group->hi,
+  cmap__store_relaxed(&group->hi,
                       store_tag(&from, cmap__load_relaxed(&group->hi), 0));
 }
 
@@ -322,8 +321,10 @@ void cmap__block_close(uintptr_t block)
   for (; n > 0; n--, group++) {
     uint64_t hi = cmap__load_relaxed(&group->hi);
     cmap__assert(cmap__seq_is_stable(hi));
-    /* Release: orders it behind nothing; what follows are releases. */
-    cmap__store_release(&group->hi, hi + CMAP__SEQ_ONE);
+    /* Relaxed, as all that is stored to the word of a busy group: who reads it
+     * reads no further. What makes entries of it, and what is stored into the
+     * block after it, are releases. */
+    cmap__store_relaxed(&group->hi, hi + CMAP__SEQ_ONE);
   }
 }
 

@@ -179,6 +179,46 @@ static void keys_in_boxes_are_not_mistaken(void **state)
 }
 
 /* -------------------------------------------------------------------------
+ * The first boxes
+ * ------------------------------------------------------------------------- */
+
+static void begin_heaps(void)
+{
+  struct cmap_options options = play_options(8 * 5);
+
+  options.inline_value_size = 8;
+  words = 5;
+  play_begin(&options, 0);
+}
+
+/* Each thread takes boxes from a heap of its own, which it makes, and gives
+ * others' back. */
+static void act_heaps(unsigned thread)
+{
+  for (unsigned i = 0; i < TURNS; i++) {
+    write(LOW(10 * thread + i), 7);
+    if (world_choose(3) == 0)
+      (void)cmap_remove(map, CMAP_KEY_U64(LOW(10 * !thread + i)), NULL, NULL);
+    else if (world_choose(3) == 0)
+      WORLD_OK(cmap_shrink_to_fit(map, NULL));
+    else
+      (void)read(LOW(10 * !thread + i));
+  }
+}
+
+static void threads_have_heaps(void **state)
+{
+  static const struct scenario scenario = {.name = "heaps",
+                                           .threads = 3,
+                                           .begin = begin_heaps,
+                                           .end = play_end,
+                                           .act = act_heaps};
+
+  (void)state;
+  world_play(&scenario, world_runs());
+}
+
+/* -------------------------------------------------------------------------
  * Slots
  * ------------------------------------------------------------------------- */
 
@@ -389,6 +429,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(readers_bear_memory_that_lives_again),
       cmocka_unit_test(keys_in_boxes_are_not_mistaken),
+      cmocka_unit_test(threads_have_heaps),
       cmocka_unit_test(keys_in_slots_are_not_mistaken),
       cmocka_unit_test(keys_are_found_in_any_directory),
       cmocka_unit_test(walks_meet_what_stays_once),

@@ -64,11 +64,30 @@ static void write_fetch(void)
   WORLD_OK(cmap_fetch_add(map, key(), 7, NULL, NULL));
 }
 
+static void write_swap(void)
+{
+  uint64_t value = 7;
+
+  WORLD_OK(cmap_swap(map, key(), &value, NULL, NULL));
+}
+
 /* Makes shards split. */
 static void write_many(void)
 {
   for (unsigned i = 20; i < 26; i++)
     put(LOW(i), 7);
+  write_insert();
+}
+
+/* Of a slot's key, in whose place a key of the same tag comes. */
+static uint64_t alias(void)
+{
+  return cmap_key_as_u64(key()) | UINT64_C(1) << 40;
+}
+
+static void write_over_alias(void)
+{
+  WORLD_OK(cmap_remove(map, CMAP_KEY_U64(alias()), NULL, NULL));
   write_insert();
 }
 
@@ -91,10 +110,24 @@ static void write_clear(void)
   WORLD_OK(cmap_clear(map, NULL));
 }
 
-static void (*const inserts[])(void) = {write_insert, write_new, write_entry,
-                                        write_fetch, write_many};
-static void (*const removals[])(void) = {write_remove, write_entry_remove,
-                                         write_clear};
+/* Makes shards smaller, and two of them one. */
+static void write_shrink(void)
+{
+  for (unsigned i = 50; i < 57; i++) {
+    (void)cmap_remove(map, CMAP_KEY_U64(LOW(i)), NULL, NULL);
+    (void)cmap_remove(map, CMAP_KEY_U64(HIGH(i)), NULL, NULL);
+  }
+  write_remove();
+  WORLD_OK(cmap_shrink_to_fit(map, NULL));
+}
+
+typedef void write_fn(void);
+
+static write_fn *const inserts[] = {write_insert, write_new,  write_entry,
+                                    write_fetch,  write_many, write_over_alias,
+                                    write_swap};
+static write_fn *const removals[] = {write_remove, write_entry_remove,
+                                     write_clear, write_shrink};
 
 /* -------------------------------------------------------------------------
  * Looks: a number that changes with the write
@@ -217,36 +250,56 @@ static uint64_t look_stats(void)
 }
 
 /* Numbers of what happened: each by itself, as any one of them can tell. */
-static uint64_t look_splits(void)
+static unsigned happened;
+
+static uint64_t look_happened(void)
 {
   struct cmap_stats stats = {.size = sizeof stats};
 
   WORLD_OK(cmap_get_stats(map, &stats));
-  return stats.splits;
+  return ((const uint64_t[]){stats.growths, stats.splits, stats.merges,
+                             stats.rebuilds})[happened];
 }
 
-static uint64_t look_growths(void)
+static enum cmap_status keep(struct cmap_key at, void *value, void *ctx)
 {
-  struct cmap_stats stats = {.size = sizeof stats};
-
-  WORLD_OK(cmap_get_stats(map, &stats));
-  return stats.growths;
+  (void)at;
+  (void)value;
+  (void)ctx;
+  return CMAP_OK;
 }
 
-static uint64_t (*const looks[])(void) = {
-    look_is_empty,    look_len,      look_len_exact, look_get,
-    look_contains,    look_guard,    look_scan,      look_for_each,
-    look_view_all,    look_iter,     look_snapshot,  look_capacity,
-    look_shard_count, look_stats,    look_splits,    look_growths,
-    look_len,         look_is_empty, look_get};
+/* A write where the key is there, and no lock where it is not. */
+static uint64_t look_alter(void)
+{
+  return cmap_alter(map, key(), keep, NULL, NULL) == CMAP_OK;
+}
+
+typedef uint64_t look_fn(void);
+
+static look_fn *const looks[] = {
+    look_is_empty, look_len,      look_len_exact, look_get,
+    look_contains, look_guard,    look_scan,      look_for_each,
+    look_view_all, look_iter,     look_snapshot,  look_capacity,
+    look_alter,    look_stats,    look_happened,  look_shard_count,
+    look_len,      look_is_empty, look_get};
+
+/* Where the write and the look are next to each other: at one group, and at
+ * what happens to a shard. */
+static look_fn *const near_looks[] = {look_get, look_contains, look_alter,
+                                      look_guard};
+static look_fn *const shard_looks[] = {look_happened, look_capacity,
+                                       look_shard_count};
+
+#define ANY_OF(list) ((list)[world_choose(sizeof(list) / sizeof *(list))])
 
 /* -------------------------------------------------------------------------
  * A.2
  * ------------------------------------------------------------------------- */
 
 static struct {
-  void (*write)(void);
-  uint64_t (*look)(void);
+  write_fn *write;
+  look_fn *look;
   uint64_t before;
 } now;
 
@@ -260,12 +313,25 @@ static void begin_seen(void)
     options.shard_groups = 4; /* shards grow before they split */
   in_upper = world_choose(2) == 0;
   play_begin(&options, fillers[world_choose(4)]);
-  now.look = looks[world_choose(sizeof looks / sizeof *looks)];
+  happened = (unsigned)world_choose(4);
+  now.look = ANY_OF(looks);
+  now.write = inserts_it ? ANY_OF(inserts) : ANY_OF(removals);
+  switch (world_choose(3)) {
+  case 0:
+    now.look = ANY_OF(near_looks);
+    now.write = inserts_it ? write_over_alias : write_remove;
+    break;
+  case 1:
+    now.look = ANY_OF(shard_looks);
+    now.write = inserts_it ? write_many : write_shrink;
+    break;
+  default:;
+  }
   if (inserts_it) {
-    now.write = inserts[world_choose(sizeof inserts / sizeof *inserts)];
+    if (now.write == write_over_alias)
+      put(alias(), 1);
   } else {
     write_insert();
-    now.write = removals[world_choose(sizeof removals / sizeof *removals)];
   }
   now.before = now.look();
   data = 0;
@@ -317,7 +383,7 @@ static void begin_both(void)
   struct cmap_options options = play_options(sizeof(uint64_t));
 
   play_begin(&options, world_choose(2) == 0 ? 0 : 7);
-  both.way = (unsigned)world_choose(5);
+  both.way = (unsigned)world_choose(6);
   both.saw[0] = both.saw[1] = false;
   if (both.way > 0) {
     put(key_of(0), 1);
@@ -338,6 +404,7 @@ static void act_both(unsigned thread)
 {
   uint64_t mine = key_of(thread), other = key_of(!thread);
   struct cmap_write_guard guard = CMAP_INIT;
+  struct cmap_read_guard kept = CMAP_INIT;
   bool unseen;
 
   switch (both.way) {
@@ -355,11 +422,17 @@ static void act_both(unsigned thread)
     *(uint64_t *)guard.value = 2;
     WORLD_OK(cmap_write_guard_release(&guard));
     break;
+  case 4: /* the write is over, the hold is not */
+    WORLD_OK(cmap_get_mut(map, cmap_key_u64(&mine), &guard, NULL));
+    *(uint64_t *)guard.value = 2;
+    WORLD_OK(cmap_write_guard_downgrade(&guard, &kept));
+    break;
   default:
     put(mine, 2);
   }
   unseen = get(other) < 2;
   both.saw[thread] = !unseen;
+  WORLD_OK(cmap_read_guard_release(&kept));
 }
 
 static void end_both(void)

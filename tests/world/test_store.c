@@ -155,6 +155,15 @@ static void begin_handles(void)
                           new_object(cmap_key_u64(&key)), NULL, NULL));
 }
 
+static void begin_replaced(void)
+{
+  uint64_t key = LOW(1);
+
+  begin_store(true);
+  WORLD_OK(cmap_store_put(store, cmap_key_u64(&key),
+                          new_object(cmap_key_u64(&key)), NULL, NULL));
+}
+
 static void change(uint64_t key)
 {
   struct cmap_key k = cmap_key_u64(&key);
@@ -218,6 +227,73 @@ static void objects_live_as_long_as_their_handles(void **state)
                                            .begin = begin_handles,
                                            .end = end,
                                            .act = act_handles};
+
+  (void)state;
+  world_play(&scenario, world_runs());
+}
+
+/* One word of the slot, and one header, are several objects' in turn. */
+static void act_replaced(unsigned thread)
+{
+  struct cmap_handle handle = CMAP_INIT;
+  uint64_t key = LOW(1);
+  struct cmap_key k = cmap_key_u64(&key);
+
+  for (unsigned i = 0; i < TURNS + 1; i++) {
+    if (thread == 0) {
+      WORLD_OK(cmap_store_put(store, k, new_object(k), NULL, NULL));
+    } else {
+      WORLD_OK(cmap_store_get(store, k, &handle, NULL));
+      use(&handle, key);
+      cmap_handle_release(&handle);
+    }
+  }
+}
+
+static void replaced_objects_are_not_mistaken(void **state)
+{
+  static const struct scenario scenario = {.name = "replaced",
+                                           .threads = 3,
+                                           .begin = begin_replaced,
+                                           .end = end,
+                                           .act = act_replaced};
+
+  (void)state;
+  world_play(&scenario, world_runs());
+}
+
+/* -------------------------------------------------------------------------
+ * Statistics: lines that belong to one thread after the other
+ * ------------------------------------------------------------------------- */
+
+static void act_counts(unsigned thread)
+{
+  struct cmap_handle handle = CMAP_INIT;
+  uint64_t key = LOW(1);
+
+  (void)thread;
+  for (unsigned i = 0; i < TURNS; i++) {
+    WORLD_OK(cmap_store_get(store, cmap_key_u64(&key), &handle, NULL));
+    cmap_handle_release(&handle);
+  }
+}
+
+static void end_counts(void)
+{
+  struct cmap_store_stats stats = {.size = sizeof stats};
+
+  WORLD_OK(cmap_store_get_stats(store, &stats));
+  WORLD_CHECK(stats.hits == (uint64_t)3 * TURNS);
+  end();
+}
+
+static void every_hit_is_counted(void **state)
+{
+  static const struct scenario scenario = {.name = "counts",
+                                           .threads = 3,
+                                           .begin = begin_replaced,
+                                           .end = end_counts,
+                                           .act = act_counts};
 
   (void)state;
   world_play(&scenario, world_runs());
@@ -330,6 +406,8 @@ int main(void)
       cmocka_unit_test(a_key_is_built_once),
       cmocka_unit_test(objects_live_as_long_as_their_handles),
       cmocka_unit_test(objects_live_as_long_as_they_are_borrowed),
+      cmocka_unit_test(replaced_objects_are_not_mistaken),
+      cmocka_unit_test(every_hit_is_counted),
       cmocka_unit_test(tickets_are_waited_for),
   };
 

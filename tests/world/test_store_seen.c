@@ -18,9 +18,9 @@ static long data; /* plain */
 
 static struct cmap_key key(void)
 {
-  static const uint64_t number = LOW(1);
+  static const uint64_t id = LOW(1);
 
-  return cmap_key_u64(&number);
+  return cmap_key_u64(&id);
 }
 
 static enum cmap_status build(struct cmap_key at, void **object, void *ctx)
@@ -76,20 +76,20 @@ static uint64_t look_get(void)
   return status == CMAP_OK;
 }
 
-static uint64_t look_done(void)
+/* Each number by itself, as any one of them can tell. */
+static unsigned number;
+
+static uint64_t look_number(void)
 {
-  return stats_of().done;
+  struct cmap_store_stats stats = stats_of();
+
+  return ((const uint64_t[]){stats.objects, stats.done, stats.replaced,
+                             stats.removed, stats.cleared})[number];
 }
 
-static uint64_t look_removed(void)
-{
-  return stats_of().removed + stats_of().cleared;
-}
-
-static void (*const writes[])(void) = {write_create, write_put, write_remove,
-                                       write_clear};
-static uint64_t (*const looks[])(void) = {look_len, look_get, look_done,
-                                          look_removed};
+static void (*const writes[])(void) = {write_create, write_put, write_put,
+                                       write_remove, write_clear};
+static uint64_t (*const looks[])(void) = {look_len, look_get, look_number};
 
 static struct {
   void (*write)(void);
@@ -100,7 +100,7 @@ static struct {
 static void begin(void)
 {
   struct cmap_store_options options;
-  uint64_t way = world_choose(4);
+  uint64_t way = world_choose(5);
 
   cmap_store_options_init(&options, CMAP_U64, NULL);
   options.keys = play_options(0);
@@ -108,7 +108,8 @@ static void begin(void)
   if (way >= 2)
     write_put();
   now.write = writes[way];
-  now.look = looks[world_choose(4)];
+  number = (unsigned)(world_choose(2) == 0 ? way : world_choose(5));
+  now.look = looks[world_choose(3)];
   now.before = now.look();
   data = 0;
 }

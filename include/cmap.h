@@ -360,7 +360,8 @@ static inline const char *cmap_key_as_string(struct cmap_key key)
 
 /* Flags of struct cmap_how; they may be combined. */
 enum {
-  CMAP_TRY = 1,      /* never wait: CMAP_BUSY instead */
+  CMAP_TRY = 1,      /* never wait: CMAP_BUSY instead, whatever deadline or
+                        token there is */
   CMAP_DEADLINE = 2, /* wait until deadline_ns at the most: CMAP_TIMEDOUT */
   CMAP_HASHED = 4,   /* `hash` is the key's hash, from cmap_hash, or of a
                         store from cmap_store_hash */
@@ -2237,8 +2238,8 @@ cmap_store_create(const struct cmap_store_options *options,
  * Destroys the store and its objects. No other thread may use it; destructors
  * may. NULL is CMAP_OK.
  *   CMAP_BUSY  a construction runs, or there is a ticket or a handle, or
- *              something is borrowed: nothing
- * is done. Or a destructor has kept a handle: the store is empty.
+ *              something is borrowed: nothing is done. Or a destructor has kept
+ *              a handle: the store is empty.
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_destroy(struct cmap_store *store) CMAP_SYMBOL(store_destroy);
@@ -2345,7 +2346,11 @@ typedef enum cmap_status cmap_build_many_fn(const struct cmap_key *keys,
  * builds, are built by one call of `build`, each of them once. Then the call
  * waits for what others build, holding nothing, so that no two of these calls
  * wait in a circle. If the construction that it waits for fails and it is this
- * call that goes on, `build` is called once more, for that key.
+ * call that goes on, `build` is called once more, for that key; so it is if one
+ * has failed before the call waited for it. Callbacks that run in the call
+ * beside `build` (on_remove, object_destroy) and ask for a key that it has yet
+ * to build get CMAP_EDEADLK. A cancellation outside of `build` waits until the
+ * call is over.
  *   keys      n keys; the same one may come more than once
  *   handles   n of them, out
  *   statuses  n of them, out: what the single call would have returned. One
@@ -2416,8 +2421,10 @@ cmap_store_clear(struct cmap_store *store) CMAP_SYMBOL(store_clear);
 /*
  * Makes room for so many objects in all, but not for more than max_objects: for
  * their keys, as cmap_reserve, and for their headers. Until there are so many
- * cmap_store_put takes no memory then, but for keys as there; constructions
- * take some for themselves.
+ * cmap_store_put takes memory no more for what grows with their number, but for
+ * keys as there. It may still take a page of headers, since each thread keeps a
+ * free one for itself, and a thread's first call its part of the statistics.
+ * Constructions take some for themselves.
  *   CMAP_EINVAL  NULL
  *   CMAP_ENOMEM  what was made so far stays
  * Lock: as cmap_reserve; others wait for moments.
@@ -2447,9 +2454,10 @@ cmap_store_shrink_to_fit(struct cmap_store *store)
  * as others are asked for and put in; this is for a store that nobody uses for
  * a while, and for a program that wants them gone by a certain time. With
  * CMAP_TRY some 32 objects and 32 failures are looked at, and the next call
- * goes on from there; so it is with a deadline or a token. CMAP_OK all were
- * looked at CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED  some were not CMAP_EINVAL
- * NULL Lock: none for longer than 32 objects take. O(n).
+ * goes on from there; so it is with a deadline or a token.
+ *   CMAP_BUSY, CMAP_TIMEDOUT, CMAP_ECANCELED  not all were looked at
+ *   CMAP_EINVAL  NULL
+ * Lock: none for longer than 32 objects take. Cost: O(n).
  */
 CMAP_MUST_CHECK CMAP_API enum cmap_status
 cmap_store_maintain(struct cmap_store *store, const struct cmap_how *how)
@@ -2480,8 +2488,9 @@ cmap_store_hash(const struct cmap_store *store, struct cmap_key key,
                 uint64_t *hash) CMAP_SYMBOL(store_hash);
 
 /* How many threads wait for the key's construction; 0 if there is none. Neither
-   who builds is counted, though it wants the object too, nor who is to be told
-   by a cmap_notify_fn, nor who waits for a refresh of a present object. */
+   who builds is counted, though it wants the object too, nor a
+   cmap_store_get_many that still builds others, nor who is to be told by a
+   cmap_notify_fn, nor who waits for a refresh of a present object. */
 CMAP_API size_t cmap_store_waiters(struct cmap_store *store,
                                    struct cmap_key key)
     CMAP_SYMBOL(store_waiters);

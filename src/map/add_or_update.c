@@ -126,7 +126,9 @@ static enum cmap_status attempt(struct unlocked *u)
 /* May it try again? */
 static enum cmap_status look_at_time(const struct unlocked *u)
 {
-  if ((u->how.flags & (CMAP_TRY | CMAP_DEADLINE)) == CMAP_DEADLINE &&
+  if ((u->how.flags & CMAP_TRY) != 0)
+    return CMAP_OK; /* it waits for nothing that could be given up */
+  if ((u->how.flags & CMAP_DEADLINE) != 0 &&
       cmap__now_ns() >= u->how.deadline_ns)
     return CMAP_TIMEDOUT;
   return (u->how.flags & CMAP_TOKEN) != 0 &&

@@ -5,12 +5,10 @@
 
 #include "base/probe.h"
 
-struct cmap__hold *cmap__construction_begin(struct cmap_store *store,
-                                            const void *held, size_t n)
+struct cmap__hold *cmap__construction_hold(const void *held)
 {
   struct cmap__hold *hold = cmap__hold_next();
 
-  cmap__count(&store->counts, CMAP__COUNT_RUNNING, n);
   hold->object = held;
   hold->first = hold->last = 0;
   hold->mode = CMAP__WRITE;
@@ -51,7 +49,8 @@ void cmap__building_run(struct cmap__building *b)
 
   b->object = NULL;
   b->since_ns = cmap__now_ns();
-  b->hold = cmap__construction_begin(r->store, b->flight, 1);
+  cmap__count(&r->store->counts, CMAP__COUNT_RUNNING, 1);
+  b->hold = cmap__construction_hold(b->flight);
   pthread_cleanup_push(abandon, b);
   cmap__probe(build, b, r->key.data);
   b->status = b->build(r->key, &b->object, b->ctx);
@@ -118,4 +117,24 @@ enum cmap_status cmap__building_end(struct cmap__building *b, bool mine,
     b->header = cmap__header_take(b->request->store);
   }
   return construct(b, handle);
+}
+
+enum cmap_status cmap__building_create(struct cmap__building *b,
+                                       struct cmap_handle *handle)
+{
+  struct cmap__entered in;
+  enum cmap_status status;
+
+  if (!cmap__hold_prepare())
+    return CMAP_ENOMEM;
+  status = cmap__store_enter(b->request, CMAP__WANT_ANY, true, &in);
+  if (status != CMAP_OK)
+    return status;
+  if (in.flight == NULL) {
+    cmap__handle_fill(handle, in.header, in.origin);
+    return CMAP_OK;
+  }
+  b->flight = in.flight;
+  b->header = in.header;
+  return cmap__building_end(b, in.mine, handle);
 }

@@ -49,13 +49,11 @@ struct cmap__building {
   struct cmap__hold *hold; /* that others may wait for the flight */
 };
 
-/*
- * The calling thread begins to construct n objects, and holds `held` that
- * others may wait for, after a cmap__hold_prepare; then it gives the hold up,
- * and calls the other.
- */
-struct cmap__hold *cmap__construction_begin(struct cmap_store *store,
-                                            const void *held, size_t n);
+/* The calling thread holds `held`, which others may wait for, until
+ * cmap__hold_end; after a cmap__hold_prepare. */
+struct cmap__hold *cmap__construction_hold(const void *held);
+
+/* It has constructed n objects, which it has added to those that run. */
 void cmap__construction_end(struct cmap_store *store, size_t n,
                             uint64_t since_ns);
 
@@ -73,5 +71,13 @@ enum cmap_status cmap__building_finish(struct cmap__building *b,
 /* Builds what the flight is for, if it is `mine`; else waits for it. */
 enum cmap_status cmap__building_end(struct cmap__building *b, bool mine,
                                     struct cmap_handle *handle);
+
+/*
+ * The object was absent, or stale and nobody replaced it: builds it, or waits
+ * for who does so now, or takes what is there now. One that is stale is the
+ * caller's in any case: it has a reference.
+ */
+enum cmap_status cmap__building_create(struct cmap__building *b,
+                                       struct cmap_handle *handle);
 
 #endif

@@ -106,6 +106,7 @@ static bool fail(struct ending *e)
   }
   flight->state = CMAP__FLIGHT_FAILED;
   flight->status = e->status;
+  flight->shares = e->request->policy.share;
   cmap__store_release(&flight->decided, true);
   pthread_cond_broadcast(&flight->changed);
   if (e->is_in_map && flight->replaces != NULL)

@@ -80,6 +80,19 @@ void cmap__flight_unref(struct cmap__flight *flight, unsigned n)
     cmap__flight_give(flight);
 }
 
+bool cmap__flight_await(struct cmap__flight *flight)
+{
+  bool waits;
+
+  pthread_mutex_lock(&flight->mutex);
+  waits = flight->state != CMAP__FLIGHT_FAILED || flight->shares;
+  flight->waiters += waits;
+  pthread_mutex_unlock(&flight->mutex);
+  if (!waits)
+    cmap__flight_unref(flight, 1);
+  return waits;
+}
+
 /* Waits once, mutex held. */
 static void wait_once(struct cmap__flight *flight, uint64_t deadline_ns)
 {

@@ -46,6 +46,7 @@ struct cmap__flight {
   unsigned waiters;            /* threads */
   struct cmap__object *result; /* done: with a reference of the flight's */
   enum cmap_status status;     /* failed */
+  bool shares;                 /* the same: it is so for all who wait */
   /* Of the thread that has begun it by a ticket, and will end it for all that
      is known; 0: none, or a thread's hold tells. */
   uint64_t beginner;
@@ -85,6 +86,12 @@ void cmap__flight_give(struct cmap__flight *flight);
 void cmap__flight_free(struct cmap__flight *flight);
 
 void cmap__flight_unref(struct cmap__flight *flight, unsigned n);
+
+/*
+ * Who has joined the flight, but did not wait, waits from now on. False: it has
+ * failed meanwhile, and nobody who waited went on; it is left.
+ */
+bool cmap__flight_await(struct cmap__flight *flight);
 
 /*
  * Waits until the flight is decided; the caller has joined it (counted in refs

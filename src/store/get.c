@@ -161,30 +161,6 @@ enum cmap_status cmap_store_get(struct cmap_store *store, struct cmap_key key,
   return get_object(store, key, handle, how);
 }
 
-/*
- * The object is absent, or it is stale and nobody replaces it yet. One that is
- * stale is the caller's in any case: it has a reference.
- */
-static enum cmap_status create(struct cmap__building *b,
-                               struct cmap_handle *handle)
-{
-  struct cmap__entered in;
-  enum cmap_status status;
-
-  if (!cmap__hold_prepare())
-    return CMAP_ENOMEM;
-  status = cmap__store_enter(b->request, CMAP__WANT_ANY, true, &in);
-  if (status != CMAP_OK)
-    return status;
-  if (in.flight == NULL) {
-    cmap__handle_fill(handle, in.header, in.origin);
-    return CMAP_OK;
-  }
-  b->flight = in.flight;
-  b->header = in.header;
-  return cmap__building_end(b, in.mine, handle);
-}
-
 static CMAP__NOINLINE enum cmap_status
 get_or_create_any(struct cmap_store *store, struct cmap_key key,
                   struct cmap_handle *handle, cmap_build_fn *build, void *ctx,
@@ -213,7 +189,7 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
     b.stale = header;
   }
   cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
-  status = create(&b, handle);
+  status = cmap__building_create(&b, handle);
   if (b.stale == NULL)
     return status;
   if (status == CMAP_OK) {

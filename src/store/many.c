@@ -6,11 +6,16 @@
  *      nobody builds, and joins the others' constructions.
  *   2. The constructor is called for all of the first kind, and ends them.
  *   3. Then, holding nothing, the call waits for the others. If one fails, and
- *      it is this call that goes on, it builds that key alone, at once.
+ *      it is this call that goes on, it builds that key alone, at once. One
+ *      that has failed before is begun anew: nobody counts on a call that does
+ *      not wait yet.
  *
  * So two batches that want each other's keys do not wait in a circle. For the
- * deadlock detector the call holds, while it builds, one thing that stands for
- * all its flights: a number that is no address.
+ * deadlock detector the call holds, from its first flight until all have ended,
+ * one thing that stands for them: a number that is no address. In between it
+ * runs not the constructor alone but also whoever is told of what has left.
+ *
+ * Cancellation is put off but in the constructor.
  */
 #include "store/build.h"
 
@@ -30,6 +35,7 @@ struct item {
   struct cmap__object *header; /* to be used */
   struct cmap__object *stale;  /* what the caller has instead; or NULL */
   size_t same;                 /* ROLE_COPY: the index of that */
+  uint64_t hash;               /* of the key */
 };
 
 struct many {
@@ -41,6 +47,7 @@ struct many {
   cmap_build_many_fn *build;
   void *ctx;
   struct cmap_how how; /* the caller's, without a hash */
+  int cancel;          /* what cancellation was when the call began */
   uintptr_t batch;
   /* One block, NULL before the first key that is absent; n of each: */
   struct item *items;
@@ -49,7 +56,7 @@ struct many {
   size_t *own_indexes;
   enum cmap_status *own_statuses;
   size_t own_count;
-  struct cmap__hold *hold; /* while it is built */
+  struct cmap__hold *hold; /* of the batch; NULL: none, or no more */
   uint64_t since_ns;
 };
 
@@ -87,6 +94,7 @@ static bool many_begin(struct many *m)
   m->own_indexes = (size_t *)(m->own_objects + m->n);
   m->own_statuses = (enum cmap_status *)(m->own_indexes + m->n);
   m->batch = new_batch();
+  m->hold = cmap__construction_hold((const void *)m->batch);
   return true;
 }
 
@@ -113,18 +121,14 @@ static void settle_key(struct many *m, size_t i, enum cmap_status status,
   }
 }
 
-/* A flight of this very call: the key comes twice. */
-static void copy_later(struct item *item, struct cmap__flight *flight)
+/* The request of a key that was right before. */
+static void begin_again(struct many *m, size_t i, struct cmap__request *r)
 {
-  const struct cmap__patience no_wait = {.try_only = true};
-  struct cmap__object *header;
-  bool mine;
+  struct cmap_how how = m->how;
 
-  item->same = flight->index;
-  item->role = ROLE_COPY;
-  /* Leaves it again: it runs, or put was there meanwhile. */
-  if (cmap__flight_wait(flight, &no_wait, &header, &mine) == CMAP_OK)
-    cmap__object_unref(header);
+  how.flags |= CMAP_HASHED;
+  how.hash = m->items[i].hash;
+  (void)cmap__request_begin(m->store, m->keys[i], &how, r);
 }
 
 /* The object is absent, or it is stale and nobody replaces it yet. */
@@ -141,7 +145,8 @@ static enum cmap_status enter_one(struct many *m, size_t i,
   item = &m->items[i];
   r->batch = m->batch;
   r->index = i;
-  status = cmap__store_enter(r, CMAP__WANT_ANY, true, &in);
+  item->hash = r->call.probe.hash;
+  status = cmap__store_enter(r, CMAP__WANT_ANY, false, &in);
   if (status != CMAP_OK)
     return status;
   item->flight = in.flight;
@@ -154,7 +159,9 @@ static enum cmap_status enter_one(struct many *m, size_t i,
     m->own_keys[m->own_count] = m->keys[i];
     m->own_indexes[m->own_count++] = i;
   } else if (cmap__load_relaxed(&in.flight->batch) == m->batch) { /* our own */
-    copy_later(item, in.flight);
+    item->role = ROLE_COPY; /* the key comes twice */
+    item->same = in.flight->index;
+    cmap__flight_unref(in.flight, 1);
   } else {
     item->role = ROLE_WAITER;
   }
@@ -204,8 +211,7 @@ static void finish_one(struct many *m, size_t i, enum cmap_status status,
                              .status = status};
 
   item->role = ROLE_NONE;
-  /* It was right before. */
-  (void)cmap__request_begin(m->store, m->keys[i], &m->how, &r);
+  begin_again(m, i, &r);
   cmap__building_made(&b);
   settle_key(m, i, cmap__building_finish(&b, &m->handles[i]), item->stale);
 }
@@ -229,12 +235,11 @@ static void build_own(struct many *m)
   enum cmap_status status;
 
   m->since_ns = cmap__now_ns();
-  m->hold =
-      cmap__construction_begin(m->store, (const void *)m->batch, m->own_count);
+  cmap__count(&m->store->counts, CMAP__COUNT_RUNNING, m->own_count);
+  cmap__cancel_restore(m->cancel);
   status = m->build(m->own_keys, m->own_count, m->own_objects, m->own_statuses,
                     m->ctx);
-  cmap__hold_end(m->hold);
-  m->hold = NULL;
+  (void)cmap__cancel_disable();
   cmap__construction_end(m->store, m->own_count, m->since_ns);
   finish_own(m, status);
 }
@@ -243,9 +248,11 @@ static void build_own(struct many *m)
 static enum cmap_status build_one(struct cmap_key key, void **object, void *ctx)
 {
   const struct many *m = ctx;
-  enum cmap_status own = CMAP_OK;
-  enum cmap_status status = m->build(&key, 1, object, &own, m->ctx);
+  enum cmap_status own = CMAP_OK, status;
 
+  cmap__cancel_restore(m->cancel);
+  status = m->build(&key, 1, object, &own, m->ctx);
+  (void)cmap__cancel_disable();
   if (*object != NULL)
     return CMAP_OK;
   return own != CMAP_OK ? own : status;
@@ -261,11 +268,15 @@ static void wait_for_one(struct many *m, size_t i)
                              .stale = item->stale,
                              .build = build_one,
                              .ctx = m};
+  enum cmap_status status;
 
   item->role = ROLE_NONE;
-  /* It was right before. */
-  (void)cmap__request_begin(m->store, m->keys[i], &m->how, &r);
-  settle_key(m, i, cmap__building_end(&b, false, &m->handles[i]), item->stale);
+  begin_again(m, i, &r);
+  if (cmap__flight_await(item->flight))
+    status = cmap__building_end(&b, false, &m->handles[i]);
+  else
+    status = cmap__building_create(&b, &m->handles[i]);
+  settle_key(m, i, status, item->stale);
 }
 
 static void copy_one(struct many *m, size_t i)
@@ -282,45 +293,25 @@ static void copy_one(struct many *m, size_t i)
   settle_key(m, i, m->statuses[item->same], item->stale);
 }
 
-/* Leaves a flight that was joined; it may be this call's turn to build. */
-static void give_up_one(struct many *m, size_t i)
-{
-  const struct cmap__patience no_wait = {.try_only = true};
-  struct cmap__object *header;
-  struct cmap__request r;
-  bool mine;
-
-  if (cmap__flight_wait(m->items[i].flight, &no_wait, &header, &mine) !=
-      CMAP_OK)
-    return;
-  if (mine) {
-    header = NULL;
-    (void)cmap__request_begin(m->store, m->keys[i], &m->how, &r);
-    if (cmap__flight_end(&r, m->items[i].flight, CMAP_EABANDONED, false,
-                         &header) != CMAP_OK)
-      return;
-  }
-  cmap__object_unref(header);
-}
-
-/* The thread ends inside the constructor. */
+/* The thread ends inside the constructor: for the batch if that is held, else
+ * for a key alone, of which all is settled. */
 static void abandon_many(void *ctx)
 {
   struct many *m = ctx;
 
-  if (m->hold != NULL) {
-    m->hold->object = NULL; /* nobody will wait for it any more */
+  if (m->hold != NULL)
     cmap__construction_end(m->store, m->own_count, m->since_ns);
-  }
   for (size_t i = 0; i < m->n; i++) {
     if (m->items[i].role == ROLE_BUILDER)
       finish_one(m, i, CMAP_EABANDONED, NULL);
     else if (m->items[i].role == ROLE_WAITER)
-      give_up_one(m, i);
+      cmap__flight_unref(m->items[i].flight, 1);
     if (m->items[i].role != ROLE_NONE && m->items[i].stale != NULL)
       cmap__object_unref(m->items[i].stale);
     cmap_handle_release(&m->handles[i]);
   }
+  if (m->hold != NULL)
+    m->hold->object = NULL; /* nobody will wait for it any more */
   many_end(m);
 }
 
@@ -330,6 +321,8 @@ static void get_absent(struct many *m)
   pthread_cleanup_push(abandon_many, m);
   if (m->own_count > 0)
     build_own(m);
+  cmap__hold_end(m->hold);
+  m->hold = NULL;
   for (size_t i = 0; i < m->n; i++) {
     if (m->items[i].role == ROLE_WAITER)
       wait_for_one(m, i);
@@ -361,12 +354,14 @@ enum cmap_status cmap_store_get_many(struct cmap_store *store,
       !cmap__store_how_read(how, &m.how, &flags))
     return CMAP_EINVAL;
   m.how.flags = (m.how.flags & ~(unsigned)CMAP_HASHED) | flags;
+  m.cancel = cmap__cancel_disable();
   for (size_t i = 0; i < n; i++)
     look_up_one(&m, i);
   if (m.items != NULL) {
     get_absent(&m);
     many_end(&m);
   }
+  cmap__cancel_restore(m.cancel);
   for (size_t i = 0; i < n; i++) {
     if (statuses[i] != CMAP_OK)
       return statuses[i];

@@ -92,6 +92,35 @@ static void the_deadline_ends_it(void **state)
   cmap_destroy(map);
 }
 
+/* The same by a token. */
+static void the_token_ends_it(void **state)
+{
+  struct cmap *map = open_map(false);
+  struct scene scene = {.deadline_ns = 0};
+  struct cmap_attempts attempts = {.max = 7};
+  struct cmap_token *token;
+  struct cmap_how how;
+  uint64_t key = 1, out = 99;
+
+  (void)state;
+  assert_ok(cmap_token_create(&token));
+  cmap_token_cancel(token);
+  how = cmap_how_with(token);
+  assert_status(cmap_add_or_update_unlocked(map, cmap_key_u64(&key), &out, NULL,
+                                            add, update, &scene, &attempts,
+                                            &how),
+                CMAP_ECANCELED);
+  assert_int_equal(attempts.updates, 1);
+  how.flags |= CMAP_TRY;
+  assert_status(cmap_add_or_update_unlocked(map, cmap_key_u64(&key), &out, NULL,
+                                            add, update, &scene, &attempts,
+                                            &how),
+                CMAP_BUSY);
+  assert_int_equal(attempts.updates, 7);
+  assert_ok(cmap_token_destroy(token));
+  cmap_destroy(map);
+}
+
 /* As of every call: what need not wait ignores a deadline that has passed. */
 static void the_first_attempt_is_made(void **state)
 {
@@ -139,6 +168,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_deadline_ends_it),
+      cmocka_unit_test(the_token_ends_it),
       cmocka_unit_test(the_first_attempt_is_made),
       cmocka_unit_test(each_status_comes_out),
   };

@@ -58,6 +58,25 @@ static const struct store_scene scenes[] = {
     {"it goes on alone", "b create S1 builds, a many:123 builds, - asked:a =23,"
                          " a makes waits, b fails:7 7, a builds,"
                          " - asked:a =1, a makes #3, - stats failed=1 done=3"},
+    {"it fails before that", "b create S1 builds, a many:12 builds,"
+                             " b fails:7 7, - stats running=1, a makes builds,"
+                             " - asked:a =1, a makes #2, b get S1 #2,"
+                             " - stats failed=1 done=2"},
+    {"it fails before that, and who is not to wait builds",
+     "b create S1 builds, a many:12 try builds, b fails:7 7, a makes builds,"
+     " a makes #2"},
+    {"another one builds before that",
+     "b create S1 builds, a many:12 builds, b fails:7 7, c create S1 builds,"
+     " a makes waits, c makes #2, a resumes #2, b get S1 #2"},
+    {"a ticket meanwhile",
+     "b create S1 builds, a many:12 builds, c begin S1 PENDING, b fails:7 7,"
+     " - told:c 7, c begin S1 YOURS, a makes waits, c complete S1 #2,"
+     " a resumes #2"},
+    {"a failure before that is shared",
+     "share | b create S1 builds, a many:12 builds, b fails:7 7, a makes 7"},
+    {"a failure before that is remembered",
+     "negative | b create S1 builds, a many:12 builds, b fails:7 7, a makes 7,"
+     " - stats failed=1 done=1"},
     {"failures are shared", "share | b create S1 builds, a many:12 builds,"
                             " c create S2 waits, a fails:7 waits,"
                             " c resumes 7, b fails:8 8, a resumes 8"},
@@ -77,7 +96,7 @@ static const struct store_scene scenes[] = {
                         " - stats abandoned=2 running=0"},
     {"it ends, and waits for others",
      "b create S1 builds, c put S3 #1, a many:1232 builds, - asked:a =2,"
-     " b counts:1 S1, a exits, b counts:0 S1, b makes #2, b get S2 NOT_FOUND"},
+     " b counts:0 S1, a exits, b counts:0 S1, b makes #2, b get S2 NOT_FOUND"},
     {"it ends when it goes on", "b create S1 builds, a many:12 builds,"
                                 " a makes waits, b fails:7 7, a builds,"
                                 " a exits, b get S2 #1, b get S1 NOT_FOUND"},

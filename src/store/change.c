@@ -47,7 +47,7 @@ static enum cmap_status store_word(struct putting *p)
   struct cmap__request *r = p->request;
   enum cmap_status status = CMAP_OK;
 
-  cmap__request_lock(r);
+  cmap__request_lock(r, CMAP__WRITE);
   if (r->call.found)
     put_over(p);
   else if (p->keep)
@@ -191,7 +191,7 @@ static enum cmap_status take_word(struct cmap_store *store, struct cmap_key key,
     return status;
   now = store->has_times ? cmap__store_now(store) : 0;
   cancel = cmap__cancel_disable(); /* keys have destructors, too */
-  cmap__request_lock(&r);
+  cmap__request_lock(&r, CMAP__WRITE);
   if (r.call.found) {
     word = cmap__load_relaxed(cmap__request_word(&r)); /* lock held */
     kind = cmap__word_kind(word);
@@ -291,13 +291,15 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
 
   if (size == 0)
     return CMAP_OK;
+  cancel = cmap__cancel_disable();
   walk->count = 0;
   walk->entries = cmap__store_alloc(walk->store, size, CMAP__CACHE_LINE);
-  if (walk->entries == NULL)
+  if (walk->entries == NULL) {
+    cmap__cancel_restore(cancel);
     return CMAP_ENOMEM;
+  }
   status = copy_shard(layout, visit, walk);
   cmap__locked_release(&visit->locked);
-  cancel = cmap__cancel_disable();
   for (size_t i = 0; i < walk->count; i++) {
     struct copied_entry *entry = &walk->entries[i];
     if (status == CMAP_OK)
@@ -307,8 +309,8 @@ static enum cmap_status visit_shard(struct cmap *map, struct cmap__visit *visit,
     cmap__object_unref(entry->header);
     cmap__key_words_destroy(layout, entry->key.words);
   }
-  cmap__cancel_restore(cancel);
   cmap__store_free(walk->store, walk->entries, size, CMAP__CACHE_LINE);
+  cmap__cancel_restore(cancel);
   return status;
 }
 

@@ -167,7 +167,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
   cmap__evictions_begin(&evictions);
   if (e.keep)
     cmap__store_make_room(request, flight, e.header, &evictions);
-  cmap__request_lock(request);
+  cmap__request_lock(request, CMAP__WRITE);
   end(&e);
   if (e.take)
     cmap__request_take(request);

@@ -134,7 +134,7 @@ static void look(struct attempt *a)
   struct cmap__request *r = a->request;
 
   a->expired = false;
-  cmap__request_lock(r);
+  cmap__request_lock(r, CMAP__WRITE);
   if (r->call.found)
     enter_present(a);
   else

@@ -10,7 +10,7 @@ bool cmap__store_expire(struct cmap__request *r)
   struct cmap__object *header = NULL;
   bool over = true, take = false;
 
-  cmap__request_lock(r);
+  cmap__request_lock(r, CMAP__WRITE);
   if (r->call.found) {
     uint64_t word = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
     if (cmap__word_kind(word) == CMAP__WORD_OBJECT)

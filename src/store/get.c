@@ -94,8 +94,7 @@ enum cmap_status cmap__store_peek(struct cmap__request *r,
 
   if (cmap__likely(status != CMAP_BUSY))
     return status;
-  while (cmap__call_lock(r->store->map, &r->call, CMAP__READ) != CMAP_OK)
-    cmap__pause(); /* see cmap__request_lock */
+  cmap__request_lock(r, CMAP__READ);
   status = CMAP_NOT_FOUND;
   if (r->call.found) {
     word = cmap__load_relaxed(cmap__request_word(r)); /* lock held */
@@ -218,7 +217,7 @@ size_t cmap_store_waiters(struct cmap_store *store, struct cmap_key key)
 
   if (cmap__request_begin(store, key, NULL, &r) != CMAP_OK)
     return 0;
-  cmap__request_lock(&r);
+  cmap__request_lock(&r, CMAP__WRITE);
   if (r.call.found) {
     uint64_t word = cmap__load_relaxed(cmap__request_word(&r)); /* held */
     if (cmap__word_kind(word) == CMAP__WORD_FLIGHT) {

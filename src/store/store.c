@@ -252,12 +252,12 @@ void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
     cmap__pause();
 }
 
-void cmap__request_lock(struct cmap__request *request)
+void cmap__request_lock(struct cmap__request *request, enum cmap__mode mode)
 {
-  /* Ends: these locks are free after a moment, and no user code runs under
-   * one, so that nothing refuses a wait. */
-  while (cmap__call_lock(request->store->map, &request->call, CMAP__WRITE) !=
-         CMAP_OK)
+  request->cancel = cmap__cancel_disable();
+  /* Ends: these locks are free after a moment, and no user code that may use
+   * the library runs under one, so that nothing refuses a wait. */
+  while (cmap__call_lock(request->store->map, &request->call, mode) != CMAP_OK)
     cmap__pause();
 }
 
@@ -286,12 +286,11 @@ uint64_t cmap__store_clock(const struct cmap_store *store)
 void cmap__request_take(struct cmap__request *request)
 {
   struct cmap__taken taken;
-  int cancel = cmap__cancel_disable();
 
   cmap__store_take(request->store, &request->call.locked, &request->call.place,
                    &taken);
   cmap__key_words_destroy(&request->store->map->table.layout, taken.words);
-  cmap__cancel_restore(cancel);
+  cmap__cancel_restore(request->cancel);
 }
 
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes)

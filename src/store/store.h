@@ -28,6 +28,7 @@
 #include "base/watch.h"
 #include "map/map.h"
 #include "store/cache.h"
+#include "store/cancel.h"
 #include "store/counts.h"
 #include "store/failure.h"
 #include "store/headers.h"
@@ -109,6 +110,7 @@ struct cmap__request {
   struct cmap__patience patience;
   uintptr_t batch; /* of a flight that it begins, as there; 0: none */
   size_t index;    /* the same */
+  int cancel;      /* while it is locked: what cancellation was before */
 };
 
 /* What of `how` is for the map, and the policy for failures, or 0. False: it is
@@ -149,13 +151,17 @@ cmap__request_word(const struct cmap__request *r)
 void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
                            struct cmap__locked *locked);
 
-/* Locks the key's shard to write and looks for the key: request->call.found.
- * Cannot fail: nobody waits while holding such a lock. */
-void cmap__request_lock(struct cmap__request *request);
+/*
+ * Locks the key's shard and looks for the key: request->call.found. Cannot
+ * fail: nobody waits while holding such a lock, nor ends with one; the user's
+ * functions on keys run under it, and so a cancellation is put off.
+ */
+void cmap__request_lock(struct cmap__request *request, enum cmap__mode mode);
 
 static inline void cmap__request_unlock(struct cmap__request *request)
 {
   cmap__call_unlock(&request->call);
+  cmap__cancel_restore(request->cancel);
 }
 
 /* Removes the key's entry and unlocks. */

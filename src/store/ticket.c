@@ -12,7 +12,8 @@ struct cmap__ticket {
   struct cmap__policy policy;
   /* Under the mutex of the store's headers, which is at hand: */
   struct cmap__record *bound; /* of the thread that is bound to it, or NULL */
-  bool abandoned;             /* that thread has ended */
+  bool abandoned;             /* that thread ends, or has ended */
+  unsigned refs; /* of who has it, and of such a thread while it ends it */
   uint64_t hash;
   struct cmap__key_image key; /* a stored key of its own */
 };
@@ -40,6 +41,18 @@ static void ticket_free(struct cmap__ticket *ticket)
   cmap__sub_release(&store->tickets, 1);
 }
 
+static void ticket_unref(struct cmap__ticket *ticket)
+{
+  pthread_mutex_t *mutex = &ticket->store->headers.mutex;
+  bool last;
+
+  pthread_mutex_lock(mutex);
+  last = --ticket->refs == 0;
+  pthread_mutex_unlock(mutex);
+  if (last)
+    ticket_free(ticket);
+}
+
 /* A ticket for the request's key, without a flight yet. */
 static enum cmap_status ticket_new(const struct cmap__request *r,
                                    struct cmap__ticket **out)
@@ -58,6 +71,7 @@ static enum cmap_status ticket_new(const struct cmap__request *r,
     return status;
   }
   ticket->store = store;
+  ticket->refs = 1;
   ticket->policy = r->policy;
   ticket->hash = r->call.probe.hash;
   cmap__add_relaxed(&store->tickets, 1);
@@ -222,10 +236,12 @@ enum cmap_status cmap_store_begin(struct cmap_store *store, struct cmap_key key,
   /* Relaxed: a hint; who wants to know looks with the lock. */
   if (header == NULL ||
       (age == CMAP__STALE && !cmap__load_relaxed(&header->refreshing))) {
+    int cancel = cmap__cancel_disable(); /* keys are copied */
     cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
     status = begin_new(&r, notify, ctx, &out);
     if (status == CMAP_OK && header != NULL)
       cmap__object_unref(header);
+    cmap__cancel_restore(cancel);
     if (status == CMAP_OK || header == NULL)
       return status;
   } else {
@@ -266,14 +282,17 @@ static void ticket_thread_ended(struct cmap__record *record)
   pthread_mutex_t *mutex = &ticket->store->headers.mutex;
   struct cmap__object *header = NULL;
 
-  cmap__header_give(ticket->header);
-  if (end_flight(ticket, CMAP_EABANDONED, false, &header) == CMAP_OK)
-    cmap__object_unref(header);
-  /* After this another thread may free it. */
+  /* From now on it is to be used up only, also by this thread: who is told of
+   * the end may do so. */
   pthread_mutex_lock(mutex);
   ticket->abandoned = true;
   ticket->bound = NULL;
+  ticket->refs++;
   pthread_mutex_unlock(mutex);
+  cmap__header_give(ticket->header);
+  if (end_flight(ticket, CMAP_EABANDONED, false, &header) == CMAP_OK)
+    cmap__object_unref(header);
+  ticket_unref(ticket);
 }
 
 enum cmap_status cmap_ticket_bind(struct cmap_ticket *user_ticket)
@@ -358,7 +377,7 @@ static enum cmap_status use_up(struct cmap_ticket *user_ticket,
   user_ticket->internal[0] = 0;
   *out = ticket;
   if (status == CMAP_EABANDONED)
-    ticket_free(ticket);
+    ticket_unref(ticket);
   return status;
 }
 

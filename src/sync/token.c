@@ -109,9 +109,12 @@ bool cmap_token_is_canceled(const struct cmap_token *token)
 enum cmap_status cmap_token_fd(struct cmap_token *token, int *fd)
 {
   enum cmap_status status = CMAP_OK;
+  int cancel;
 
   if (CMAP__MISSING(token) || CMAP__MISSING(fd))
     return CMAP_EINVAL;
+  /* What writes to a descriptor may be cancelled, with the mutex. */
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
   pthread_mutex_lock(&token->mutex);
   if (token->event.seen < 0) {
     if (!cmap__event_open(&token->event))
@@ -122,6 +125,7 @@ enum cmap_status cmap_token_fd(struct cmap_token *token, int *fd)
   if (status == CMAP_OK)
     *fd = token->event.seen;
   pthread_mutex_unlock(&token->mutex);
+  (void)pthread_setcancelstate(cancel, NULL);
   return status;
 }
 

@@ -269,6 +269,9 @@ static void in_clocks(void **state)
  * Destructors of keys
  * ------------------------------------------------------------------------ */
 
+/* Is it there that the thread is cancelled? Owner: the thread */
+static bool in_equal, in_copy;
+
 static void destroy_key(void *stored, void *ctx)
 {
   (void)stored, (void)ctx;
@@ -278,6 +281,8 @@ static void destroy_key(void *stored, void *ctx)
 static enum cmap_status copy_key(struct cmap_key key, void *stored, void *ctx)
 {
   (void)ctx;
+  if (in_copy)
+    be_cancelled();
   memcpy(stored, key.data, key.size);
   return CMAP_OK;
 }
@@ -285,6 +290,8 @@ static enum cmap_status copy_key(struct cmap_key key, void *stored, void *ctx)
 static bool same_key(struct cmap_key stored, struct cmap_key key, void *ctx)
 {
   (void)ctx;
+  if (in_equal)
+    be_cancelled();
   return memcmp(stored.data, key.data, key.size) == 0;
 }
 
@@ -368,12 +375,117 @@ static void in_destructors_of_keys(void **state)
   }
 }
 
+/* ------------------------------------------------------------------------
+ * Comparing and copying keys, under a lock of the store
+ * ------------------------------------------------------------------------ */
+
+#define OTHER cmap_key_u64(&(uint64_t){2})
+
+static void compare_by_get(void)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  CHECK_OK(cmap_store_get(t.store, KEY, &handle, NULL));
+  cmap_handle_release(&handle);
+}
+
+static enum cmap_status just_make(struct cmap_key key, void **made, void *ctx)
+{
+  (void)key, (void)ctx;
+  *made = object();
+  return CMAP_OK;
+}
+
+static void compare_by_create(void)
+{
+  struct cmap_handle handle = CMAP_INIT;
+
+  CHECK_OK(
+      cmap_store_get_or_create(t.store, OTHER, &handle, just_make, NULL, NULL));
+  cmap_handle_release(&handle);
+}
+
+static void compare_by_remove(void)
+{
+  CHECK_OK(cmap_store_remove(t.store, KEY, NULL));
+}
+
+static void compare_by_put(void)
+{
+  CHECK_OK(cmap_store_put(t.store, OTHER, object(), NULL, NULL));
+}
+
+static void begin_other(void)
+{
+  struct cmap_handle handle = CMAP_INIT;
+  struct cmap_ticket ticket;
+  enum cmap_begin outcome;
+
+  CHECK_OK(cmap_store_begin(t.store, OTHER, &handle, &ticket, &outcome, NULL,
+                            NULL, NULL));
+  armed = false; /* the ticket's key is another copy */
+  CHECK_OK(cmap_ticket_complete(&ticket, object(), &handle));
+  cmap_handle_release(&handle);
+}
+
+static void compare_waiters(void)
+{
+  CHECK(cmap_store_waiters(t.store, KEY) == 0);
+}
+
+static enum cmap_status just_see(struct cmap_key key, void *seen, void *ctx)
+{
+  (void)key, (void)ctx;
+  CHECK(tracked_is_alive(seen));
+  return CMAP_OK;
+}
+
+static void visit_all(void)
+{
+  CHECK_OK(cmap_store_for_each(t.store, just_see, NULL));
+}
+
+static void use_keys(unsigned index, void *ctx)
+{
+  static void (*const calls[])(void) = {
+      compare_by_get, compare_by_create, compare_by_remove, compare_by_put,
+      begin_other,    compare_waiters,   compare_by_create, compare_by_put,
+      begin_other,    visit_all};
+  enum { FIRST_COPY = 6 };
+
+  (void)ctx;
+  in_equal = in_copy = false;
+  put();
+  in_equal = index < FIRST_COPY;
+  in_copy = !in_equal;
+  armed = true;
+  calls[index]();
+  call_is_over();
+  in_equal = in_copy = false;
+}
+
+static void in_functions_of_keys(void **state)
+{
+  (void)state;
+  for (unsigned call = 0; call < 10; call++) {
+    test_store_prepare(&t, KEYS_U64);
+    t.options.keys.key_kind = CMAP_CUSTOM;
+    t.options.keys.key_size = sizeof(uint64_t);
+    t.options.keys.key_hash = hash_key;
+    t.options.keys.key_equal = same_key;
+    t.options.keys.key_copy = copy_key;
+    t.options.keys.key_destroy = destroy_key;
+    a_cancellation_waits(use_keys, call);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(in_every_call),
       cmocka_unit_test(in_clocks),
       cmocka_unit_test(in_destructors_of_keys),
+      cmocka_unit_test(in_functions_of_keys),
   };
 
   return cmocka_run_group_tests_name("store_cancel", tests, NULL, NULL);

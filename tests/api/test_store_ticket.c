@@ -267,9 +267,57 @@ static void use_while_the_bound_thread_ends(void **state)
   test_store_close(&t);
 }
 
+/* Who is told of its end uses the ticket up, on the thread that ends. */
+static void use_up(enum cmap_status status, struct cmap_handle *handle,
+                   void *ctx)
+{
+  struct cmap_ticket *ticket = ctx;
+
+  (void)handle;
+  CHECK_STATUS(status, CMAP_EABANDONED);
+  CHECK_STATUS(cmap_ticket_bind(ticket), CMAP_EINVAL);
+  CHECK_STATUS(cmap_ticket_unbind(ticket), CMAP_EABANDONED);
+  cmap_ticket_abandon(ticket);
+  CHECK(ticket->internal[0] == 0);
+  atomic_fetch_add(&told, 1);
+}
+
+static void begin_bind_and_end(unsigned index, void *ctx)
+{
+  struct cmap_ticket *ticket = ctx, none = CMAP_INIT;
+  struct cmap_handle handle = CMAP_INIT;
+  enum cmap_begin outcome;
+  uint64_t id = 1;
+
+  (void)index;
+  CHECK_OK(cmap_store_begin(t.store, cmap_key_u64(&id), &handle, ticket,
+                            &outcome, NULL, NULL, NULL));
+  CHECK_OK(cmap_ticket_bind(ticket));
+  CHECK_OK(cmap_store_begin(t.store, cmap_key_u64(&id), &handle, &none,
+                            &outcome, use_up, ticket, NULL));
+  CHECK(outcome == CMAP_PENDING);
+}
+
+static void use_up_as_the_bound_thread_ends(void **state)
+{
+  struct cmap_ticket ticket;
+  struct thread thread;
+
+  (void)state;
+  atomic_store(&told, 0);
+  test_store_open(&t, KEYS_U64);
+  for (unsigned round = 1; round <= 3; round++) {
+    thread_start(&thread, begin_bind_and_end, 0, &ticket);
+    thread_join(&thread);
+    CHECK(atomic_load(&told) == round);
+  }
+  test_store_close(&t);
+}
+
 int main(void)
 {
   const struct CMUnitTest others[] = {
+      cmocka_unit_test(use_up_as_the_bound_thread_ends),
       cmocka_unit_test(notices_use_the_store),
       cmocka_unit_test(use_while_the_bound_thread_ends),
   };

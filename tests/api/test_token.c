@@ -4,9 +4,11 @@
  * asleep, and no lock is left behind.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "asleep.h"
 #include "calls.h"
@@ -99,6 +101,35 @@ static void a_descriptor_tells_of_it(void **state)
     assert_status(cmap_token_destroy(token), CMAP_OK);
     assert_false(is_readable(fd)); /* closed */
   }
+}
+
+/* Opens the descriptor of a token that was cancelled, and is cancelled itself.
+ */
+static void open_late(unsigned index, void *token)
+{
+  int fd = -1, before;
+
+  (void)index;
+  CHECK(pthread_cancel(pthread_self()) == 0);
+  CHECK_OK(cmap_token_fd(token, &fd));
+  CHECK(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0);
+  CHECK(is_readable(fd));
+}
+
+static void no_mutex_is_left_behind(void **state)
+{
+  struct cmap_token *token;
+  struct thread thread;
+
+  (void)state;
+  assert_status(cmap_token_create(&token), CMAP_OK);
+  cmap_token_cancel(token);
+  thread_start(&thread, open_late, 0, token);
+  thread_join(&thread);
+  alarm(20);
+  assert_status(cmap_token_destroy(token), CMAP_OK);
+  alarm(0);
+  checks_assert();
 }
 
 static void wrong_arguments(void **state)
@@ -232,6 +263,7 @@ int main(void)
   const struct CMUnitTest others[] = {
       cmocka_unit_test(a_token_in_use_stays),
       cmocka_unit_test(a_descriptor_tells_of_it),
+      cmocka_unit_test(no_mutex_is_left_behind),
       cmocka_unit_test(wrong_arguments),
       cmocka_unit_test(cancelling_at_any_moment),
   };

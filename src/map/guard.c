@@ -301,6 +301,7 @@ static enum cmap_status leave_seat(struct cmap__seats *seats, unsigned i,
 {
   struct cmap__held *held = cmap__held_take();
   struct cmap__shard *shard = cmap__seat_shard(seats, i);
+  struct cmap *map = cmap__seat_map(seats, i);
   struct cmap__call call = {
       .locked = {.shard = shard, .mode = CMAP__READ, .seat = (int)i + 1},
       .found = true};
@@ -309,7 +310,7 @@ static enum cmap_status leave_seat(struct cmap__seats *seats, unsigned i,
     return CMAP_ENOMEM;
   call.probe.hash = shard->prefix; /* of that shard is all that matters */
   cmap__locked_count(&call.locked);
-  cmap__held_fill(held, cmap__seat_map(seats, i), &call);
+  cmap__held_fill(held, map, &call);
   cmap__held_link(held);
   cmap__held_name(held, internal);
   cmap__seat_give(seats, i);

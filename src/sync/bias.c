@@ -1,6 +1,6 @@
 /*
- * Taking the bias of a lock away, and the list of all threads' seats. No mutex:
- * a thread that is stopped here keeps nobody.
+ * Taking the bias of a lock away, and the seats of all threads. No mutex: a
+ * thread that is stopped here keeps nobody but writers of that lock.
  */
 #include "sync/bias.h"
 
@@ -11,22 +11,58 @@
 
 _Atomic bool cmap__bias_works;
 
-/* Those of all threads that there are or were. It only grows [H3]; freed when
- * the library is unloaded, unless somebody walks along it then. */
-static struct cmap__seats *_Atomic seats_list;
-static _Atomic unsigned seats_walkers;
+/* So many threads at a time have seats, 32 a row. */
+enum { ROWS = 32, ROW = 32 };
 
-/* The first of the list. Fences: around writes that others have to see. */
-static struct cmap__seats *seats_walk_begin(void)
+static struct {
+  _Atomic uint32_t taken[ROWS]; /* a bit for each that has a thread [H3] */
+  /* NULL: not yet made. Freed when the library is unloaded, unless somebody
+     walks along them then. */
+  struct cmap__seats *_Atomic seats[ROWS * ROW];
+  _Atomic unsigned walkers;
+} all_seats;
+
+/* Those of a walk: of what was taken when it began, what was there when it came
+ * by the first time. */
+struct seats_walk {
+  uint32_t taken[ROWS];
+};
+
+static void seats_walk_begin(struct seats_walk *walk)
 {
-  cmap__add_seq_cst(&seats_walkers, 1); /* seats_free asks after its exchange */
-  cmap__fence_seq_cst();                /* [H3] */
-  return cmap__load_seq_cst(&seats_list);
+  cmap__add_seq_cst(&all_seats.walkers, 1); /* [H5] */
+  cmap__fence_seq_cst();                    /* [H3] */
+  for (unsigned i = 0; i < ROWS; i++)
+    walk->taken[i] = cmap__load_relaxed(&all_seats.taken[i]);
+}
+
+/* The next from the number *at on, 0 at first; NULL: there are no more. */
+static struct cmap__seats *seats_walk_next(struct seats_walk *walk,
+                                           unsigned *at)
+{
+  while (*at < ROWS * ROW) {
+    uint32_t *row = &walk->taken[*at / ROW];
+    uint32_t bits = *row >> *at % ROW;
+    struct cmap__seats *seats;
+
+    if (bits == 0) {
+      *at = (*at / ROW + 1) * ROW;
+      continue;
+    }
+    *at += (unsigned)__builtin_ctz(bits);
+    seats = cmap__load_acquire(&all_seats.seats[*at]); /* [H3] */
+    if (seats == NULL)
+      *row &= ~(UINT32_C(1) << *at % ROW);
+    ++*at;
+    if (seats != NULL)
+      return seats;
+  }
+  return NULL;
 }
 
 static void seats_walk_end(void)
 {
-  cmap__sub_release(&seats_walkers, 1);
+  cmap__sub_release(&all_seats.walkers, 1);
 }
 
 void cmap__bias_init(void)
@@ -137,7 +173,9 @@ CMAP__NOINLINE void cmap__bias_give(struct cmap__shardlock *lock)
 CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
 {
   uint32_t word = cmap__load_relaxed(&lock->word);
-  struct cmap__seats *first, *s;
+  struct cmap__seats *seats;
+  struct seats_walk walk;
+  unsigned at = 0;
 
   /* Counted itself until the end, so that no writer comes. Relaxed: fences
    * follow. [H1] */
@@ -146,61 +184,76 @@ CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
       return;
   } while (!cmap__cas_weak_relaxed(
       &lock->word, &word, word + CMAP__LOCK_ONE_READER - CMAP__LOCK_BIASED));
-  first = seats_walk_begin();
-  for (s = first; s != NULL; s = s->next)
-    cmap__add_relaxed(&s->asked, 1); /* before the barrier [H2] */
+  seats_walk_begin(&walk);
+  while ((seats = seats_walk_next(&walk, &at)) != NULL)
+    cmap__add_relaxed(&seats->asked, 1); /* before the barrier [H2] */
   if (!cmap__barrier_all())
     cmap__store_relaxed(&cmap__bias_works, false);
-  for (s = first; s != NULL; s = s->next) {
+  for (at = 0; (seats = seats_walk_next(&walk, &at)) != NULL;) {
     for (unsigned i = 0; i < CMAP__SEATS; i++)
-      count_seat(s, i, lock);
-    cmap__sub_relaxed(&s->asked, 1); /* those that it counted remain */
+      count_seat(seats, i, lock);
+    /* Those that it counted remain. Relaxed: the loads above are acquires. */
+    cmap__sub_relaxed(&seats->asked, 1);
   }
   seats_walk_end();
   cmap__shardlock_read_unlock(lock);
 }
 
-/* Seats of a thread that has ended are the calling thread's. */
-static struct cmap__seats *claim_seats(const void *mark)
+/* The number of seats that nobody has, and that are the caller's from now on;
+ * ROWS * ROW: there are none. */
+static unsigned claim_number(void)
 {
-  struct cmap__seats *seats = seats_walk_begin();
-  const void *owner = NULL;
-
-  while (seats != NULL &&
-         (cmap__load_relaxed(&seats->owner) != NULL ||
-          !cmap__cas_strong_acquire(&seats->owner, &owner, mark))) {
-    owner = NULL;
-    seats = seats->next;
+  for (unsigned i = 0; i < ROWS; i++) {
+    uint32_t taken = cmap__load_relaxed(&all_seats.taken[i]);
+    while (taken != UINT32_MAX) {
+      unsigned bit = (unsigned)__builtin_ctz(~taken);
+      taken = cmap__or_acq_rel(&all_seats.taken[i], UINT32_C(1) << bit);
+      if ((taken >> bit & 1) == 0)
+        return i * ROW + bit;
+    }
   }
-  seats_walk_end();
-  return seats;
+  return ROWS * ROW;
 }
 
-static struct cmap__seats *new_seats(const void *mark)
+static void give_number(unsigned number)
 {
-  struct cmap__seats *seats =
-      cmap__aligned_alloc(CMAP__CACHE_LINE, sizeof *seats);
+  cmap__and_release(&all_seats.taken[number / ROW],
+                    ~(UINT32_C(1) << number % ROW));
+}
 
+/* The seats of a number that the caller has; NULL: without memory. */
+static struct cmap__seats *seats_of(unsigned number)
+{
+  /* Relaxed: those who had the number before have released it. */
+  struct cmap__seats *seats = cmap__load_relaxed(&all_seats.seats[number]);
+
+  if (seats != NULL)
+    return seats;
+  seats = cmap__aligned_alloc(CMAP__CACHE_LINE, sizeof *seats);
   if (seats == NULL)
     return NULL;
   memset(seats, 0, sizeof *seats);
-  cmap__store_relaxed(&seats->owner, mark);
-  seats->next = cmap__load_relaxed(&seats_list);
-  while (!cmap__cas_strong_seq_cst(&seats_list, &seats->next, seats)) /* [H3] */
-    ;
+  seats->number = number;
+  cmap__store_release(&all_seats.seats[number], seats); /* [H3] */
   return seats;
 }
 
 void cmap__seats_begin(void)
 {
-  const void *mark = cmap__thread_mark();
   struct cmap__seats *seats;
+  unsigned number;
 
   if (!cmap__load_relaxed(&cmap__bias_works))
     return;
-  seats = claim_seats(mark);
-  if (seats == NULL)
-    seats = new_seats(mark);
+  number = claim_number();
+  if (number == ROWS * ROW)
+    return;
+  seats = seats_of(number);
+  if (seats == NULL) {
+    give_number(number);
+    return;
+  }
+  cmap__store_relaxed(&seats->owner, cmap__thread_mark());
   cmap__fence_seq_cst(); /* [H3] */
   cmap__self.reads_to_bias = CMAP__BIAS_SAMPLE - 1;
   cmap__self.seats = seats;
@@ -290,9 +343,10 @@ void cmap__seats_end(struct cmap__holder *self)
     return;
   abandon_seats(seats, seats->used);
   seats->calls = 0;
-  self->seats = NULL;
   self->expects_bias = false;
-  cmap__store_release(&seats->owner, NULL); /* for who claims them */
+  self->seats = NULL;
+  cmap__store_relaxed(&seats->owner, NULL);
+  give_number(seats->number);
 }
 
 /* A guard that nobody will end holds nothing any more. Its lock is about to go,
@@ -307,7 +361,9 @@ static void clear_seat(struct cmap__seats *seats, unsigned i)
 
 void cmap__seats_release(const void *object)
 {
-  struct cmap__seats *own = cmap__self.seats;
+  struct cmap__seats *own = cmap__self.seats, *s;
+  struct seats_walk walk;
+  unsigned at = 0;
 
   for (unsigned i = 0; own != NULL && i < CMAP__SEATS; i++) {
     if (cmap__load_relaxed(&own->object[i]) != object)
@@ -317,7 +373,8 @@ void cmap__seats_release(const void *object)
     cmap__seat_leave(own, cmap__load_relaxed(&own->lock[i]), i);
   }
   /* Of threads that have ended unseen. */
-  for (struct cmap__seats *s = seats_walk_begin(); s != NULL; s = s->next) {
+  seats_walk_begin(&walk);
+  while ((s = seats_walk_next(&walk, &at)) != NULL) {
     for (unsigned i = 0; i < CMAP__SEATS; i++) {
       if (cmap__load_relaxed(&s->object[i]) == object)
         clear_seat(s, i);
@@ -328,24 +385,26 @@ void cmap__seats_release(const void *object)
 
 void cmap__seats_free(void)
 {
-  struct cmap__seats *seats = cmap__exchange_seq_cst(&seats_list, NULL);
-
-  if (cmap__load_seq_cst(&seats_walkers) != 0)
-    return;
-  while (seats != NULL) {
-    struct cmap__seats *next = seats->next;
-    cmap__aligned_free(seats);
-    seats = next;
+  for (unsigned i = 0; i < ROWS * ROW; i++) {
+    struct cmap__seats *seats =
+        cmap__exchange_seq_cst(&all_seats.seats[i], NULL);
+    if (cmap__load_seq_cst(&all_seats.walkers) == 0) /* [H5] */
+      cmap__aligned_free(seats);
   }
 }
 
 void cmap__seats_alone(void)
 {
-  cmap__store_relaxed(&seats_walkers, 0);
-  for (struct cmap__seats *s = cmap__load_relaxed(&seats_list); s != NULL;
-       s = s->next) {
-    bool is_own = s == cmap__self.seats;
+  cmap__store_relaxed(&all_seats.walkers, 0);
+  for (unsigned number = 0; number < ROWS * ROW; number++) {
+    struct cmap__seats *s = cmap__load_relaxed(&all_seats.seats[number]);
+    bool is_own = s != NULL && s == cmap__self.seats;
     uintptr_t counted = 0;
+
+    if (!is_own)
+      give_number(number);
+    if (s == NULL)
+      continue;
     for (unsigned i = 0; i < CMAP__SEATS; i++) {
       if (!is_own)
         clear_seat(s, i);

@@ -23,7 +23,8 @@
  * biased.
  *
  * Concurrency: the seats, of which sync/hold.h has the struct, are written by
- * their thread; `asked` and `counted` by all. Nobody waits for another thread.
+ * their thread; `asked` and `counted` by all. Who leaves never waits; writers
+ * of a lock wait for the one that takes its bias away.
  */
 #ifndef CMAP__SYNC_BIAS_H
 #define CMAP__SYNC_BIAS_H
@@ -80,7 +81,7 @@ static inline int cmap__read_try_seat(struct cmap__holder *self,
   if (cmap__unlikely(i >= CMAP__SEATS))
     return CMAP__READ_REFUSED;
   seats->used |= 1u << i;
-  cmap__store_relaxed(&seats->lock[i], lock); /* [H1] */
+  cmap__store_release(&seats->lock[i], lock); /* [H1] [H2] */
   cmap__fence_light();
   if (cmap__likely((cmap__load_acquire(&lock->word) & /* [L1] [H1] */
                     ~CMAP__LOCK_READERS) == CMAP__LOCK_BIASED))
@@ -161,7 +162,8 @@ void cmap__bias_give(struct cmap__shardlock *lock);
  * has one reader more. */
 void cmap__bias_revoke(struct cmap__shardlock *lock);
 
-/* Seats for the calling thread, which has none; without memory it has none. */
+/* Seats for the calling thread, which has none; it has none still without
+ * memory, or if 1,024 others have some. */
 void cmap__seats_begin(void);
 
 /* The calling thread ends while calls have seats: their locks are marked. */

@@ -153,7 +153,7 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__seats {
   struct cmap__hold hold[CMAP__SEATS]; /* of those that are listed */
   /* Atomic: which holds are in their locks' words (sync/bias.c). [H4] */
   _Atomic uintptr_t counted[CMAP__SEATS];
-  struct cmap__seats *next; /* const, as soon as others know these */
+  unsigned number; /* const: of these seats (sync/bias.c) */
 };
 
 /* One for each thread, thread-local. */

@@ -345,6 +345,39 @@ static void a_view_has_a_seat(void **state)
   close_map(map);
 }
 
+/* Seats that threads leave are the next ones'; when all are taken, holds are
+ * counted. */
+static void seats_for_so_many_threads(void **state)
+{
+  enum { MOST = 1024 };
+  static struct cmap__seats *all[MOST + 1];
+  struct cmap *map = open_biased();
+  struct cmap__seats *own = cmap__self.seats;
+  struct cmap_read_guard guard;
+  unsigned n = 0;
+
+  (void)state;
+  do {
+    cmap__self.seats = NULL;
+    cmap__self.expects_bias = false;
+    cmap__seats_begin();
+    all[n] = cmap__self.seats;
+  } while (all[n] != NULL && ++n <= MOST);
+  assert_in_range(n, 1, MOST - 1); /* one is `own` */
+  guard = guard_of(map);
+  assert_false(has_seat(&guard));
+  release(&guard);
+  for (unsigned i = n; i-- > 0;) {
+    cmap__self.seats = all[i];
+    cmap__seats_end(&cmap__self);
+  }
+  cmap__seats_begin();
+  assert_true(cmap__self.seats->number <= n);
+  cmap__seats_end(&cmap__self);
+  cmap__self.seats = own;
+  close_map(map);
+}
+
 static void without_the_barrier(void **state)
 {
   struct cmap *map = numbers_open();
@@ -373,6 +406,7 @@ int main(void)
       cmocka_unit_test(destroyed_with_a_guard),
       cmocka_unit_test(threads_end),
       cmocka_unit_test(a_view_has_a_seat),
+      cmocka_unit_test(seats_for_so_many_threads),
       cmocka_unit_test(without_the_barrier),
   };
 

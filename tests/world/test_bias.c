@@ -14,41 +14,54 @@
 
 enum { READS = 3, WRITES = 2 };
 
-static struct cmap__shardlock lock;
-static unsigned guarded;         /* what the lock protects */
-static _Atomic unsigned written; /* times */
+/* Two, so that a seat goes from one to the other. */
+static struct place {
+  struct cmap__shardlock lock;
+  unsigned guarded;         /* what the lock protects */
+  _Atomic unsigned written; /* times */
+} places[2];
+
+static struct place *any_place(void)
+{
+  return &places[world_choose(2)];
+}
 
 static void begin(void)
 {
   cmap__seats_free(); /* each time anew: threads that are new to revokers */
-  cmap__store_relaxed(&lock.word, CMAP__LOCK_BIASED);
   cmap__store_relaxed(&cmap__bias_works, true);
-  guarded = 0;
-  written = 0;
+  for (unsigned i = 0; i < 2; i++) {
+    cmap__store_relaxed(&places[i].lock.word, CMAP__LOCK_BIASED);
+    places[i].guarded = 0;
+    places[i].written = 0;
+  }
 }
 
 static void is_free(void)
 {
-  WORLD_CHECK((lock.word & ~CMAP__LOCK_BIASED) == 0);
-  WORLD_CHECK(guarded == written);
+  for (unsigned i = 0; i < 2; i++) {
+    WORLD_CHECK((places[i].lock.word & ~CMAP__LOCK_BIASED) == 0);
+    WORLD_CHECK(places[i].guarded == places[i].written);
+  }
 }
 
 static void read_once(bool counts)
 {
-  int seat = cmap__read_try(&cmap__self, &lock);
+  struct place *place = any_place();
+  int seat = cmap__read_try(&cmap__self, &place->lock);
   unsigned before;
 
   if (seat == CMAP__READ_REFUSED)
     return;
-  before = guarded;
+  before = place->guarded;
   if (seat == CMAP__READ_COUNTED && world_choose(2) == 0)
-    cmap__bias_give(&lock);
+    cmap__bias_give(&place->lock);
   if (counts) {
-    cmap__read_count(&lock, seat);
+    cmap__read_count(&place->lock, seat);
     seat = CMAP__READ_COUNTED;
   }
-  WORLD_CHECK(guarded == before);
-  cmap__read_end(&lock, seat);
+  WORLD_CHECK(place->guarded == before);
+  cmap__read_end(&place->lock, seat);
 }
 
 static void read_often(bool counts)
@@ -60,25 +73,26 @@ static void read_often(bool counts)
   cmap__seats_end(&cmap__self);
 }
 
-static bool lock_to_write(struct cmap__lock_wait *wait)
+static bool lock_to_write(struct cmap__shardlock *lock)
 {
+  struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE,
+                                 .try_only = world_choose(2) == 0};
   enum cmap__lock_result result;
 
-  while ((result = cmap__shardlock_write(&lock, wait)) == CMAP__LOCK_BIAS)
-    cmap__bias_revoke(&lock);
+  while ((result = cmap__shardlock_write(lock, &wait)) == CMAP__LOCK_BIAS)
+    cmap__bias_revoke(lock);
   return result == CMAP__LOCK_OK;
 }
 
 static void write_often(void)
 {
   for (int i = 0; i < WRITES; i++) {
-    struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE,
-                                   .try_only = world_choose(2) == 0};
-    if (!lock_to_write(&wait))
+    struct place *place = any_place();
+    if (!lock_to_write(&place->lock))
       continue;
-    guarded++;
-    cmap__add_relaxed(&written, 1);
-    cmap__shardlock_write_unlock(&lock);
+    place->guarded++;
+    cmap__add_relaxed(&place->written, 1);
+    cmap__shardlock_write_unlock(&place->lock);
   }
 }
 
@@ -125,18 +139,20 @@ static void end_with_it(unsigned thread)
   }
   cmap__seats_begin();
   cmap__self.expects_bias = true;
-  if (cmap__read_try(&cmap__self, &lock) == CMAP__READ_COUNTED)
-    cmap__read_end(&lock, CMAP__READ_COUNTED);
+  if (cmap__read_try(&cmap__self, &places[0].lock) == CMAP__READ_COUNTED)
+    cmap__read_end(&places[0].lock, CMAP__READ_COUNTED);
   cmap__seats_end(&cmap__self);
 }
 
 static void is_abandoned_or_free(void)
 {
-  WORLD_CHECK(guarded == written);
-  if ((lock.word & CMAP__LOCK_ABANDONED) != 0)
-    WORLD_CHECK((lock.word & CMAP__LOCK_READERS) == CMAP__LOCK_ONE_READER);
+  uint32_t word = places[0].lock.word;
+
+  WORLD_CHECK(places[0].guarded == places[0].written);
+  if ((word & CMAP__LOCK_ABANDONED) != 0)
+    WORLD_CHECK((word & CMAP__LOCK_READERS) == CMAP__LOCK_ONE_READER);
   else
-    WORLD_CHECK((lock.word & ~CMAP__LOCK_BIASED) == 0);
+    WORLD_CHECK((word & ~CMAP__LOCK_BIASED) == 0);
 }
 
 static void a_reader_ends(void **state)

@@ -35,6 +35,8 @@
   atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define cmap__sub_seq_cst(p, v)                                                \
   atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
+#define cmap__or_acquire(p, v)                                                 \
+  atomic_fetch_or_explicit((p), (v), memory_order_acquire)
 #define cmap__or_relaxed(p, v)                                                 \
   atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define cmap__and_release(p, v)                                                \

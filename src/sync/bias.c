@@ -207,7 +207,7 @@ static unsigned claim_number(void)
     uint32_t taken = cmap__load_relaxed(&all_seats.taken[i]);
     while (taken != UINT32_MAX) {
       unsigned bit = (unsigned)__builtin_ctz(~taken);
-      taken = cmap__or_acq_rel(&all_seats.taken[i], UINT32_C(1) << bit);
+      taken = cmap__or_acquire(&all_seats.taken[i], UINT32_C(1) << bit);
       if ((taken >> bit & 1) == 0)
         return i * ROW + bit;
     }

@@ -201,7 +201,7 @@ CMAP__NOINLINE void cmap__bias_revoke(struct cmap__shardlock *lock)
 
 /* The number of seats that nobody has, and that are the caller's from now on;
  * ROWS * ROW: there are none. */
-static unsigned claim_number(void)
+static unsigned claim_seats_number(void)
 {
   for (unsigned i = 0; i < ROWS; i++) {
     uint32_t taken = cmap__load_relaxed(&all_seats.taken[i]);
@@ -215,7 +215,7 @@ static unsigned claim_number(void)
   return ROWS * ROW;
 }
 
-static void give_number(unsigned number)
+static void give_seats_number(unsigned number)
 {
   cmap__and_release(&all_seats.taken[number / ROW],
                     ~(UINT32_C(1) << number % ROW));
@@ -245,12 +245,12 @@ void cmap__seats_begin(void)
 
   if (!cmap__load_relaxed(&cmap__bias_works))
     return;
-  number = claim_number();
+  number = claim_seats_number();
   if (number == ROWS * ROW)
     return;
   seats = seats_of(number);
   if (seats == NULL) {
-    give_number(number);
+    give_seats_number(number);
     return;
   }
   cmap__store_relaxed(&seats->owner, cmap__thread_mark());
@@ -346,7 +346,7 @@ void cmap__seats_end(struct cmap__holder *self)
   self->expects_bias = false;
   self->seats = NULL;
   cmap__store_relaxed(&seats->owner, NULL);
-  give_number(seats->number);
+  give_seats_number(seats->number);
 }
 
 /* A guard that nobody will end holds nothing any more. Its lock is about to go,
@@ -402,7 +402,7 @@ void cmap__seats_alone(void)
     uintptr_t counted = 0;
 
     if (!is_own)
-      give_number(number);
+      give_seats_number(number);
     if (s == NULL)
       continue;
     for (unsigned i = 0; i < CMAP__SEATS; i++) {

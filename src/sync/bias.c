@@ -28,12 +28,13 @@ struct seats_walk {
   uint32_t taken[ROWS];
 };
 
+/* Acquire: a thread that has ended has left its seats before. */
 static void seats_walk_begin(struct seats_walk *walk)
 {
   cmap__add_seq_cst(&all_seats.walkers, 1); /* [H5] */
   cmap__fence_seq_cst();                    /* [H3] */
   for (unsigned i = 0; i < ROWS; i++)
-    walk->taken[i] = cmap__load_relaxed(&all_seats.taken[i]);
+    walk->taken[i] = cmap__load_acquire(&all_seats.taken[i]); /* [H2] */
 }
 
 /* The next from the number *at on, 0 at first; NULL: there are no more. */

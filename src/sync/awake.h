@@ -52,10 +52,13 @@ static inline unsigned cmap__lock_heat(const struct cmap__shardlock *lock)
   return cmap__lock_hot.degree;
 }
 
+/* All rounds of waiting awake that there are before a thread parks. */
+#define CMAP__LOCK_ROUNDS (CMAP__PAUSE_ROUNDS + CMAP__YIELD_ROUNDS)
+
 /* One round of waiting awake; false when it is time to park. */
 static inline bool cmap__lock_spin(unsigned *rounds, unsigned degree)
 {
-  if (*rounds >= CMAP__PAUSE_ROUNDS + CMAP__YIELD_ROUNDS)
+  if (*rounds >= CMAP__LOCK_ROUNDS)
     return false;
   if (*rounds < CMAP__PAUSE_ROUNDS) {
     for (unsigned i = 0; i < 1u << (*rounds + degree); i++)

@@ -370,6 +370,7 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
   struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
 
   wait = waiter.wait;
+  waiter.rounds = wait->announce_soon ? CMAP__LOCK_ROUNDS : 0;
   waiter.degree = wait->try_only || wait->soon ? 0 : cmap__lock_heat(lock);
   /* Ends: see "Policy"; with a deadline or a token, refusal() ends it. */
   for (;;) {

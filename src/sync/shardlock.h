@@ -192,7 +192,9 @@ struct cmap__lock_wait {
   bool already_reads;       /* the caller holds this lock in read mode */
   bool soon; /* look again soon, however hot the lock is: what others do with it
                 may be what the caller waits for */
-  bool waited; /* out: set if the call spun or parked, else untouched */
+  bool announce_soon; /* a writer parks without waiting awake before, so that
+                          no reader biases the lock anew meanwhile */
+  bool waited;        /* out: set if the call spun or parked, else untouched */
   /*
    * Both NULL, or both given: called before and after the thread parks, with
    * its announcement in the word. Unless before_park says CMAP__LOCK_OK the

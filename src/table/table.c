@@ -300,13 +300,16 @@ lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
   wait.wanted.mode = mode;
   wait.wanted.timed = wait.wait.deadline_ns < CMAP__PARK_LATEST;
   wait.wanted.lock = &shard->lock;
-  /* Ends: locks are not biased anew so soon. */
+  /* Ends: locks are not biased anew so soon, and never where a writer is
+   * announced. */
   do {
     result = mode == CMAP__WRITE
                  ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)
                  : cmap__shardlock_read_slow(&shard->lock, &wait.wait);
-    if (result == CMAP__LOCK_BIAS)
+    if (result == CMAP__LOCK_BIAS) {
       cmap__table_unbias(table, shard);
+      wait.wait.announce_soon = true;
+    }
   } while (result == CMAP__LOCK_BIAS);
   if (wait.counted) /* release: whoever takes the header next [W1] */
     (void)cmap__sub_release(&shard->waiters, CMAP__ONE_PARKED);

@@ -383,12 +383,13 @@ static void no_memory_for_records(void **state)
 
 static void no_memory_for_the_records_of_calls(void **state)
 {
-  struct cmap *map = calls_map(20);
+  struct cmap *map;
   struct thread thread;
 
   (void)state;
   if (!records_can_be_refused())
     skip();
+  map = calls_map(20);
   thread_start(&thread, call_without_records, 0, map);
   thread_join(&thread);
   cmap_destroy(map);

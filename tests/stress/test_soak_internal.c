@@ -13,10 +13,10 @@
  * While a thread is stopped, everybody else completes a call, or waits for what
  * the stopped one holds. Each thread says in advance which sixteenths of the
  * hash space its call may lock: a call is excused whose part meets that of the
- * stopped thread's call, or of another one that is excused; and all of them
- * while one of the map's mutexes stays locked. With CMAP_LOCK=pthread all that
- * sleep or wake others may meet in the mutex of a bucket. A stopped thread that
- * is in no call excuses nobody.
+ * stopped thread's call, or of another one that is excused, be it that one's
+ * second call since; and all of them while one of the map's mutexes stays
+ * locked. With CMAP_LOCK=pthread all that sleep or wake others may meet in the
+ * mutex of a bucket. A stopped thread that is in no call excuses nobody.
  *
  * Reported by the minute: calls, percentiles of their times, memory.
  */
@@ -102,6 +102,18 @@ static bool went_on(const struct soak_worker *w)
   return atomic_load(&w->calls) != w->calls_then;
 }
 
+/* Does it stand still since excuses were looked for the last time? */
+static bool stands(const struct soak_worker *w)
+{
+  return atomic_load(&w->calls) == w->calls_seen;
+}
+
+static void note_calls(void)
+{
+  for (unsigned i = 0; i < worker_count; i++)
+    workers[i].calls_seen = atomic_load(&workers[i].calls);
+}
+
 /* What a call may have locked, as bits; 0: it is none. */
 static uint32_t locked_by(const struct soak_worker *w)
 {
@@ -120,26 +132,29 @@ static bool all_excused(const struct soak_worker *stopped, unsigned *excused)
 {
   uint32_t parts = locked_by(stopped);
   bool more = true;
-  unsigned waiting = 0;
+  bool all = true;
 
-  *excused = 0;
-  for (unsigned i = 0; i < worker_count; i++) {
+  for (unsigned i = 0; i < worker_count; i++)
     workers[i].excused = false;
-    waiting += &workers[i] != stopped && !went_on(&workers[i]);
-  }
   while (more) {
     more = false;
     for (unsigned i = 0; i < worker_count; i++) {
       struct soak_worker *w = &workers[i];
       uint32_t its = locked_by(w);
-      if (w == stopped || w->excused || went_on(w) || (its & parts) == 0)
+      if (w == stopped || w->excused || !stands(w) || (its & parts) == 0)
         continue;
       parts |= its;
       w->excused = more = true;
-      ++*excused;
     }
   }
-  return *excused >= waiting;
+  *excused = 0;
+  for (unsigned i = 0; i < worker_count; i++) {
+    if (&workers[i] == stopped || went_on(&workers[i]))
+      continue;
+    all &= workers[i].excused;
+    *excused += workers[i].excused;
+  }
+  return all;
 }
 
 static bool is_locked(pthread_mutex_t *mutex)
@@ -163,10 +178,12 @@ static void watch_others(struct soak_worker *stopped)
 {
   uint64_t begin = test_now(), time = 0;
   uint32_t parts = atomic_load(&stopped->parts);
+  uint64_t next = (parts & SOAK_READS) != 0 ? READER_NS : EXCUSE_NS;
   unsigned excused = 0, locked = 0, looks = 0;
 
+  note_calls();
   for (unsigned i = 0; i < worker_count; i++)
-    workers[i].calls_then = atomic_load(&workers[i].calls);
+    workers[i].calls_then = workers[i].calls_seen;
   for (;;) {
     bool waits = false;
     pause_ms();
@@ -175,10 +192,14 @@ static void watch_others(struct soak_worker *stopped)
       waits |= &workers[i] != stopped && !went_on(&workers[i]);
     if (!waits)
       break;
-    if (time < ((parts & SOAK_READS) != 0 ? READER_NS : EXCUSE_NS))
+    if (time >= next) {
+      if (all_excused(stopped, &excused))
+        break;
+      note_calls();
+      next = time + EXCUSE_NS;
+    } else if (looks == 0) {
       continue;
-    if (all_excused(stopped, &excused))
-      break;
+    }
     /* Others lock it for moments: it has to be locked at each look. */
     looks++;
     locked += a_mutex_is_locked();

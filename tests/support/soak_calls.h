@@ -35,7 +35,7 @@ struct soak_worker {
   /* Of the controller: */
   int gate[2]; /* a pipe */
   atomic_bool stopped;
-  uint64_t calls_then;
+  uint64_t calls_then, calls_seen; /* at the stop; at the last look since */
   bool excused;
 };
 

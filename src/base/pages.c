@@ -1,6 +1,6 @@
 /*
- * Whole pages mapped from the system, where that is POSIX. Empty on Windows:
- * windows.c serves there.
+ * Whole pages mapped from the system, where that is POSIX; on Windows that is
+ * in windows.c.
  */
 #include "base/pages.h"
 
@@ -79,17 +79,6 @@ bool cmap__pages_release(void *memory, size_t size)
   return madvise(start + before, whole, ADVICE_RELEASE) == 0;
 }
 
-void cmap__pages_touch(void *memory, size_t size)
-{
-  volatile char *start = memory;
-  size_t page = cmap__page_size();
-
-  for (size_t i = 0; i < size; i += page)
-    start[i] = 0;
-  if (size > 0)
-    start[size - 1] = 0; /* memory need not begin at a page */
-}
-
 #  ifdef MADV_HUGEPAGE
 #    define ADVICE_HUGE MADV_HUGEPAGE
 #  else
@@ -115,3 +104,14 @@ void *cmap__pages_map_huge(size_t size)
 }
 
 #endif
+
+void cmap__pages_touch(void *memory, size_t size)
+{
+  volatile char *start = memory;
+  size_t page = cmap__page_size();
+
+  for (size_t i = 0; i < size; i += page)
+    start[i] = 0;
+  if (size > 0)
+    start[size - 1] = 0; /* memory need not begin at a page */
+}

@@ -131,17 +131,6 @@ bool cmap__pages_release(void *memory, size_t size)
   return size < before || size - before < page; /* no whole page */
 }
 
-void cmap__pages_touch(void *memory, size_t size)
-{
-  volatile char *start = memory;
-  size_t page = cmap__page_size();
-
-  for (size_t i = 0; i < size; i += page)
-    start[i] = 0;
-  if (size > 0)
-    start[size - 1] = 0; /* memory need not begin at a page */
-}
-
 /* ------------------------------------------------------------------------
  * The rest
  * ------------------------------------------------------------------------ */

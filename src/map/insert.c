@@ -307,6 +307,9 @@ put_absent(struct cmap *map, struct cmap_key key, const void *value,
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return CMAP_BUSY;
+  /* The commonest map, in line. */
+  if (cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD)
+    return put_absent_as(map, CMAP__SHAPE_WORD, key, value, present, how);
   CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), put_absent,
                         (map, key, value, present, how));
   return CMAP_BUSY;

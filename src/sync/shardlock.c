@@ -13,7 +13,10 @@
  *      unlock is still to come (2).
  *   4. While it is free with WRITERS_WAIT and without READERS_NEXT, an
  *      announced writer is awake or being woken. Writers may enter, so that
- *      it will not park again before one of them had the lock (2).
+ *      it will not park again before one of them had the lock (2). It may not
+ *      be running: so readers that park where no writer has the lock sleep with
+ *      an end. The first that takes the lock clears both bits, and wakes for
+ *      them (6).
  *   5. While it is free with READERS_NEXT, an announced reader is awake or
  *      being woken. It enters, and unlocks (3), or gives up and repairs. It may
  *      not be running: so with WRITERS_WAIT an announced writer is awake or
@@ -41,55 +44,11 @@
 #include "base/probe.h"
 #include "base/watch.h"
 #include "sync/awake.h"
+#include "sync/lock_word.h"
 #include "sync/turns.h"
-
-#define WRITER       CMAP__LOCK_WRITER
-#define WRITERS_WAIT CMAP__LOCK_WRITERS_WAIT
-#define READERS_WAIT CMAP__LOCK_READERS_WAIT
-#define READERS_NEXT CMAP__LOCK_READERS_NEXT
-#define PASSED_BY    CMAP__LOCK_PASSED_BY
-#define ABANDONED    CMAP__LOCK_ABANDONED
-#define ONE_READER   CMAP__LOCK_ONE_READER
-#define READERS      CMAP__LOCK_READERS
-#define FULL         CMAP__LOCK_FULL
-#define WATCHED      CMAP__LOCK_WATCHED
-#define LEAVING      CMAP__LOCK_LEAVING
-#define BIASED       CMAP__LOCK_BIASED
-/* A writer has the lock, or has not told yet that it has not. */
-#define WRITTEN      (WRITER | LEAVING)
-
-/* Classes of sleepers for cmap__park_wait. */
-#define CLASS_WRITER 1u
-#define CLASS_READER 2u
 
 /* How long a full lock is left alone before it is looked at again. */
 #define FULL_NAP_NS UINT64_C(1000000)
-
-/* What the two modes differ in, so that they share one way of waiting. */
-struct mode {
-  uint32_t add;         /* to the word on taking the lock */
-  uint32_t add_watched; /* and this, if it is watched */
-  uint32_t announce;    /* the waiting bit */
-  uint32_t inherit;     /* set on taking the lock after an announcement */
-  uint32_t class_mask;  /* to park in */
-};
-
-static const struct mode write_mode = {.add = WRITER,
-                                       .add_watched = LEAVING,
-                                       .announce = WRITERS_WAIT,
-                                       .inherit = WRITERS_WAIT,
-                                       .class_mask = CLASS_WRITER};
-
-static const struct mode read_mode = {.add = ONE_READER,
-                                      .add_watched = ONE_READER,
-                                      .announce = READERS_WAIT,
-                                      .class_mask = CLASS_READER};
-
-/* PASSED_BY means nothing without one of the two others. */
-static inline uint32_t tidy(uint32_t word)
-{
-  return (word & (READERS_WAIT | READERS_NEXT)) != 0 ? word : word & ~PASSED_BY;
-}
 
 /* The word in which it is the turn of the readers of READERS_WAIT. */
 static uint32_t readers_turn(const struct cmap__shardlock *lock, uint32_t word)
@@ -97,17 +56,6 @@ static uint32_t readers_turn(const struct cmap__shardlock *lock, uint32_t word)
   if ((word & PASSED_BY) != 0)
     cmap__turn_given(lock);
   return (word & ~READERS_WAIT) | READERS_NEXT;
-}
-
-/* The bits of `word` that keep a thread out that wants to read or write. */
-static inline uint32_t obstacle(const struct mode *mode, uint32_t word,
-                                bool already_reads)
-{
-  if (mode == &write_mode)
-    return word & (WRITTEN | READERS | READERS_NEXT | BIASED);
-  if (already_reads || (word & (READERS_NEXT | ABANDONED)) != 0)
-    return word & (WRITTEN | FULL);
-  return word & (WRITTEN | FULL | WRITERS_WAIT);
 }
 
 static void wake_readers(struct cmap__shardlock *lock)
@@ -191,23 +139,25 @@ struct waiter {
   unsigned rounds;    /* of waiting awake since it last parked */
   unsigned degree;    /* how hot the lock is */
   bool announced;     /* its bit is set, or it answers for that */
-  bool parked;        /* it has been asleep */
-  uint64_t turn_ends; /* a writer that finds only the readers' turn in its way
+  bool parked;        /* it has been asleep until it was woken */
+  uint64_t since;     /* it has waited behind writers, about; 0: it has not */
+  uint64_t turn_ends; /* a thread that finds only the others' turn in its way
                          takes the lock then; 0: there was more at the last
                          look */
 };
 
 /*
- * Only the readers' turn keeps this writer out of the lock, which is free. Is
- * the turn over, as far as it is concerned?
+ * It is only the others' turn: is it over, as far as this thread is concerned?
  */
-static bool turn_is_over(struct waiter *waiter, uint32_t word)
+static bool turn_is_over(struct waiter *waiter, const struct mode *mode,
+                         uint32_t word)
 {
   const struct cmap__lock_wait *wait = waiter->wait;
   uint64_t now = wait->try_only ? 0 : cmap__now_ns();
 
   if (wait->try_only || now >= wait->deadline_ns)
-    return (word & PASSED_BY) == 0 || !cmap__turn_is_young(waiter->lock);
+    return (mode == &write_mode && (word & PASSED_BY) == 0) ||
+           !cmap__turn_is_young(waiter->lock);
   if (waiter->turn_ends == 0)
     waiter->turn_ends = now + CMAP__LOCK_TURN_NS;
   return now >= waiter->turn_ends;
@@ -238,20 +188,40 @@ static void wake_sleeper(struct cmap__sleeper *sleeper)
   cmap__park_wake(sleeper->at, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
 }
 
-/* Sleeps, unless the token was cancelled. */
-static void sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
+/* Sleeps, unless the token was cancelled. False: until the time was over. */
+static bool sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
                        uint32_t announced, uint32_t class_mask, uint64_t until)
 {
   struct cmap__sleeper sleeper = {.wake = wake_sleeper, .at = word};
+  enum cmap__park_result result = CMAP__PARK_WOKEN;
 
-  if (cmap__likely(token == NULL)) {
-    cmap__park_wait(word, announced, class_mask, until);
-    return;
-  }
-  cmap__token_enter(token, &sleeper);
+  if (token != NULL)
+    cmap__token_enter(token, &sleeper);
   if (!cmap__token_is_canceled(token))
-    cmap__park_wait(word, announced, class_mask, until);
-  cmap__token_leave(token, &sleeper);
+    result = cmap__park_wait(word, announced, class_mask, until);
+  if (token != NULL)
+    cmap__token_leave(token, &sleeper);
+  return result != CMAP__PARK_TIMEDOUT;
+}
+
+/*
+ * When a thread that parks now looks again by itself. Who waits behind writers
+ * while readers have the lock is woken by none of them: a writer is, which may
+ * not be running. It looks when it has waited twice as long as now.
+ */
+static uint64_t look_at(struct waiter *waiter, const struct mode *mode,
+                        uint32_t announced)
+{
+  uint64_t now;
+
+  if (waiter->turn_ends != 0)
+    return waiter->turn_ends;
+  if (mode == &write_mode || (announced & WRITTEN) != 0)
+    return CMAP__NO_DEADLINE;
+  now = cmap__now_ns();
+  if (waiter->since == 0)
+    waiter->since = now - CMAP__LOCK_TURN_NS;
+  return now + (now - waiter->since);
 }
 
 /* Parks, between the caller's two functions. The caller is announced. */
@@ -264,13 +234,13 @@ static enum cmap__lock_result park(struct waiter *waiter,
       wait->before_park ? wait->before_park(wait) : CMAP__LOCK_OK;
 
   if (result == CMAP__LOCK_OK) {
-    if (waiter->turn_ends != 0 && waiter->turn_ends < until)
-      until = waiter->turn_ends;
+    uint64_t look = look_at(waiter, mode, announced);
+    if (look < until)
+      until = look;
     cmap__probe(lock_park, waiter->lock, mode == &write_mode);
-    sleep_with(wait->token, &waiter->lock->word, announced, mode->class_mask,
-               until);
+    waiter->parked |= sleep_with(wait->token, &waiter->lock->word, announced,
+                                 mode->class_mask, until);
     cmap__probe(lock_parked, waiter->lock, mode == &write_mode);
-    waiter->parked = true;
     if (wait->after_park)
       wait->after_park(wait);
   }
@@ -308,24 +278,6 @@ static enum cmap__lock_result give_up(const struct waiter *waiter,
   else if (waiter->announced)
     reader_gives_up(waiter->lock);
   return result;
-}
-
-/* The word after the caller has taken the lock. */
-static inline uint32_t taken(const struct waiter *waiter,
-                             const struct mode *mode, uint32_t word)
-{
-  uint32_t next =
-      word + mode->add + ((word & WATCHED) != 0 ? mode->add_watched : 0);
-
-  if (waiter->announced || mode == &write_mode)
-    next &= ~READERS_NEXT;
-  if (waiter->announced)
-    next |= mode->inherit;
-  /* Before the second step of a write unlock, which is not to make it the
-   * readers' turn when they have been. */
-  if (waiter->announced && mode == &read_mode && (next & WRITERS_WAIT) == 0)
-    next &= ~READERS_WAIT;
-  return tidy(next);
 }
 
 /*
@@ -377,20 +329,20 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     /* Relaxed: the compare-and-swap acquires. */
     uint32_t word = cmap__load_relaxed(&lock->word);
     uint32_t obstacles = obstacle(mode, word, wait->already_reads);
+    uint32_t lapsed = 0;
     enum cmap__lock_result result;
 
-    if (obstacles != READERS_NEXT)
+    if (!is_turn(mode, word, obstacles))
       waiter.turn_ends = 0;
-    else if (turn_is_over(&waiter, word))
-      obstacles = 0;
-    if (obstacles == 0) {
-      uint32_t next = taken(&waiter, mode, word);
+    else if (turn_is_over(&waiter, mode, word))
+      lapsed = obstacles;
+    if (obstacles == lapsed) {
+      uint32_t next = taken(mode, word, waiter.announced, lapsed);
 
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
         if (cmap__unlikely((next & WATCHED) != 0))
           tell_taken(lock, mode == &write_mode);
-        if ((word & ~next & READERS_WAIT) != 0)
-          wake_readers(lock);
+        wake_both(lock, word & ~next);
         if (wait->waited && mode == &write_mode &&
             waiter.degree >= CMAP__LOCK_HOT && (next & WRITERS_WAIT) == 0)
           cmap__lock_notice();
@@ -477,8 +429,10 @@ cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock, uint32_t before)
     before = cmap__sub_release(&lock->word, ONE_READER); /* [L2] */
   }
   /* WRITERS_WAIT stays: the writer that was woken finds no new readers. */
-  if ((before & (READERS | WRITERS_WAIT)) == (ONE_READER | WRITERS_WAIT))
+  if ((before & (READERS | WRITERS_WAIT)) == (ONE_READER | WRITERS_WAIT)) {
+    cmap__turn_given(lock);
     wake_writer(lock);
+  }
 }
 
 CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)

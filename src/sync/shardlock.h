@@ -34,7 +34,8 @@
  *                  While WRITER is set: legal to set it for nobody (costs a
  *                  wasted wake-up). While WRITER is not set: illegal to leave
  *                  it set when no writer that set it still waits (readers
- *                  would hang). Illegal to clear it without waking a writer.
+ *                  would be late). Illegal to clear it without waking a writer,
+ *                  as the reader does for whom the writers' turn has lapsed.
  *
  *   READERS_WAIT   Readers are parked. Set by a reader before it parks;
  *                  cleared by the write unlock, by the downgrade and by a
@@ -96,17 +97,19 @@
  *
  * Policy
  *   Writers are not starved: once one is parked, new readers park too, also
- *   those that only try; the last reader wakes a writer.
+ *   those that only try; the last reader wakes a writer, whose turn it is.
  *   Readers are not starved: a write unlock that finds parked readers lets
  *   them in, and keeps writers out until one of them has come. (A writer that
  *   comes between its two steps is before them; that one's unlock does it.)
- *   But nobody holds the lock meanwhile, and the readers may not be running:
- * the turn lapses. A writer that waits takes the lock when it has seen nothing
- *   but the turn in its way for CMAP__LOCK_TURN_NS; one that only tries, or
- *   whose deadline is over, at once, unless the turn is a firm one that was
- *   given less than that time ago. So a reader that is stopped costs one such
- *   time, and one that runs within that time after being woken comes through,
- *   whatever the writers do.
+ *   But nobody holds the lock meanwhile, and those whose turn it is may not be
+ *   running: a turn lapses. Who waits takes the lock when it has seen nothing
+ *   but the others' turn in its way for CMAP__LOCK_TURN_NS; a writer that only
+ *   tries, or whose deadline is over, at once, unless the turn is a firm one
+ *   that was given less than that time ago; and the writers' turn is always
+ *   firm. So a reader or writer that is stopped costs one such time, and one
+ *   that runs within that time after being woken comes through, whatever the
+ *   others do. (A reader may have been asleep when the writers' turn began. It
+ *   looks again by itself: its wait is at most twice as long.)
  *   Among writers, and among readers, nobody has a claim to be next.
  *   A reader that holds the lock in read mode already (`already_reads`)
  *   passes waiting writers: they cannot have the lock before it lets go.

@@ -1,5 +1,5 @@
 /*
- * When the firm turns of readers were given (sync/shardlock.h, Policy).
+ * When firm turns were given, to readers or writers (sync/shardlock.h, Policy).
  *
  * A lock is one word and has no room for that, and there are hardly ever two
  * firm turns at a time: locks share the entries of a table. An entry says whose
@@ -13,7 +13,7 @@
 
 struct cmap__shardlock;
 
-/* The lock's readers are about to be given a firm turn. */
+/* The lock's readers, or writers, are about to be given a firm turn. */
 void cmap__turn_given(const struct cmap__shardlock *lock);
 
 /* Was that less than CMAP__LOCK_TURN_NS ago? */

@@ -1,8 +1,8 @@
 /*
- * The readers' turn lapses: a reader that was woken and does not run keeps
- * nobody out of a lock that is free.
+ * Turns lapse: a reader or writer that was woken and does not run keeps nobody
+ * out of a lock that is free.
  *
- * A reader is "stopped" in the function that the lock calls after it has slept:
+ * A thread is "stopped" in the function that the lock calls after it has slept:
  * it has been woken, and it is its turn, but it does nothing until the test
  * lets it. A turn that does not lapse is a hang, which alarm() turns into a
  * failure.
@@ -50,11 +50,12 @@ static enum cmap__lock_result try_to_write(void)
 }
 
 /*
- * A thread that takes the lock once, to read. Each time that it has slept it
- * does step 2 n - 1 and waits for step 2 n.
+ * A thread that takes the lock once. Each time that it has slept it does step
+ * 2 n - 1 and waits for step 2 n.
  */
-struct reader {
+struct sleeper {
   struct cmap__lock_wait wait; /* first */
+  bool writes;
   pthread_t thread;
   struct step step;
   struct asleep asleep;
@@ -69,49 +70,54 @@ static enum cmap__lock_result may_park(struct cmap__lock_wait *wait)
 
 static void stop_here(struct cmap__lock_wait *wait)
 {
-  struct reader *reader = (struct reader *)wait;
+  struct sleeper *sleeper = (struct sleeper *)wait;
 
-  step_done(&reader->step, ++reader->at);
-  step_wait(&reader->step, ++reader->at);
+  step_done(&sleeper->step, ++sleeper->at);
+  step_wait(&sleeper->step, ++sleeper->at);
 }
 
-static void *reader_main(void *argument)
+static void *sleeper_main(void *argument)
 {
-  struct reader *reader = argument;
+  struct sleeper *sleeper = argument;
 
-  asleep_here(&reader->asleep);
-  if (cmap__shardlock_read(&lock, &reader->wait) == CMAP__LOCK_OK)
+  asleep_here(&sleeper->asleep);
+  if (sleeper->writes) {
+    if (cmap__shardlock_write(&lock, &sleeper->wait) == CMAP__LOCK_OK)
+      cmap__shardlock_write_unlock(&lock);
+  } else if (cmap__shardlock_read(&lock, &sleeper->wait) == CMAP__LOCK_OK) {
     cmap__shardlock_read_unlock(&lock);
+  }
   return NULL;
 }
 
-/* The caller holds the lock, and the reader parks. */
-static void reader_park(struct reader *reader)
+/* The caller holds the lock, and the thread parks. */
+static void sleeper_park(struct sleeper *sleeper, bool writes)
 {
-  *reader = (struct reader){.wait = {.deadline_ns = CMAP__NO_DEADLINE,
-                                     .before_park = may_park,
-                                     .after_park = stop_here}};
-  step_begin(&reader->step);
-  asleep_begin(&reader->asleep);
-  assert_int_equal(pthread_create(&reader->thread, NULL, reader_main, reader),
-                   0);
-  until_set(CMAP__LOCK_READERS_WAIT);
+  *sleeper = (struct sleeper){.wait = {.deadline_ns = CMAP__NO_DEADLINE,
+                                       .before_park = may_park,
+                                       .after_park = stop_here},
+                              .writes = writes};
+  step_begin(&sleeper->step);
+  asleep_begin(&sleeper->asleep);
+  assert_int_equal(
+      pthread_create(&sleeper->thread, NULL, sleeper_main, sleeper), 0);
+  until_set(writes ? CMAP__LOCK_WRITERS_WAIT : CMAP__LOCK_READERS_WAIT);
 }
 
 /* From now on it stops for nothing. */
-static void reader_end(struct reader *reader)
+static void sleeper_end(struct sleeper *sleeper)
 {
-  step_done(&reader->step, UINT32_MAX);
-  pthread_join(reader->thread, NULL);
-  step_end(&reader->step);
+  step_done(&sleeper->step, UINT32_MAX);
+  pthread_join(sleeper->thread, NULL);
+  step_end(&sleeper->step);
   assert_int_equal(word_now(), 0);
 }
 
 /* Makes it the turn of a reader that is stopped. */
-static void give_turn(struct reader *reader)
+static void give_turn(struct sleeper *reader)
 {
   assert_int_equal(cmap__shardlock_write(&lock, NULL), CMAP__LOCK_OK);
-  reader_park(reader);
+  sleeper_park(reader, false);
   cmap__shardlock_write_unlock(&lock);
   step_wait(&reader->step, 1);
   assert_int_equal(word_now(), CMAP__LOCK_READERS_NEXT);
@@ -121,7 +127,7 @@ static void give_turn(struct reader *reader)
 static void test_tries_pass(void **state)
 {
   struct cmap__lock_wait past = {.deadline_ns = 0};
-  struct reader reader;
+  struct sleeper reader;
 
   (void)state;
   give_turn(&reader);
@@ -129,19 +135,19 @@ static void test_tries_pass(void **state)
   assert_int_equal(word_now(), CMAP__LOCK_WRITER);
   cmap__shardlock_write_unlock(&lock);
   assert_int_equal(word_now(), 0);
-  reader_end(&reader);
+  sleeper_end(&reader);
 
   give_turn(&reader);
   assert_int_equal(cmap__shardlock_write(&lock, &past), CMAP__LOCK_OK);
   cmap__shardlock_write_unlock(&lock);
-  reader_end(&reader);
+  sleeper_end(&reader);
 }
 
 /* Who waits takes it in the end, and the next one without waiting. */
 static void test_writer_waits_it_out(void **state)
 {
   struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
-  struct reader reader;
+  struct sleeper reader;
 
   (void)state;
   give_turn(&reader);
@@ -150,7 +156,7 @@ static void test_writer_waits_it_out(void **state)
   cmap__shardlock_write_unlock(&lock);
   assert_true(cmap__shardlock_try_write(&lock));
   cmap__shardlock_write_unlock(&lock);
-  reader_end(&reader);
+  sleeper_end(&reader);
 }
 
 static void *writer_main(void *count)
@@ -167,7 +173,7 @@ static void test_parked_writers(void **state)
 {
   enum { WRITERS = 3 };
   pthread_t writers[WRITERS];
-  struct reader reader;
+  struct sleeper reader;
   unsigned count = 0;
 
   (void)state;
@@ -175,19 +181,19 @@ static void test_parked_writers(void **state)
   for (int i = 0; i < WRITERS; i++)
     assert_int_equal(pthread_create(&writers[i], NULL, writer_main, &count), 0);
   until_set(CMAP__LOCK_WRITERS_WAIT);
-  reader_park(&reader);
+  sleeper_park(&reader, false);
   cmap__shardlock_write_unlock(&lock);
   for (int i = 0; i < WRITERS; i++)
     pthread_join(writers[i], NULL);
   assert_int_equal(count, WRITERS);
   step_wait(&reader.step, 1);
-  reader_end(&reader);
+  sleeper_end(&reader);
 }
 
 /* The detector gives a turn while others read; its reader does not come. */
 static void test_admitted_reader(void **state)
 {
-  struct reader reader;
+  struct sleeper reader;
   unsigned count = 0;
   pthread_t writer;
 
@@ -195,13 +201,13 @@ static void test_admitted_reader(void **state)
   assert_int_equal(cmap__shardlock_read(&lock, NULL), CMAP__LOCK_OK);
   assert_int_equal(pthread_create(&writer, NULL, writer_main, &count), 0);
   until_set(CMAP__LOCK_WRITERS_WAIT);
-  reader_park(&reader);
+  sleeper_park(&reader, false);
   cmap__shardlock_admit_readers(&lock);
   step_wait(&reader.step, 1);
   cmap__shardlock_read_unlock(&lock);
   pthread_join(writer, NULL);
   assert_int_equal(count, 1);
-  reader_end(&reader);
+  sleeper_end(&reader);
 }
 
 /*
@@ -211,7 +217,7 @@ static void test_admitted_reader(void **state)
 static void test_firm_turn(void **state)
 {
   enum cmap__lock_result result;
-  struct reader reader;
+  struct sleeper reader;
   uint64_t given;
 
   (void)state;
@@ -229,7 +235,7 @@ static void test_firm_turn(void **state)
                 cmap__now_ns() - given >= CMAP__LOCK_TURN_NS);
     step_wait(&reader.step, 3);
     if (result != CMAP__LOCK_BUSY)
-      reader_end(&reader);
+      sleeper_end(&reader);
   } while (result != CMAP__LOCK_BUSY);
 
   /* Ends: when the turn has lapsed. */
@@ -238,13 +244,13 @@ static void test_firm_turn(void **state)
   assert_true(cmap__now_ns() - given >= CMAP__LOCK_TURN_NS);
   assert_int_equal(word_now(), CMAP__LOCK_WRITER);
   cmap__shardlock_write_unlock(&lock);
-  reader_end(&reader);
+  sleeper_end(&reader);
 }
 
 /* A firm turn ends as others do when the reader comes, or gives up. */
 static void test_firm_turn_is_taken(void **state)
 {
-  struct reader reader;
+  struct sleeper reader;
 
   (void)state;
   for (int gives_up = 0; gives_up < 2; gives_up++) {
@@ -256,7 +262,7 @@ static void test_firm_turn_is_taken(void **state)
     step_wait(&reader.step, 3);
     if (gives_up)
       reader.wait.deadline_ns = 0;
-    reader_end(&reader);
+    sleeper_end(&reader);
   }
 }
 
@@ -267,15 +273,15 @@ static void test_firm_turn_is_taken(void **state)
  */
 static void test_between_the_steps_of_an_unlock(void **state)
 {
-  struct reader first, other;
+  struct sleeper first, other;
 
   (void)state;
   assert_int_equal(cmap__shardlock_write(&lock, NULL), CMAP__LOCK_OK);
-  reader_park(&first);
+  sleeper_park(&first, false);
   asleep_wait_in_kernel(&first.asleep);
   cmap__park_wake(&lock.word, ~0u, CMAP__PARK_ALL); /* as if by a signal */
   step_wait(&first.step, 1);
-  reader_park(&other);
+  sleeper_park(&other, false);
   asleep_wait_in_kernel(&other.asleep);
   cmap__sub_acq_rel(&lock.word, CMAP__LOCK_WRITER);
   assert_int_equal(word_now(), CMAP__LOCK_READERS_WAIT);
@@ -284,7 +290,119 @@ static void test_between_the_steps_of_an_unlock(void **state)
   step_end(&first.step);
   step_wait(&other.step, 1);
   cmap__shardlock_grant(&lock);
-  reader_end(&other);
+  sleeper_end(&other);
+}
+
+/* ------------------------------------------------------------------------
+ * The writers' turn
+ * ------------------------------------------------------------------------ */
+
+/* The lock is held to read, and a writer parks. */
+static void keep_writer_waiting(struct sleeper *writer)
+{
+  assert_int_equal(cmap__shardlock_read(&lock, NULL), CMAP__LOCK_OK);
+  sleeper_park(writer, true);
+  asleep_wait_in_kernel(&writer->asleep);
+}
+
+/* Makes it the turn of that writer, which is stopped: when, at the earliest. */
+static uint64_t give_writer_turn(struct sleeper *writer)
+{
+  uint64_t given = cmap__now_ns();
+
+  cmap__shardlock_read_unlock(&lock);
+  step_wait(&writer->step, 1);
+  return given;
+}
+
+static enum cmap__lock_result read_now(bool try_only)
+{
+  struct cmap__lock_wait wait = {.deadline_ns = 0, .try_only = try_only};
+
+  return cmap__shardlock_read(&lock, &wait);
+}
+
+/* Who waits takes the lock in the end, and then others do at once. */
+static void test_reader_waits_it_out(void **state)
+{
+  struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
+  struct sleeper writer;
+
+  (void)state;
+  keep_writer_waiting(&writer);
+  (void)give_writer_turn(&writer);
+  assert_int_equal(word_now(), CMAP__LOCK_WRITERS_WAIT);
+  assert_int_equal(cmap__shardlock_read(&lock, &wait), CMAP__LOCK_OK);
+  assert_true(wait.waited);
+  assert_int_equal(word_now(), CMAP__LOCK_ONE_READER);
+  assert_int_equal(read_now(true), CMAP__LOCK_OK);
+  cmap__shardlock_read_unlock(&lock);
+  cmap__shardlock_read_unlock(&lock);
+  sleeper_end(&writer);
+}
+
+/* Who only tries, or whose deadline is over, is refused while the turn is
+ * young, and not after. */
+static void test_firm_for_readers(void **state)
+{
+  struct sleeper writer;
+
+  (void)state;
+  for (int tries = 0; tries < 2; tries++) {
+    enum cmap__lock_result result;
+    uint64_t given;
+
+    keep_writer_waiting(&writer);
+    given = give_writer_turn(&writer);
+    /* Ends: when the turn has lapsed. */
+    while ((result = read_now(tries)) != CMAP__LOCK_OK) {
+      assert_int_equal(result, tries ? CMAP__LOCK_BUSY : CMAP__LOCK_TIMEDOUT);
+      sched_yield();
+    }
+    assert_true(cmap__now_ns() - given >= CMAP__LOCK_TURN_NS);
+    cmap__shardlock_read_unlock(&lock);
+    sleeper_end(&writer);
+  }
+}
+
+/* Readers that parked before the turn began, and another writer. */
+static void test_parked_readers(void **state)
+{
+  enum { READERS = 3 };
+  struct sleeper writer, readers[READERS];
+  unsigned count = 0;
+  pthread_t other;
+
+  (void)state;
+  keep_writer_waiting(&writer);
+  for (int i = 0; i < READERS; i++) {
+    sleeper_park(&readers[i], false);
+    step_done(&readers[i].step, UINT32_MAX); /* it stops for nothing */
+  }
+  (void)give_writer_turn(&writer);
+  for (int i = 0; i < READERS; i++) {
+    pthread_join(readers[i].thread, NULL);
+    step_end(&readers[i].step);
+  }
+  assert_int_equal(pthread_create(&other, NULL, writer_main, &count), 0);
+  pthread_join(other, NULL);
+  assert_int_equal(count, 1);
+  sleeper_end(&writer);
+}
+
+/* While others read it is no turn that could lapse. */
+static void test_no_turn_among_readers(void **state)
+{
+  struct cmap__lock_wait wait = {.deadline_ns =
+                                     cmap__now_ns() + 3 * CMAP__LOCK_TURN_NS};
+  struct sleeper writer;
+
+  (void)state;
+  keep_writer_waiting(&writer);
+  assert_int_equal(cmap__shardlock_read(&lock, &wait), CMAP__LOCK_TIMEDOUT);
+  assert_int_equal(read_now(true), CMAP__LOCK_BUSY);
+  cmap__shardlock_read_unlock(&lock);
+  sleeper_end(&writer);
 }
 
 int main(void)
@@ -297,6 +415,10 @@ int main(void)
       cmocka_unit_test(test_firm_turn),
       cmocka_unit_test(test_firm_turn_is_taken),
       cmocka_unit_test(test_between_the_steps_of_an_unlock),
+      cmocka_unit_test(test_reader_waits_it_out),
+      cmocka_unit_test(test_firm_for_readers),
+      cmocka_unit_test(test_parked_readers),
+      cmocka_unit_test(test_no_turn_among_readers),
   };
 
   alarm(HANG_SECONDS);

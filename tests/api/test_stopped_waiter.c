@@ -1,6 +1,6 @@
 /*
- * A thread that waits to read, and is stopped in its sleep, holds nothing: when
- * the lock becomes free, writers have it.
+ * A thread that waits, and is stopped in its sleep, holds nothing: when the
+ * lock becomes free, others have it.
  *
  * A signal stops it; the handler waits until the test lets it go on.
  */
@@ -16,7 +16,6 @@
 
 struct scene {
   struct cmap *map;
-  struct cmap_write_guard held; /* by the main thread */
   struct thread thread;
   struct asleep asleep;
 };
@@ -43,27 +42,62 @@ static void read_once(unsigned index, void *ctx)
   cmap_read_guard_release(&guard);
 }
 
-/* It is the reader's turn, it is stopped, and nobody holds the lock. */
-static void begin(struct scene *scene)
+static void write_once(unsigned index, void *ctx)
 {
-  struct cmap_write_guard none = CMAP_INIT;
-  struct sigaction action = {.sa_handler = stop};
+  struct scene *scene = ctx;
+  struct cmap_write_guard guard = CMAP_INIT;
   uint64_t id = KEY;
+
+  (void)index;
+  asleep_here(&scene->asleep);
+  CHECK_OK(cmap_get_mut(scene->map, cmap_key_u64(&id), &guard, NULL));
+  cmap_write_guard_release(&guard);
+}
+
+static void open_scene(struct scene *scene)
+{
+  struct sigaction action = {.sa_handler = stop};
 
   assert_int_equal(sem_init(&stopped, 0, 0), 0);
   assert_int_equal(sem_init(&go_on, 0, 0), 0);
   assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
   scene->map = numbers_open();
   numbers_put(scene->map, KEY, 0);
-  scene->held = none;
-  assert_ok(cmap_get_mut(scene->map, cmap_key_u64(&id), &scene->held, NULL));
   asleep_begin(&scene->asleep);
-  thread_start(&scene->thread, read_once, 0, scene);
+}
+
+/* A thread that waits for the lock, which the caller has, is stopped. */
+static void stop_thread(struct scene *scene, void (*run)(unsigned, void *))
+{
+  thread_start(&scene->thread, run, 0, scene);
   asleep_wait_in_kernel(&scene->asleep);
   assert_int_equal(pthread_kill(scene->thread.id, SIGUSR1), 0);
   while (sem_wait(&stopped) != 0) {
   }
-  cmap_write_guard_release(&scene->held);
+}
+
+/* It is the reader's turn, it is stopped, and nobody holds the lock. */
+static void begin(struct scene *scene)
+{
+  struct cmap_write_guard held = CMAP_INIT;
+  uint64_t id = KEY;
+
+  open_scene(scene);
+  assert_ok(cmap_get_mut(scene->map, cmap_key_u64(&id), &held, NULL));
+  stop_thread(scene, read_once);
+  cmap_write_guard_release(&held);
+}
+
+/* The same of a writer. */
+static void begin_writer(struct scene *scene)
+{
+  struct cmap_read_guard held = CMAP_INIT;
+  uint64_t id = KEY;
+
+  open_scene(scene);
+  assert_ok(cmap_get_ref(scene->map, cmap_key_u64(&id), &held, NULL));
+  stop_thread(scene, write_once);
+  cmap_read_guard_release(&held);
 }
 
 static void end(struct scene *scene)
@@ -138,6 +172,24 @@ static void other_readers_have_it(void **state)
   end(&scene);
 }
 
+static void a_stopped_writer_keeps_nobody(void **state)
+{
+  struct cmap_how how = cmap_how_until(test_now() + 20 * UINT64_C(1000000000));
+  struct cmap_read_guard guard = CMAP_INIT;
+  struct scene scene;
+  uint64_t id = KEY;
+
+  (void)state;
+  begin_writer(&scene);
+  for (int i = 0; i < 2; i++) {
+    assert_ok(cmap_get_ref(scene.map, cmap_key_u64(&id), &guard, &how));
+    cmap_read_guard_release(&guard);
+    how = cmap_how_try();
+  }
+  put(&scene, 1, &how);
+  end(&scene);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -145,7 +197,8 @@ int main(void)
       cmocka_unit_test(who_waits_has_it_soon),
       cmocka_unit_test(a_past_deadline_is_no_reason),
       cmocka_unit_test(other_readers_have_it),
+      cmocka_unit_test(a_stopped_writer_keeps_nobody),
   };
 
-  return cmocka_run_group_tests_name("stopped_reader", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("stopped_waiter", tests, NULL, NULL);
 }

@@ -15,16 +15,21 @@
  * other threads come in; above all, between the subtraction that ends a write
  * hold and the step that grants to those who waited.
  *
- * Left out: the downgrade, nested reads that pass waiting writers, the end of a
- * thread that holds the lock, the largest number of readers, PASSED_BY, which
- * only refuses some of those who try, and WATCHED with LEAVING, which are there
- * beside tools only (tests/unit/test_shardlock_crowd.c tries them).
+ * PASSED_BY is a writer's try that fails because of the readers' turn. Left out:
+ * the largest number of readers; WATCHED with LEAVING, which are there beside
+ * tools only (tests/unit/test_shardlock_crowd.c tries them); and BIASED, which
+ * is in the way of all writers until it is taken away (tests/world/test_bias.c).
  *
  * Other cases, of which each is a search of its own:
  *   case -DMANY_WRITERS  three writers, of which one gives up, and a reader
  *   case -DDETECTOR      the detector, and a reader less
  *   case -DSTOPPED       a reader that, once woken, may never run again, and a
  *                        writer that only tries
+ *   case -DNESTED        a writer that may downgrade, one that may give up, and
+ *                        one that only tries; a reader that reads within its
+ *                        read
+ *   case -DENDING        a thread that ends while it has the lock, in either
+ *                        mode
  *
  * With one of these the model is broken, and the checker finds the fault:
  *   -DNO_GRANT        the write unlock does not look after those who waited
@@ -43,6 +48,13 @@
  *                     the word
  *   -DLEFT_BEHIND     a reader that has waited takes the lock before the grant,
  *                     and leaves the readers' bit behind
+ *   -DNESTED_WAITS -DNESTED  a read within a read lets waiting writers go first
+ *   -DWAKES_NOBODY -DNESTED  the downgrade changes the word and wakes nobody
+ *   -DKEEPS_WRITERS -DNESTED  the downgrade leaves the writers' bit to the last
+ *                     reader: it may be nobody's
+ *   -DKEEPS_READERS -DNESTED  the downgrade leaves the readers' bit
+ *   -DQUIET_END -DENDING  the end of a thread that has the lock wakes nobody
+ *   -DNO_END -DENDING  those who wait do not look for it
  */
 #define WRITERS 3
 #define READERS 2
@@ -52,10 +64,17 @@ bit writer;
 bit writers_wait;
 bit readers_wait;
 bit readers_next;
+bit abandoned;
 byte readers;
 
 /* Who is parked: writers first. */
 bit asleep[WRITERS + READERS];
+
+#ifdef NO_END
+#  define ABANDONED 0
+#else
+#  define ABANDONED abandoned
+#endif
 
 bit stopped; /* a reader has stopped for ever */
 
@@ -65,10 +84,11 @@ byte finished; /* of the threads */
 #define IS_ZERO                                                               \
   (!writer && !writers_wait && !readers_wait && !readers_next && readers == 0)
 #define WORD                                                                  \
-  (writer + 2 * writers_wait + 4 * readers_wait + 8 * readers_next + 16 * readers)
+  (writer + 2 * writers_wait + 4 * readers_wait + 8 * readers_next +            \
+   16 * abandoned + 32 * readers)
 #define FREE       (!writer && readers == 0)
 #define WRITER_MAY (FREE && !readers_next)
-#define READER_MAY (!writer && (readers_next || !writers_wait))
+#define READER_MAY (!writer && (readers_next || ABANDONED || !writers_wait))
 
 inline wake_readers()
 {
@@ -151,6 +171,45 @@ inline release(r)
   writer = 0
 }
 
+/* A write hold becomes a read hold. */
+inline downgrade(r, w)
+{
+  atomic {
+    r = readers_wait;
+    w = writers_wait;
+#ifdef KEEPS_WRITERS
+    w = 0;
+#endif
+    writer = 0;
+    readers = 1;
+    writers_wait = writers_wait && !w;
+#ifdef KEEPS_READERS
+    r = 0;
+#endif
+    readers_next = r;
+    readers_wait = readers_wait && !r
+  };
+#ifdef WAKES_NOBODY
+  r = 0;
+  w = 0;
+#endif
+  wake_both(r, w)
+}
+
+/* A read hold ends. */
+inline read_unlock(r, w)
+{
+  atomic {
+    w = readers == 1 && writers_wait;
+    readers--
+  };
+#ifndef NO_LAST_READER
+  wake_both(r, w)
+#else
+  w = 0
+#endif
+}
+
 /* The write hold has ended, and the word showed waiters: cmap__shardlock_grant.
  */
 inline grant(r, w)
@@ -195,6 +254,7 @@ again:
         lapsed = 0;
         rounds--;
         goto got
+      :: ABANDONED -> goto give_up
       :: else ->
         writers_wait = 1;
         announced = 1;
@@ -206,6 +266,12 @@ again:
     park(me, announced_in);
     goto again;
 got:
+#ifdef NESTED
+    if
+    :: me == 0 -> downgrade(r, w); read_unlock(r, w); goto next
+    :: true
+    fi;
+#endif
     atomic {
       release(r);
       if
@@ -244,6 +310,7 @@ proctype trying()
   atomic {
     if
     :: FREE -> take(0)
+    :: readers_next -> goto done /* a firm turn */
     :: else -> goto done
     fi
   };
@@ -286,6 +353,7 @@ again:
         :: else
         fi;
         goto got
+      :: writer && ABANDONED -> goto give_up
       :: else ->
         readers_wait = 1;
         announced = 1;
@@ -300,15 +368,22 @@ again:
     goto again;
 got:
     wake_both(r, w);
-    atomic {
-      w = readers == 1 && writers_wait;
-      readers--
-    };
-#ifndef NO_LAST_READER
-    wake_both(r, w);
-#else
-    w = 0;
+#ifdef NESTED
+    /* Once more: it cannot wait for writers, which wait for it. */
+    if
+    :: me == WRITERS ->
+      atomic {
+#  ifdef NESTED_WAITS
+        READER_MAY ->
+#  endif
+        assert(!writer);
+        readers++
+      };
+      read_unlock(r, w)
+    :: else
+    fi;
 #endif
+    read_unlock(r, w);
     goto next;
 give_up:
     rounds = 0;
@@ -346,6 +421,25 @@ proctype admit()
   finished++
 }
 
+/* Takes the lock, if it can, and ends with it. */
+proctype ending()
+{
+  atomic {
+    if
+    :: WRITER_MAY -> writer = 1
+    :: READER_MAY -> readers++
+    :: else -> goto done
+    fi
+  };
+  abandoned = 1;
+#ifndef QUIET_END
+  wake_readers();
+  d_step { asleep[0] = 0; asleep[1] = 0; asleep[2] = 0 };
+#endif
+done:
+  finished++
+}
+
 proctype judge()
 {
   finished == THREADS ->
@@ -353,7 +447,7 @@ proctype judge()
     :: stopped -> readers_next = 0 /* it may be its turn */
     :: else
     fi;
-    assert(IS_ZERO)
+    assert(IS_ZERO || abandoned)
 }
 
 init
@@ -375,8 +469,17 @@ init
     run trying();
     run reading(3, 2, 0, 1);
 #    else
+#    ifdef ENDING
+    run ending();
     run reading(3, 1, 0, 0);
+#    else
+    run reading(3, 1, 0, 0);
+#      ifdef NESTED
+    run trying();
+#      else
     run reading(4, 1, 1, 0);
+#      endif
+#    endif
 #    endif
 #  endif
 #endif

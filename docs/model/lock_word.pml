@@ -5,7 +5,9 @@
  * wait, and once the deadlock detector makes it the readers' turn. A thread
  * parks only if the word is still the one that it announced itself in, as a
  * futex does, and wakes when it is woken; a writer that only the readers' turn
- * keeps out also wakes by itself, and takes the lock all the same.
+ * keeps out also wakes by itself, and takes the lock all the same. (The same of
+ * a reader, and that others look again by themselves, is in the case only where
+ * it is needed.)
  *
  * Claims: a writer is alone, and readers are without a writer; nobody sleeps
  * for ever (no end state with a thread in it); in the end the word is zero.
@@ -25,6 +27,8 @@
  *   case -DDETECTOR      the detector, and a reader less
  *   case -DSTOPPED       a reader that, once woken, may never run again, and a
  *                        writer that only tries
+ *   case -DSTOPPED_WRITER  a writer that, once woken, may never run again,
+ *                        another one, and two readers
  *   case -DNESTED        a writer that may downgrade, one that may give up, and
  *                        one that only tries; a reader that reads within its
  *                        read
@@ -46,6 +50,11 @@
  *   -DNO_LAPSE -DSTOPPED  the turn lasts until a reader has come
  *   -DTURN_KEPT -DSTOPPED  a writer for whom the turn has lapsed leaves it in
  *                     the word
+ *   -DNO_LAPSE -DSTOPPED_WRITER  the same of the writers' turn
+ *   -DNO_LOOKS -DSTOPPED_WRITER  who sleeps while others have the lock does so
+ *                     until it is woken
+ *   -DLAPSE_FOR_ONE -DSTOPPED_WRITER  a reader for whom the turn has lapsed
+ *                     clears the readers' bit and does not wake them
  *   -DLEFT_BEHIND     a reader that has waited takes the lock before the grant,
  *                     and leaves the readers' bit behind
  *   -DNESTED_WAITS -DNESTED  a read within a read lets waiting writers go first
@@ -76,7 +85,7 @@ bit asleep[WRITERS + READERS];
 #  define ABANDONED abandoned
 #endif
 
-bit stopped; /* a reader has stopped for ever */
+bit stopped; /* a thread has stopped for ever */
 
 #define THREADS 4
 byte finished; /* of the threads */
@@ -146,6 +155,9 @@ inline park(me, announced_in)
   :: may_give_up -> asleep[me] = 0; goto give_up
 #ifndef NO_LAPSE
   :: lapses -> atomic { asleep[me] = 0; lapses = 0; lapsed = 1 }
+#endif
+#if defined(STOPPED_WRITER) && !defined(NO_LOOKS)
+  :: stopped && !lapses -> asleep[me] = 0
 #endif
   fi
 }
@@ -237,7 +249,7 @@ inline grant(r, w)
 #endif
 }
 
-proctype writing(byte me; byte rounds; bit may_give_up)
+proctype writing(byte me; byte rounds; bit may_give_up; bit may_stop)
 {
   byte announced_in;
   bit announced, lapses, lapsed, r, w;
@@ -264,6 +276,10 @@ again:
       fi
     };
     park(me, announced_in);
+    if
+    :: may_stop -> stopped = 1; goto stop
+    :: true
+    fi;
     goto again;
 got:
 #ifdef NESTED
@@ -299,6 +315,7 @@ give_up:
 next:
     skip
   od;
+stop:
   finished++
 }
 
@@ -330,7 +347,7 @@ proctype reading(byte me; byte rounds; bit may_give_up; bit may_stop)
 {
   byte announced_in;
   bit announced, r, w;
-  bit lapses, lapsed; /* stay 0 */
+  bit lapses, lapsed;
 
   do
   :: rounds == 0 -> break
@@ -353,11 +370,28 @@ again:
         :: else
         fi;
         goto got
+      :: FREE && writers_wait && !readers_next && lapsed ->
+        readers++;
+        rounds--;
+        announced = 0;
+        lapsed = 0;
+        r = readers_wait;
+        w = 1;
+#ifdef LAPSE_FOR_ONE
+        r = 0;
+#endif
+        readers_wait = 0;
+        writers_wait = 0;
+        goto got
       :: writer && ABANDONED -> goto give_up
       :: else ->
         readers_wait = 1;
         announced = 1;
-        announced_in = WORD
+        announced_in = WORD;
+#ifdef STOPPED_WRITER
+        lapses = FREE;
+        lapsed = 0
+#endif
       fi
     };
     park(me, announced_in);
@@ -444,7 +478,12 @@ proctype judge()
 {
   finished == THREADS ->
     if
-    :: stopped -> readers_next = 0 /* it may be its turn */
+    /* It may be its turn. */
+#ifdef STOPPED_WRITER
+    :: stopped -> writers_wait = 0
+#else
+    :: stopped -> readers_next = 0
+#endif
     :: else
     fi;
     assert(IS_ZERO || abandoned)
@@ -454,13 +493,18 @@ init
 {
   atomic {
 #ifdef MANY_WRITERS
-    run writing(0, 1, 0);
-    run writing(1, 1, 0);
-    run writing(2, 1, 1);
+    run writing(0, 1, 0, 0);
+    run writing(1, 1, 0, 0);
+    run writing(2, 1, 1, 0);
     run reading(3, 1, 0, 0);
 #else
-    run writing(0, 1, 0);
-    run writing(1, 1, 1);
+#  ifdef STOPPED_WRITER
+    run writing(0, 1, 0, 1);
+    run writing(1, 1, 0, 0);
+#  else
+    run writing(0, 1, 0, 0);
+    run writing(1, 1, 1, 0);
+#  endif
 #  ifdef DETECTOR
     run admit();
     run reading(3, 2, 1, 0);
@@ -477,7 +521,11 @@ init
 #      ifdef NESTED
     run trying();
 #      else
+#      ifdef STOPPED_WRITER
+    run reading(4, 1, 0, 0);
+#      else
     run reading(4, 1, 1, 0);
+#      endif
 #      endif
 #    endif
 #    endif

@@ -14,9 +14,9 @@
  *   4. While it is free with WRITERS_WAIT and without READERS_NEXT, an
  *      announced writer is awake or being woken. Writers may enter, so that
  *      it will not park again before one of them had the lock (2). It may not
- *      be running: so readers that park where no writer has the lock sleep with
- *      an end. The first that takes the lock clears both bits, and wakes for
- *      them (6).
+ *      be running: so writers, and readers that park where no writer has the
+ *      lock, sleep with an end. A reader that takes the lock then clears both
+ *      bits, and wakes for them (6).
  *   5. While it is free with READERS_NEXT, an announced reader is awake or
  *      being woken. It enters, and unlocks (3), or gives up and repairs. It may
  *      not be running: so with WRITERS_WAIT an announced writer is awake or
@@ -140,7 +140,7 @@ struct waiter {
   unsigned degree;    /* how hot the lock is */
   bool announced;     /* its bit is set, or it answers for that */
   bool parked;        /* it has been asleep until it was woken */
-  uint64_t since;     /* it has waited behind writers, about; 0: it has not */
+  uint64_t since;     /* it has waited so that it looks by itself; 0: not */
   uint64_t turn_ends; /* a thread that finds only the others' turn in its way
                          takes the lock then; 0: there was more at the last
                          look */
@@ -205,18 +205,18 @@ static bool sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
 }
 
 /*
- * When a thread that parks now looks again by itself. Who waits behind writers
- * while readers have the lock is woken by none of them: a writer is, which may
- * not be running. It looks when it has waited twice as long as now.
+ * When a thread that parks now looks again by itself: when it has waited twice
+ * as long as now. Where one writer is woken of all who wait, it may be one that
+ * is not running. Readers are all woken by a writer that has the lock.
  */
-static uint64_t look_at(struct waiter *waiter, const struct mode *mode,
-                        uint32_t announced)
+static uint64_t next_look_at(struct waiter *waiter, const struct mode *mode,
+                             uint32_t announced)
 {
   uint64_t now;
 
   if (waiter->turn_ends != 0)
     return waiter->turn_ends;
-  if (mode == &write_mode || (announced & WRITTEN) != 0)
+  if (mode == &read_mode && (announced & WRITTEN) != 0)
     return CMAP__NO_DEADLINE;
   now = cmap__now_ns();
   if (waiter->since == 0)
@@ -234,7 +234,7 @@ static enum cmap__lock_result park(struct waiter *waiter,
       wait->before_park ? wait->before_park(wait) : CMAP__LOCK_OK;
 
   if (result == CMAP__LOCK_OK) {
-    uint64_t look = look_at(waiter, mode, announced);
+    uint64_t look = next_look_at(waiter, mode, announced);
     if (look < until)
       until = look;
     cmap__probe(lock_park, waiter->lock, mode == &write_mode);

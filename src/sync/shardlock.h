@@ -108,8 +108,8 @@
  *   that was given less than that time ago; and the writers' turn is always
  *   firm. So a reader or writer that is stopped costs one such time, and one
  *   that runs within that time after being woken comes through, whatever the
- *   others do. (A reader may have been asleep when the writers' turn began. It
- *   looks again by itself: its wait is at most twice as long.)
+ *   others do. (Who is asleep when a writer's turn begins looks again by
+ *   itself: its wait is at most twice as long.)
  *   Among writers, and among readers, nobody has a claim to be next.
  *   A reader that holds the lock in read mode already (`already_reads`)
  *   passes waiting writers: they cannot have the lock before it lets go.

@@ -15,9 +15,10 @@
 
 machine_names=(i686 armhf aarch64 riscv64 s390x ppc64el musl windows)
 
-# name: Debian's name of the processor, prefix of the tools, emulator.
+# name: Debian's name of the processor, prefix of the tools, emulator (of i686:
+# where the system, as some kernels of x86_64, runs no programs of 32 bits).
 declare -A machine_table=(
-  [i686]="i386 i686-linux-gnu -"
+  [i686]="i386 i686-linux-gnu i386"
   [armhf]="armhf arm-linux-gnueabihf arm"
   [aarch64]="arm64 aarch64-linux-gnu aarch64"
   [riscv64]="riscv64 riscv64-linux-gnu riscv64"
@@ -27,6 +28,17 @@ declare -A machine_table=(
 # clang, because gcc's thread-local storage there is gone before a thread's
 # destructors run; with the libraries of this gcc.
 windows_gcc=x86_64-w64-mingw32-gcc-posix
+
+# Does this system run what the compiler makes?
+runs() {
+  local dir status=0
+  dir=$(mktemp -d)
+  printf 'int main(void) { return 0; }\n' >"$dir/main.c"
+  "$1" -static "$dir/main.c" -o "$dir/main" 2>"$dir/log" &&
+    "$dir/main" 2>"$dir/log" || status=1
+  rm -rf "$dir"
+  return "$status"
+}
 
 machine_want() {
   local processor prefix emulator
@@ -40,7 +52,7 @@ machine_want() {
     read -r processor prefix emulator <<<"${machine_table[$1]}"
     want "gcc-${prefix//_/-}" has_command "$prefix-gcc"
     want "libc6-dev-$processor-cross" links "$prefix-gcc"
-    [ "$emulator" = - ] || want qemu-user has_command "qemu-$emulator"
+    want qemu-user has_command "qemu-$emulator"
   fi
 }
 
@@ -111,8 +123,8 @@ machine_begin() {
     tool=$prefix-gcc
     lib=/usr/$prefix
     machine_options+=(-DCMAKE_SYSTEM_PROCESSOR="${prefix%%-*}")
-    if [ "$emulator" = - ]; then
-      # This processor runs its programs, with the loader of the cross package.
+    if runs "$tool"; then
+      # With the loader of the cross package.
       loader=$(echo "$lib"/lib/ld-linux*.so.*)
       flags="-Wl,-dynamic-linker,$loader -Wl,-rpath,$lib/lib"
       machine_options+=(-DCMAKE_EXE_LINKER_FLAGS="$flags"

@@ -390,6 +390,32 @@ static void test_parked_readers(void **state)
   sleeper_end(&writer);
 }
 
+/* One of several writers is woken, and stopped; the other comes through. */
+static void test_parked_writer_behind_another(void **state)
+{
+  struct sleeper writers[2];
+
+  (void)state;
+  for (int reads = 0; reads < 2; reads++) {
+    assert_int_equal(reads ? cmap__shardlock_read(&lock, NULL)
+                           : cmap__shardlock_write(&lock, NULL),
+                     CMAP__LOCK_OK);
+    for (int i = 0; i < 2; i++) {
+      sleeper_park(&writers[i], true);
+      asleep_wait_in_kernel(&writers[i].asleep);
+    }
+    if (reads)
+      cmap__shardlock_read_unlock(&lock);
+    else
+      cmap__shardlock_write_unlock(&lock);
+    step_wait(&writers[0].step, 1);
+    step_done(&writers[1].step, UINT32_MAX);
+    pthread_join(writers[1].thread, NULL);
+    step_end(&writers[1].step);
+    sleeper_end(&writers[0]);
+  }
+}
+
 /* While others read it is no turn that could lapse. */
 static void test_no_turn_among_readers(void **state)
 {
@@ -418,6 +444,7 @@ int main(void)
       cmocka_unit_test(test_reader_waits_it_out),
       cmocka_unit_test(test_firm_for_readers),
       cmocka_unit_test(test_parked_readers),
+      cmocka_unit_test(test_parked_writer_behind_another),
       cmocka_unit_test(test_no_turn_among_readers),
   };
 

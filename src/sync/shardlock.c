@@ -50,6 +50,11 @@
 /* How long a full lock is left alone before it is looked at again. */
 #define FULL_NAP_NS UINT64_C(1000000)
 
+/* The longest time until a parked thread looks again by itself. */
+#define LOOK_MOST_NS UINT64_C(100000000)
+
+uint64_t cmap__lock_look_ns = CMAP__LOCK_TURN_NS;
+
 /* The word in which it is the turn of the readers of READERS_WAIT. */
 static uint32_t readers_turn(const struct cmap__shardlock *lock, uint32_t word)
 {
@@ -66,6 +71,14 @@ static void wake_readers(struct cmap__shardlock *lock)
 static void wake_writer(struct cmap__shardlock *lock)
 {
   cmap__park_wake(&lock->word, CLASS_WRITER, 1);
+}
+
+/* The lock is free, and was `before`: it is the writers' turn. */
+static void writers_turn(struct cmap__shardlock *lock, uint32_t before)
+{
+  if ((before & READERS_NEXT) == 0) /* else it may be a turn that lasts */
+    cmap__turn_given(lock);
+  wake_writer(lock);
 }
 
 /* Readers first: the writer would only wait for them. */
@@ -120,7 +133,7 @@ static void reader_gives_up(struct cmap__shardlock *lock)
   if ((word & READERS_WAIT) != 0)
     wake_readers(lock);
   if ((word & (READERS_NEXT | WRITERS_WAIT)) == (READERS_NEXT | WRITERS_WAIT))
-    wake_writer(lock);
+    writers_turn(lock, 0);
 }
 
 /* Sleeps a little: the readers that leave a full lock wake nobody. */
@@ -156,8 +169,9 @@ static bool turn_is_over(struct waiter *waiter, const struct mode *mode,
   uint64_t now = wait->try_only ? 0 : cmap__now_ns();
 
   if (wait->try_only || now >= wait->deadline_ns)
-    return (mode == &write_mode && (word & PASSED_BY) == 0) ||
-           !cmap__turn_is_young(waiter->lock);
+    return mode == &read_mode
+               ? cmap__turn_is_old(waiter->lock)
+               : (word & PASSED_BY) == 0 || !cmap__turn_is_young(waiter->lock);
   if (waiter->turn_ends == 0)
     waiter->turn_ends = now + CMAP__LOCK_TURN_NS;
   return now >= waiter->turn_ends;
@@ -206,22 +220,24 @@ static bool sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
 
 /*
  * When a thread that parks now looks again by itself: when it has waited twice
- * as long as now. Where one writer is woken of all who wait, it may be one that
- * is not running. Readers are all woken by a writer that has the lock.
+ * as long as now, or soon. Where one writer is woken of all who wait, it may be
+ * one that is not running. Readers are all woken by a writer that has the lock.
  */
 static uint64_t next_look_at(struct waiter *waiter, const struct mode *mode,
                              uint32_t announced)
 {
-  uint64_t now;
+  uint64_t now, time;
 
   if (waiter->turn_ends != 0)
     return waiter->turn_ends;
-  if (mode == &read_mode && (announced & WRITTEN) != 0)
+  if ((mode == &read_mode && (announced & WRITTEN) != 0) ||
+      cmap__lock_look_ns == CMAP__NO_DEADLINE)
     return CMAP__NO_DEADLINE;
   now = cmap__now_ns();
   if (waiter->since == 0)
-    waiter->since = now - CMAP__LOCK_TURN_NS;
-  return now + (now - waiter->since);
+    waiter->since = now - cmap__lock_look_ns;
+  time = now - waiter->since;
+  return now + (time < LOOK_MOST_NS ? time : LOOK_MOST_NS);
 }
 
 /* Parks, between the caller's two functions. The caller is announced. */
@@ -429,10 +445,8 @@ cmap__shardlock_read_unlock_slow(struct cmap__shardlock *lock, uint32_t before)
     before = cmap__sub_release(&lock->word, ONE_READER); /* [L2] */
   }
   /* WRITERS_WAIT stays: the writer that was woken finds no new readers. */
-  if ((before & (READERS | WRITERS_WAIT)) == (ONE_READER | WRITERS_WAIT)) {
-    cmap__turn_given(lock);
-    wake_writer(lock);
-  }
+  if ((before & (READERS | WRITERS_WAIT)) == (ONE_READER | WRITERS_WAIT))
+    writers_turn(lock, before);
 }
 
 CMAP__NOINLINE void cmap__shardlock_downgrade_slow(struct cmap__shardlock *lock)

@@ -103,13 +103,14 @@
  *   comes between its two steps is before them; that one's unlock does it.)
  *   But nobody holds the lock meanwhile, and those whose turn it is may not be
  *   running: a turn lapses. Who waits takes the lock when it has seen nothing
- *   but the others' turn in its way for CMAP__LOCK_TURN_NS; a writer that only
- *   tries, or whose deadline is over, at once, unless the turn is a firm one
- *   that was given less than that time ago; and the writers' turn is always
- *   firm. So a reader or writer that is stopped costs one such time, and one
- *   that runs within that time after being woken comes through, whatever the
- *   others do. (Who is asleep when a writer's turn begins looks again by
- *   itself: its wait is at most twice as long.)
+ *   but the others' turn in its way for CMAP__LOCK_TURN_NS. A writer that only
+ *   tries, or whose deadline is over, takes it at once, unless the turn is a
+ *   firm one that was given less than that time ago; a reader of that kind if
+ *   the writers' turn was given CMAP__LOCK_TRY_NS ago. So a reader or writer
+ *   that is stopped costs one such time, and one that runs within that time
+ *   after being woken comes through, whatever the others do. Who is asleep
+ *   when a writer's turn begins looks again by itself: its wait is twice as
+ *   long at most, or a tenth of a second longer.
  *   Among writers, and among readers, nobody has a claim to be next.
  *   A reader that holds the lock in read mode already (`already_reads`)
  *   passes waiting writers: they cannot have the lock before it lets go.
@@ -160,6 +161,20 @@
  * come in time where others keep the processors busy.
  */
 #define CMAP__LOCK_TURN_NS UINT64_C(2000000)
+
+/*
+ * And how long readers that only try leave it to a writer. There is always one
+ * that comes just then, and where many threads share a processor a writer may
+ * be that late each time.
+ */
+#define CMAP__LOCK_TRY_NS UINT64_C(100000000)
+
+/*
+ * When a thread that has parked looks again by itself for the first time.
+ * Const: CMAP__LOCK_TURN_NS; tests of who wakes whom set CMAP__NO_DEADLINE:
+ * never.
+ */
+extern uint64_t cmap__lock_look_ns;
 
 /* On x86 every locked instruction is a full barrier; elsewhere it takes one,
  * and in the world of tests/world, which knows C11 only. */

@@ -1,5 +1,5 @@
 /*
- * The table of firm turns.
+ * The table of turns.
  */
 #include "sync/turns.h"
 
@@ -30,16 +30,30 @@ static uint64_t stamp(const struct cmap__shardlock *lock, uint64_t ns)
   return ns / UNIT * (WHOSE + 1) + (number_of(lock) / ENTRIES & WHOSE);
 }
 
-/* Relaxed, both: whoever sees an older entry ends the turn, which is legal. */
+/* Relaxed, here and below: whoever sees an older entry ends the turn earlier or
+ * later, which is legal. */
 void cmap__turn_given(const struct cmap__shardlock *lock)
 {
   cmap__store_relaxed(entry_of(lock), stamp(lock, cmap__now_ns()));
 }
 
-bool cmap__turn_is_young(const struct cmap__shardlock *lock)
+/* Was the last turn of the lock, if it is known, given after so many ns ago, as
+ * `after` says, or before? */
+static bool was_given(const struct cmap__shardlock *lock, uint64_t ns,
+                      bool after)
 {
-  uint64_t oldest = stamp(lock, cmap__now_ns() - CMAP__LOCK_TURN_NS);
+  uint64_t then = stamp(lock, cmap__now_ns() - ns);
   uint64_t given = cmap__load_relaxed(entry_of(lock));
 
-  return ((given ^ oldest) & WHOSE) == 0 && given >= oldest;
+  return ((given ^ then) & WHOSE) == 0 && (given >= then) == after;
+}
+
+bool cmap__turn_is_young(const struct cmap__shardlock *lock)
+{
+  return was_given(lock, CMAP__LOCK_TURN_NS, true);
+}
+
+bool cmap__turn_is_old(const struct cmap__shardlock *lock)
+{
+  return was_given(lock, CMAP__LOCK_TRY_NS, false);
 }

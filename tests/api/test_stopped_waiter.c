@@ -180,6 +180,9 @@ static void a_stopped_writer_keeps_nobody(void **state)
   uint64_t id = KEY;
 
   (void)state;
+#ifdef CMAP_LOCK_PTHREAD
+  skip(); /* it may be stopped with the mutex in which others wake it */
+#endif
   begin_writer(&scene);
   for (int i = 0; i < 2; i++) {
     assert_ok(cmap_get_ref(scene.map, cmap_key_u64(&id), &guard, &how));

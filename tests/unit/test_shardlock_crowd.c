@@ -263,7 +263,7 @@ static void test_rounds(void **state)
 }
 
 /* How a greedy thread takes the lock. */
-enum greed { READS, WRITES, TRIES_TO_WRITE };
+enum greed { READS, TRIES_TO_READ, WRITES, TRIES_TO_WRITE };
 
 /* A thread that holds the lock as much of the time as it can get it. */
 static void *greedy_main(void *greed)
@@ -271,10 +271,11 @@ static void *greedy_main(void *greed)
   struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
   enum greed how = *(enum greed *)greed;
 
-  wait.try_only = how == TRIES_TO_WRITE;
+  wait.try_only = how == TRIES_TO_READ || how == TRIES_TO_WRITE;
   while (!stop) {
-    if (how == READS) {
-      cmap__shardlock_read(&lock, NULL);
+    if (how <= TRIES_TO_READ) {
+      if (cmap__shardlock_read(&lock, &wait) != CMAP__LOCK_OK)
+        continue;
       sched_yield();
       cmap__shardlock_read_unlock(&lock);
     } else if (cmap__shardlock_write(&lock, &wait) == CMAP__LOCK_OK) {
@@ -295,7 +296,7 @@ static void run_against(enum greed greed, uint64_t times)
   for (int i = 0; i < 4; i++)
     assert_int_equal(pthread_create(&thread[i], NULL, greedy_main, &greed), 0);
   for (uint64_t i = 0; i < scaled(times); i++) {
-    if (greed == READS) {
+    if (greed <= TRIES_TO_READ) {
       cmap__shardlock_write(&lock, NULL);
       cmap__shardlock_write_unlock(&lock);
     } else {
@@ -314,6 +315,12 @@ static void test_writer_not_starved(void **state)
 {
   (void)state;
   run_against(READS, 300);
+}
+
+static void test_writer_not_starved_by_tries(void **state)
+{
+  (void)state;
+  run_against(TRIES_TO_READ, 30);
 }
 
 static void test_reader_not_starved(void **state)
@@ -340,6 +347,7 @@ int main(void)
       cmocka_unit_test(test_deadlines_mixed_in),
       cmocka_unit_test(test_rounds),
       cmocka_unit_test(test_writer_not_starved),
+      cmocka_unit_test(test_writer_not_starved_by_tries),
       cmocka_unit_test(test_reader_not_starved),
       cmocka_unit_test(test_reader_not_starved_by_tries),
   };
@@ -352,6 +360,7 @@ int main(void)
   int failed;
 
   (void)test_seed();
+  cmap__lock_look_ns = CMAP__NO_DEADLINE; /* a lost wake-up is a hang */
   alarm(HANG_SECONDS);
   failed = cmocka_run_group_tests(tests, NULL, NULL);
   cmap__shardlock_watch(&lock);

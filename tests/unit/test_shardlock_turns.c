@@ -359,7 +359,7 @@ static void test_firm_for_readers(void **state)
       assert_int_equal(result, tries ? CMAP__LOCK_BUSY : CMAP__LOCK_TIMEDOUT);
       sched_yield();
     }
-    assert_true(cmap__now_ns() - given >= CMAP__LOCK_TURN_NS);
+    assert_true(cmap__now_ns() - given >= CMAP__LOCK_TRY_NS);
     cmap__shardlock_read_unlock(&lock);
     sleeper_end(&writer);
   }

@@ -85,6 +85,8 @@ struct cmap_store {
   /* By their reasons; evictions are counted by threads. */
   _Atomic uint64_t removals[CMAP_CLEARED + 1];
   _Atomic uint64_t too_dear;   /* objects that were not kept; a statistic */
+  _Atomic bool is_quick;       /* the last construction was: how the next one's
+                                  time is taken (store/build.c) */
   _Atomic unsigned borrow_end; /* no thread of this place or a higher one has
                                   borrowed anything (store/borrow.h) */
 
@@ -219,12 +221,7 @@ static inline uint64_t cmap__store_now(const struct cmap_store *store)
 /* The same, or a tick of the system before, but at once. */
 static inline uint64_t cmap__store_about_now(const struct cmap_store *store)
 {
-  struct timespec now;
-
-  if (store->clock != NULL)
-    return cmap__store_clock(store);
-  clock_gettime(CMAP__CLOCK_COARSE, &now);
-  return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
+  return store->clock != NULL ? cmap__store_clock(store) : cmap__tick_ns();
 }
 
 /* Is the object's time over, and nobody builds it anew? Shard lock held. */

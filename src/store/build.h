@@ -46,7 +46,7 @@ struct cmap__building {
   enum cmap_status status;
   bool keep;
   uint64_t since_ns;
-  bool by_tick; /* since_ns is of cmap__tick_ns */
+  bool by_tick;            /* since_ns is of cmap__tick_ns */
   struct cmap__hold *hold; /* that others may wait for the flight */
 };
 

@@ -148,6 +148,7 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
 {
   struct cmap_store *store = r->store;
   struct attempt a = {.request = r, .want = want, .waits = waits};
+  int cancel = cmap__cancel_disable();
 
   memset(entered, 0, sizeof *entered);
   a.out = entered;
@@ -169,11 +170,10 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
   }
   if (a.old != NULL)
     cmap__failure_drop(store, a.old);
-  if (entered->mine)
-    return CMAP_OK;
-  if (a.own != NULL)
+  if (!entered->mine && a.own != NULL)
     cmap__flight_unref(a.own, 2);
-  if (a.fresh != NULL)
+  if (!entered->mine && a.fresh != NULL)
     cmap__header_give(a.fresh);
+  cmap__cancel_restore(cancel);
   return a.status;
 }

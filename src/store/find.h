@@ -27,7 +27,8 @@ static inline bool cmap__ref_unless_free(struct cmap__object *header)
 /*
  * Read, take a reference or borrow, look again: if the entry still says the
  * same, the reference is one of the key's object; else it is of whatever the
- * header has become, and is given back. CMAP_BUSY: this look does not tell.
+ * header has become, and is given back. CMAP_NOT_FOUND: the key has no object,
+ * as in cmap__read_home. CMAP_BUSY: this look does not tell.
  *
  * A word changes by one store, without a section. So the second look compares
  * the word, and the group's count: with the same count it is the same entry.
@@ -42,7 +43,10 @@ cmap__find_as(const struct cmap *map, enum cmap__shape shape,
   const _Atomic uint64_t *at;
   uint64_t word;
 
-  if (cmap__unlikely(!peek.found || !cmap__seq_is_stable(peek.hi)))
+  if (cmap__unlikely(!peek.found))
+    return cmap__peek_is_miss(&map->table, &peek, probe->hash) ? CMAP_NOT_FOUND
+                                                               : CMAP_BUSY;
+  if (cmap__unlikely(!cmap__seq_is_stable(peek.hi)))
     return CMAP_BUSY;
   at = peek.place.slot + map->table.layout.value_word;
   word = cmap__payload_load(at);

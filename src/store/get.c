@@ -54,36 +54,38 @@ static CMAP__NOINLINE bool is_fresh(struct cmap_store *store,
 }
 
 /*
- * The short way: u64 keys, the object is there, and nobody is in the way.
- * No address of a local leaves this function.
+ * The short way: u64 keys, the object is there or is not, and nobody is in the
+ * way; else CMAP_BUSY. No address of a local leaves this function.
  */
-CMAP__ALWAYS_INLINE bool get_at_once(struct cmap_store *store,
-                                     struct cmap_key key,
-                                     const struct cmap_how *how,
-                                     struct cmap_handle *handle)
+CMAP__ALWAYS_INLINE enum cmap_status get_at_once(struct cmap_store *store,
+                                                 struct cmap_key key,
+                                                 const struct cmap_how *how,
+                                                 struct cmap_handle *handle)
 {
   struct cmap__object *header;
   struct cmap__probe probe;
+  enum cmap_status status;
   const struct cmap *map;
 
   if (cmap__unlikely(store == NULL || how != NULL || handle == NULL))
-    return false;
+    return CMAP_BUSY;
   map = store->map;
   if (cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
       cmap__unlikely(!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD,
-                                       key, NULL, &probe)) ||
-      cmap__unlikely(cmap__find_as(map, CMAP__SHAPE_WORD, &probe, &header,
-                                   NULL) != CMAP_OK))
-    return false;
+                                       key, NULL, &probe)))
+    return CMAP_BUSY;
+  status = cmap__find_as(map, CMAP__SHAPE_WORD, &probe, &header, NULL);
+  if (cmap__unlikely(status != CMAP_OK))
+    return status;
   if (store->is_cache) {
     if (!store->has_times)
       cmap__use(header);
     else if (!is_fresh(store, header))
-      return false;
+      return CMAP_BUSY;
   }
   cmap__count(&store->counts, CMAP__COUNT_HITS, 1);
   cmap__handle_fill(handle, header, CMAP_HIT);
-  return true;
+  return CMAP_OK;
 }
 
 enum cmap_status cmap__store_peek(struct cmap__request *r,
@@ -91,9 +93,11 @@ enum cmap_status cmap__store_peek(struct cmap__request *r,
 {
   enum cmap_status status = find_without_lock(r, header);
   uint64_t word;
+  int cancel;
 
   if (cmap__likely(status != CMAP_BUSY))
     return status;
+  cancel = cmap__cancel_disable();
   cmap__request_lock(r, CMAP__READ);
   status = CMAP_NOT_FOUND;
   if (r->call.found) {
@@ -105,6 +109,7 @@ enum cmap_status cmap__store_peek(struct cmap__request *r,
     }
   }
   cmap__request_unlock(r);
+  cmap__cancel_restore(cancel);
   return status;
 }
 
@@ -155,7 +160,7 @@ enum cmap_status cmap_store_get(struct cmap_store *store, struct cmap_key key,
                                 struct cmap_handle *handle,
                                 const struct cmap_how *how)
 {
-  if (cmap__likely(get_at_once(store, key, how, handle)))
+  if (cmap__likely(get_at_once(store, key, how, handle) == CMAP_OK))
     return CMAP_OK;
   return get_object(store, key, handle, how);
 }
@@ -199,24 +204,45 @@ get_or_create_any(struct cmap_store *store, struct cmap_key key,
   return CMAP_OK;
 }
 
+/* The same of a key that get_at_once has not found. */
+static CMAP__NOINLINE enum cmap_status
+create_object(struct cmap_store *store, struct cmap_key key,
+              struct cmap_handle *handle, cmap_build_fn *build, void *ctx)
+{
+  struct cmap__request r;
+  struct cmap__building b = {.request = &r, .build = build, .ctx = ctx};
+
+  (void)cmap__request_begin(store, key, NULL, &r); /* it fits */
+  cmap__handle_clear(handle);
+  cmap__count(&store->counts, CMAP__COUNT_MISSES, 1);
+  return cmap__building_create(&b, handle);
+}
+
 enum cmap_status cmap_store_get_or_create(struct cmap_store *store,
                                           struct cmap_key key,
                                           struct cmap_handle *handle,
                                           cmap_build_fn *build, void *ctx,
                                           const struct cmap_how *how)
 {
-  if (cmap__likely(build != NULL && get_at_once(store, key, how, handle)))
+  enum cmap_status status =
+      build != NULL ? get_at_once(store, key, how, handle) : CMAP_BUSY;
+
+  if (cmap__likely(status == CMAP_OK))
     return CMAP_OK;
-  return get_or_create_any(store, key, handle, build, ctx, how);
+  return status == CMAP_NOT_FOUND
+             ? create_object(store, key, handle, build, ctx)
+             : get_or_create_any(store, key, handle, build, ctx, how);
 }
 
 size_t cmap_store_waiters(struct cmap_store *store, struct cmap_key key)
 {
   struct cmap__request r;
   size_t waiters = 0;
+  int cancel;
 
   if (cmap__request_begin(store, key, NULL, &r) != CMAP_OK)
     return 0;
+  cancel = cmap__cancel_disable();
   cmap__request_lock(&r, CMAP__WRITE);
   if (r.call.found) {
     uint64_t word = cmap__load_relaxed(cmap__request_word(&r)); /* held */
@@ -228,5 +254,6 @@ size_t cmap_store_waiters(struct cmap_store *store, struct cmap_key key)
     }
   }
   cmap__request_unlock(&r);
+  cmap__cancel_restore(cancel);
   return waiters;
 }

@@ -254,7 +254,6 @@ void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
 
 void cmap__request_lock(struct cmap__request *request, enum cmap__mode mode)
 {
-  request->cancel = cmap__cancel_disable();
   /* Ends: these locks are free after a moment, and no user code that may use
    * the library runs under one, so that nothing refuses a wait. */
   while (cmap__call_lock(request->store->map, &request->call, mode) != CMAP_OK)
@@ -290,7 +289,6 @@ void cmap__request_take(struct cmap__request *request)
   cmap__store_take(request->store, &request->call.locked, &request->call.place,
                    &taken);
   cmap__key_words_destroy(&request->store->map->table.layout, taken.words);
-  cmap__cancel_restore(request->cancel);
 }
 
 void cmap__store_count_taken(struct cmap_store *store, size_t bytes)

@@ -112,7 +112,6 @@ struct cmap__request {
   struct cmap__patience patience;
   uintptr_t batch; /* of a flight that it begins, as there; 0: none */
   size_t index;    /* the same */
-  int cancel;      /* while it is locked: what cancellation was before */
 };
 
 /* What of `how` is for the map, and the policy for failures, or 0. False: it is
@@ -155,15 +154,14 @@ void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
 
 /*
  * Locks the key's shard and looks for the key: request->call.found. Cannot
- * fail: nobody waits while holding such a lock, nor ends with one; the user's
- * functions on keys run under it, and so a cancellation is put off.
+ * fail: nobody waits while holding such a lock, nor ends with one: the user's
+ * functions on keys run under it, and so the caller has put off cancellation.
  */
 void cmap__request_lock(struct cmap__request *request, enum cmap__mode mode);
 
 static inline void cmap__request_unlock(struct cmap__request *request)
 {
   cmap__call_unlock(&request->call);
-  cmap__cancel_restore(request->cancel);
 }
 
 /* Removes the key's entry and unlocks. */

@@ -379,4 +379,16 @@ CMAP__ALWAYS_INLINE bool cmap__peek_holds(const struct cmap__peek *peek,
          cmap__load_relaxed(&peek->place.group->hi) == peek->hi;
 }
 
+/* A peek has not found the key: is that so, without the lock? Rules (a) and
+ * (b), which are one look, as there is no other group. */
+CMAP__ALWAYS_INLINE bool cmap__peek_is_miss(const struct cmap__table *table,
+                                            const struct cmap__peek *peek,
+                                            uint64_t hash)
+{
+  /* Acquire, so that the look at the count comes after it. */
+  return peek->decided &&
+         cmap__directory_block(&table->directory, hash) == peek->block &&
+         cmap__load_relaxed(&peek->place.group->hi) == peek->hi;
+}
+
 #endif

@@ -129,6 +129,29 @@ static void enter_present(struct attempt *a)
   }
 }
 
+/* The same of an absent key in the commonest map, if nobody is in the way. No
+ * lock is held. */
+static bool launch_at_once(struct attempt *a)
+{
+  struct cmap__table *table = &a->request->store->map->table;
+  struct cmap__probe *probe = &a->request->call.probe;
+  uint64_t word = cmap__word_of(a->own, CMAP__WORD_FLIGHT);
+  struct cmap__aim aim;
+  bool put;
+
+  if (a->own == NULL ||
+      cmap__load_relaxed(&a->request->store->map->writes) !=
+          CMAP__SHAPE_WORD || /* a hint */
+      !cmap__aim_gap(table, CMAP__SHAPE_WORD, probe->hash, &aim) ||
+      !cmap__aim_lock_gap(&aim, probe->hash))
+    return false;
+  put = cmap__aim_put(&table->layout, CMAP__SHAPE_WORD, &aim, probe, &word);
+  if (put)
+    begin_own(a);
+  cmap__aim_unlock(&aim, CMAP__WRITE);
+  return put;
+}
+
 static void look(struct attempt *a)
 {
   struct cmap__request *r = a->request;
@@ -148,7 +171,7 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
 {
   struct cmap_store *store = r->store;
   struct attempt a = {.request = r, .want = want, .waits = waits};
-  int cancel = cmap__cancel_disable();
+  int cancel;
 
   memset(entered, 0, sizeof *entered);
   a.out = entered;
@@ -158,6 +181,9 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
     cmap__store_relaxed(&a.own->batch, r->batch); /* nobody knows it yet */
     a.own->index = r->index;
   }
+  if (launch_at_once(&a))
+    return CMAP_OK;
+  cancel = cmap__cancel_disable();
   /* Relaxed: a failure that comes after this look is not out of date. */
   if (store->has_times || cmap__load_relaxed(&store->failures.count) != 0)
     a.now = cmap__store_now(store);

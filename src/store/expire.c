@@ -50,6 +50,40 @@ static bool is_evictable(struct cmap_store *store,
   return true;
 }
 
+/* The same of an object that was picked, in the commonest map and without
+ * times, if nobody is in the way. False: nothing is done. */
+static bool evict_at_once(struct cmap_store *store, uint64_t hash,
+                          struct cmap__object *header,
+                          struct cmap__evicted *evicted)
+{
+  struct cmap__table *table = &store->map->table;
+  const struct cmap__form form =
+      cmap__form_of(&table->layout, CMAP__SHAPE_WORD);
+  uint64_t word = cmap__word_of(header, CMAP__WORD_OBJECT);
+  struct cmap__aim aim;
+
+  if (store->has_times ||
+      cmap__load_relaxed(&store->map->writes) !=
+          CMAP__SHAPE_WORD || /* a hint */
+      cmap__aim_gap(table, CMAP__SHAPE_WORD, hash, &aim))
+    return false;
+  /* The first slot with the tag is it, nearly always. */
+  aim.index = (unsigned)__builtin_ctz(aim.match);
+  aim.slot = aim.slots + aim.index * form.slot_words;
+  if (!cmap__aim_try_lock(&aim, CMAP__WRITE, NULL))
+    return false;
+  if (!cmap__aim_holds(&aim) || cmap__value_word(&form, aim.slot) != word ||
+      !cmap__cache_is_picked(header)) {
+    cmap__aim_unlock(&aim, CMAP__WRITE);
+    return false;
+  }
+  cmap__object_out(store, header);
+  evicted->taken.words[0] = cmap__load_relaxed(aim.slot); /* lock held */
+  cmap__aim_take(&aim);
+  cmap__unlock_after_removal(table, aim.shard);
+  return true;
+}
+
 bool cmap__store_evict(struct cmap_store *store, uint64_t hash,
                        struct cmap__object *header, enum cmap_removal reason,
                        uint64_t now, struct cmap__evicted *evicted)
@@ -57,13 +91,15 @@ bool cmap__store_evict(struct cmap_store *store, uint64_t hash,
   struct cmap__locked locked;
   struct cmap__place place;
 
-  cmap__store_lock_hash(store, hash, &locked);
-  if (!is_evictable(store, &locked, hash, header, now, &reason, &place)) {
-    cmap__table_unlock(&locked);
-    return false;
+  if (!evict_at_once(store, hash, header, evicted)) {
+    cmap__store_lock_hash(store, hash, &locked);
+    if (!is_evictable(store, &locked, hash, header, now, &reason, &place)) {
+      cmap__table_unlock(&locked);
+      return false;
+    }
+    cmap__object_out(store, header);
+    cmap__store_take(store, &locked, &place, &evicted->taken);
   }
-  cmap__object_out(store, header);
-  cmap__store_take(store, &locked, &place, &evicted->taken);
   evicted->header = header;
   evicted->reason = reason;
   return true;

@@ -57,6 +57,15 @@ static void set_queue(struct cmap__object *header, enum cmap__queue_name name)
   cmap__store_release(&header->queue, (uint8_t)name);
 }
 
+/* Is it in a queue? It may be picked at any moment. Acquire: as for is_picked
+ * [N8]. */
+static bool is_queued(const struct cmap__object *header)
+{
+  uint8_t name = cmap__load_acquire(&header->queue);
+
+  return name == CMAP__QUEUE_YOUNG || name == CMAP__QUEUE_MAIN;
+}
+
 /* The next newer one, which is where a header has room for it. */
 static struct cmap__object **next_of(const struct cmap__cache *cache,
                                      struct cmap__object *header)
@@ -103,38 +112,43 @@ static void unlink_object(struct cmap__cache *cache,
   set_queue(header, CMAP__QUEUE_NONE);
 }
 
-/* Relaxed: written under the mutex only; who reads it without the mutex looks
- * again with it [N5]. */
-static void set_cost(struct cmap__cache *cache, uint64_t cost)
+/* There are so many objects more, which cost so much more. */
+static void change_sums(struct cmap__cache *cache, size_t count, uint64_t cost)
 {
-  cmap__store_relaxed(&cache->cost, cost);
+  /* Relaxed: written under the mutex only; who reads it without the mutex looks
+   * again with it [N5]. */
+  cmap__store_relaxed(&cache->cost, cmap__load_relaxed(&cache->cost) + cost);
+  cmap__store_release(&cache->count,
+                      cmap__load_relaxed(&cache->count) + count); /* [N3] */
 }
 
 /* As unlink_object, for good. */
 static void leave(struct cmap__cache *cache, struct cmap__object *header)
 {
   unlink_object(cache, header);
-  set_cost(cache,
-           cmap__load_relaxed(&cache->cost) - cmap__cache_cost(cache, header));
-  cache->count--;
+  change_sums(cache, -(size_t)1, -cmap__cache_cost(cache, header));
+}
+
+static void enter_queue(struct cmap__cache *cache, struct cmap__object *header,
+                        uint64_t hash)
+{
+  bool comes_back = cmap__ghost_take(&cache->ghosts, hash);
+
+  cmap__kept(header)->hash = hash;
+  cmap__store_relaxed(&header->used, 0); /* a hint */
+  push(cache, header, comes_back ? CMAP__QUEUE_MAIN : CMAP__QUEUE_YOUNG);
+  change_sums(cache, 1, cmap__cache_cost(cache, header));
 }
 
 void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
                      uint64_t hash)
 {
   struct cmap__cache *cache = &store->cache;
-  bool comes_back;
 
-  if (!store->is_cache)
+  if (is_queued(header))
     return;
-  cmap__kept(header)->hash = hash;
-  cmap__store_relaxed(&header->used, 0); /* a hint */
   pthread_mutex_lock(&cache->mutex);
-  comes_back = cmap__ghost_take(&cache->ghosts, hash);
-  push(cache, header, comes_back ? CMAP__QUEUE_MAIN : CMAP__QUEUE_YOUNG);
-  set_cost(cache,
-           cmap__load_relaxed(&cache->cost) + cmap__cache_cost(cache, header));
-  cache->count++;
+  enter_queue(cache, header, hash);
   pthread_mutex_unlock(&cache->mutex);
 }
 
@@ -142,10 +156,7 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header)
 {
   struct cmap__cache *cache = &store->cache;
 
-  if (!store->is_cache)
-    return;
-  /* In no queue, and no longer in the map: nobody else's. */
-  if (cmap__cache_is_picked(header)) {
+  if (!is_queued(header)) { /* and in the map no longer: nobody else's */
     set_queue(header, CMAP__QUEUE_NONE);
     return;
   }
@@ -255,8 +266,16 @@ static void make_ghosts(struct cmap_store *store, size_t objects)
                      CMAP__CACHE_LINE);
 }
 
+/* What is to be evicted, and for what. */
+struct eviction {
+  uint64_t cost;                 /* of what is to fit */
+  struct cmap__object *entering; /* that is it, and is queued when it does; or
+                                    NULL */
+  uint64_t hash;                 /* its key's */
+};
+
 /* Evicts one object, if there is no room. False: there is. */
-static bool evict_one(struct cmap_store *store, uint64_t cost,
+static bool evict_one(struct cmap_store *store, const struct eviction *eviction,
                       struct cmap__evicted *evicted)
 {
   struct cmap__cache *cache = &store->cache;
@@ -265,11 +284,14 @@ static bool evict_one(struct cmap_store *store, uint64_t cost,
   size_t few = 0;
 
   pthread_mutex_lock(&cache->mutex);
-  if (cmap__cache_is_full(cache, cost)) {
-    if (cmap__ghosts_are_few(&cache->ghosts, cache->count))
-      few = cache->count;
+  if (cmap__cache_is_full(cache, eviction->cost)) {
+    size_t count = cmap__load_relaxed(&cache->count); /* mutex held */
+    if (cmap__ghosts_are_few(&cache->ghosts, count))
+      few = count;
     header = pick(store, &hash);
   }
+  if (eviction->entering != NULL && !cmap__cache_is_full(cache, eviction->cost))
+    enter_queue(cache, eviction->entering, eviction->hash);
   pthread_mutex_unlock(&cache->mutex);
   evicted->header = NULL;
   if (header == NULL)
@@ -292,7 +314,8 @@ static void evicted_free(struct cmap_store *store,
 }
 
 /* Evicts one object. False: there is room, or no memory. */
-static bool evict_into(struct cmap_store *store, uint64_t cost,
+static bool evict_into(struct cmap_store *store,
+                       const struct eviction *eviction,
                        struct cmap__evictions *evictions)
 {
   struct cmap__evicted *evicted = &evictions->first;
@@ -303,7 +326,7 @@ static bool evict_into(struct cmap_store *store, uint64_t cost,
                                 _Alignof(struct cmap__evicted));
   if (evicted == NULL)
     return false;
-  goes_on = evict_one(store, cost, evicted);
+  goes_on = evict_one(store, eviction, evicted);
   if (evicted->header != NULL) {
     evicted->next = NULL;
     *evictions->end = evicted;
@@ -314,11 +337,12 @@ static bool evict_into(struct cmap_store *store, uint64_t cost,
   return goes_on;
 }
 
-static bool evict_and_tell(struct cmap_store *store, uint64_t cost)
+static bool evict_and_tell(struct cmap_store *store)
 {
+  const struct eviction nothing = {.cost = 0};
   struct cmap__evicted evicted;
   int cancel = cmap__cancel_disable();
-  bool goes_on = evict_one(store, cost, &evicted);
+  bool goes_on = evict_one(store, &nothing, &evicted);
 
   if (evicted.header != NULL)
     cmap__evicted_tell(store, &evicted);
@@ -326,15 +350,13 @@ static bool evict_and_tell(struct cmap_store *store, uint64_t cost)
   return goes_on;
 }
 
-void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
-                           struct cmap__evictions *evictions)
+void cmap__cache_keep_bound(struct cmap_store *store)
 {
   bool goes_on = store->is_cache;
 
   /* Ends: each round evicts one object, or another thread has taken it. */
-  while (goes_on && cmap__cache_is_full(&store->cache, cost))
-    goes_on = evictions != NULL ? evict_into(store, cost, evictions)
-                                : evict_and_tell(store, cost);
+  while (goes_on && cmap__cache_is_full(&store->cache, 0))
+    goes_on = evict_and_tell(store);
 }
 
 /* Will the key have one object more? Without a lock, a hint. */
@@ -353,15 +375,26 @@ static bool adds_object(struct cmap__request *r,
 
 void cmap__store_make_room(struct cmap__request *r,
                            const struct cmap__flight *flight,
-                           const struct cmap__object *header,
+                           struct cmap__object *header,
                            struct cmap__evictions *evictions)
 {
-  struct cmap__cache *cache = &r->store->cache;
-  uint64_t cost = r->store->is_cache ? cmap__cache_cost(cache, header) : 0;
+  const struct cmap__cache *cache = &r->store->cache;
+  struct eviction eviction = {.hash = r->call.probe.hash};
+  bool goes_on;
 
-  if (r->store->is_cache && cmap__cache_is_full(cache, cost) &&
-      adds_object(r, flight))
-    cmap__cache_make_room(r->store, cost, evictions);
+  if (!r->store->is_cache)
+    return;
+  eviction.cost = cmap__cache_cost(cache, header);
+  if (flight != NULL)
+    eviction.entering = header;
+  goes_on = (flight != NULL || cmap__cache_is_full(cache, eviction.cost)) &&
+            adds_object(r, flight);
+  /* Ends: as above. One that is picked at once is no longer here to enter. */
+  while (goes_on &&
+         (flight != NULL
+              ? cmap__load_relaxed(&header->queue) == CMAP__QUEUE_NONE
+              : cmap__cache_is_full(cache, eviction.cost)))
+    goes_on = evict_into(r->store, &eviction, evictions);
 }
 
 void cmap__evictions_tell(struct cmap_store *store,
@@ -408,7 +441,7 @@ size_t cmap__cache_sweep(struct cmap_store *store, uint64_t now, unsigned steps)
   int cancel;
 
   pthread_mutex_lock(&cache->mutex);
-  count = cache->count;
+  count = cmap__load_relaxed(&cache->count); /* mutex held */
   for (unsigned i = 0; i < steps && i < CMAP__SWEEP_MAX && i < count; i++) {
     struct cmap__object *header = next_object(cache);
 

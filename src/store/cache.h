@@ -18,7 +18,10 @@
  *
  * The bound. An insertion makes room first, and if others have used that up it
  * evicts when its object is there. So there are never more objects above the
- * bound than there are threads that insert, and none when they are done.
+ * bound than there are threads that insert, and none when they are done. What
+ * was constructed is queued where room is made for it, which takes the mutex
+ * once, and so before it is in the map: who picks it meanwhile does not find it
+ * there, and it is queued anew.
  *
  * Concurrency: any thread; one mutex, held for moments, below the shard lock.
  */
@@ -60,7 +63,7 @@ struct cmap__cache {
   bool by_cost;          /* const: else each object costs 1 */
   bool has_times;        /* const: of the store */
   _Atomic uint64_t cost; /* of the queues' objects; written under the mutex */
-  size_t count;          /* of them */
+  _Atomic size_t count;  /* of them; the same [N3] */
   struct cmap__queue young, main;
   struct cmap__object *hand; /* the next that is asked whether it is out of
                                 date; NULL: the oldest of the other queue */
@@ -88,20 +91,16 @@ bool cmap__cache_begin(struct cmap_store *store,
 /* Nothing is in the queues. */
 void cmap__cache_end(struct cmap_store *store);
 
-/* The object's word was stored in the map. Shard lock held. */
+/* The object's word was stored in the map: it is queued, if it is not yet.
+ * Shard lock held. */
 void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
                      uint64_t hash);
 
-/* The object's word was taken out of the map. */
+/* The object's word was taken out of the map, or was never there. */
 void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header);
 
-/*
- * Evicts until something of this cost, not more than the bound, fits; 0: until
- * the bound holds. No lock is held. With `evictions` nobody is told yet of what
- * has gone, and without memory for more of them less goes.
- */
-void cmap__cache_make_room(struct cmap_store *store, uint64_t cost,
-                           struct cmap__evictions *evictions);
+/* Evicts until the bound holds. No lock is held. */
+void cmap__cache_keep_bound(struct cmap_store *store);
 
 /* Is the object, whose word is in the map, the one that was picked? Its header
  * may have got another one since. Shard lock held, under which an object that

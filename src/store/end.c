@@ -16,6 +16,7 @@ struct ending {
   bool is_in_map; /* the key's word is the flight's, or that of the object which
                      it replaces, and it was not forgotten */
   bool take;      /* the map's entry is to be removed */
+  bool is_kept;   /* the map has the object */
   unsigned done;  /* the flight's references that are done with */
   bool alone;     /* nobody else knows the flight: it need not be decided */
   bool tells;     /* there are notices */
@@ -64,6 +65,7 @@ static void publish(struct ending *e)
   cmap__payload_store(cmap__request_word(e->request),
                       cmap__word_of(e->header, CMAP__WORD_OBJECT));
   cmap__object_in(store, e->header, e->request->call.probe.hash);
+  e->is_kept = true;
 }
 
 /* Shard lock and mutex held. */
@@ -173,6 +175,8 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
     cmap__request_take(request);
   else
     cmap__request_unlock(request);
+  if (e.keep && !e.is_kept && store->is_cache)
+    cmap__cache_remove(store, e.header);
   if (e.replaced != NULL)
     cmap__object_left(store, request->key, e.replaced, CMAP_REPLACED);
   if (e.overtaken) {

@@ -117,7 +117,7 @@ void cmap__evicted_tell(struct cmap_store *store, struct cmap__evicted *evicted)
 
 void cmap__store_tidy(struct cmap_store *store)
 {
-  cmap__cache_make_room(store, 0, NULL);
+  cmap__cache_keep_bound(store);
   if (store->has_times)
     (void)cmap__cache_sweep(store, cmap__store_now(store), CMAP__SWEEP_STEPS);
   (void)cmap__failures_sweep(store, CMAP__FAILURE_STEPS);

@@ -124,14 +124,18 @@ bool cmap__object_init(struct cmap_store *store, struct cmap_key key,
 void cmap__object_in(struct cmap_store *store, struct cmap__object *header,
                      uint64_t hash)
 {
-  cmap__add_release(&store->objects, 1); /* [N3] */
-  cmap__cache_add(store, header, hash);
+  if (store->is_cache)
+    cmap__cache_add(store, header, hash);
+  else
+    cmap__add_release(&store->objects, 1); /* [N3] */
 }
 
 void cmap__object_out(struct cmap_store *store, struct cmap__object *header)
 {
-  cmap__sub_release(&store->objects, 1); /* [N3] */
-  cmap__cache_remove(store, header);
+  if (store->is_cache)
+    cmap__cache_remove(store, header);
+  else
+    cmap__sub_release(&store->objects, 1); /* [N3] */
 }
 
 void cmap__object_left(struct cmap_store *store, struct cmap_key key,

@@ -152,7 +152,7 @@ static bool is_in_use(struct cmap_store *store)
          cmap__counts_sum(&store->counts, CMAP__COUNT_RUNNING) != 0 ||
          cmap__load_acquire(&store->tickets) != 0 ||
          cmap__borrowed_any(store) ||
-         cmap__headers_refs(store) != cmap__load_acquire(&store->objects);
+         cmap__headers_refs(store) != cmap_store_len(store);
 }
 
 static void free_spare_flight(struct cmap__count_line *line, void *unused)
@@ -396,7 +396,10 @@ enum cmap_status cmap_store_shrink_to_fit(struct cmap_store *store)
 
 size_t cmap_store_len(const struct cmap_store *store)
 {
-  return store == NULL ? 0 : cmap__load_acquire(&store->objects);
+  if (store == NULL)
+    return 0;
+  return cmap__load_acquire(store->is_cache ? &store->cache.count /* [N3] */
+                                            : &store->objects);
 }
 
 /* If one that began and ended elsewhere meanwhile was seen to end only, the sum
@@ -419,7 +422,7 @@ enum cmap_status cmap_store_get_stats(const struct cmap_store *store,
   if (CMAP__MISSING(store) || CMAP__MISSING(stats))
     return CMAP_EINVAL;
   counts = &store->counts;
-  now.objects = cmap__load_acquire(&store->objects);
+  now.objects = cmap_store_len(store);
   now.hits = cmap__counts_sum(counts, CMAP__COUNT_HITS);
   now.misses = cmap__counts_sum(counts, CMAP__COUNT_MISSES);
   now.done = cmap__counts_sum(counts, CMAP__COUNT_DONE);

@@ -79,7 +79,7 @@ struct cmap_store {
                     void *ctx);
   struct cmap_lifetime life; /* unless `lifetime` says something else */
   /* Changed by release, told to others by acquire [N3]. */
-  _Atomic size_t objects; /* in the map */
+  _Atomic size_t objects; /* in the map, if it is no cache */
   _Atomic size_t tickets; /* not used up yet */
   _Atomic size_t waiters; /* threads that wait for one, a statistic */
   /* By their reasons; evictions are counted by threads. */
@@ -283,14 +283,14 @@ void cmap__evictions_tell(struct cmap_store *store,
                           struct cmap__evictions *evictions);
 
 /*
- * An object is about to be stored; with `flight` it is that one's. If it will
- * be one more there is room for it then, but for what others put in meanwhile.
- * Of what has gone for it nobody is told yet: who is told may ask for the key.
- * No lock is held.
+ * An object is about to be stored; with `flight` it is that one's, and is
+ * queued then. If it will be one more there is room for it then, but for what
+ * others put in meanwhile. Of what has gone for it nobody is told yet: who is
+ * told may ask for the key. No lock is held.
  */
 void cmap__store_make_room(struct cmap__request *request,
                            const struct cmap__flight *flight,
-                           const struct cmap__object *header,
+                           struct cmap__object *header,
                            struct cmap__evictions *evictions);
 
 /* Takes out the object, which is known by its hash and its header only, if it

@@ -24,6 +24,7 @@ bool cmap__cache_begin(struct cmap_store *store,
   cache->most = options->max_objects != 0 ? options->max_objects
                 : cache->by_cost          ? options->max_cost
                                           : UINT64_MAX;
+  cache->most_young = YOUNG_OF(cache->most);
   return pthread_mutex_init(&cache->mutex, NULL) == 0;
 }
 
@@ -219,15 +220,15 @@ static void look_ahead(struct cmap_store *store,
 static struct cmap__object *pick(struct cmap_store *store, uint64_t *hash)
 {
   struct cmap__cache *cache = &store->cache;
-  uint64_t young = YOUNG_OF(cache->most);
   struct cmap__object *header;
   unsigned passed = 0;
   bool is_young, passes;
 
   do {
-    is_young = cache->main.oldest == NULL ||
-               (cache->young.oldest != NULL && cache->young.cost >= young &&
-                cache->young.cost > 0);
+    is_young =
+        cache->main.oldest == NULL ||
+        (cache->young.oldest != NULL &&
+         cache->young.cost >= cache->most_young && cache->young.cost > 0);
     header = is_young ? cache->young.oldest : cache->main.oldest;
     passes = is_young ? grows_up(cache, header) : passes_again(cache, header);
     if (passes)

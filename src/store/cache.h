@@ -60,6 +60,7 @@ struct cmap__queue {
 struct cmap__cache {
   pthread_mutex_t mutex; /* guards what is not const */
   uint64_t most;         /* const: the bound; UINT64_MAX: none */
+  uint64_t most_young;   /* const: the part of it that new objects have */
   bool by_cost;          /* const: else each object costs 1 */
   bool has_times;        /* const: of the store */
   _Atomic uint64_t cost; /* of the queues' objects; written under the mutex */

@@ -95,8 +95,7 @@ enum cmap_status cmap__store_replace(struct cmap__request *r,
   cmap__evictions_begin(&evictions);
   if (keep)
     cmap__store_make_room(r, NULL, header, &evictions);
-  if (handle != NULL)
-    cmap__object_ref(header);
+  cmap__object_begin(header, handle != NULL ? 2 : 1);
   status = store_word(&p);
   if (status == CMAP_OK)
     end_putting(&p);

@@ -61,7 +61,6 @@ static void publish(struct ending *e)
     cmap__add_relaxed(&store->too_dear, 1); /* a statistic */
     return;
   }
-  cmap__object_ref(e->header);
   cmap__payload_store(cmap__request_word(e->request),
                       cmap__word_of(e->header, CMAP__WORD_OBJECT));
   cmap__object_in(store, e->header, e->request->call.probe.hash);
@@ -162,10 +161,12 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
                      .keep = keep && *header != NULL};
   struct cmap_store *store = request->store;
   struct cmap__evictions evictions;
-  int cancel = cmap__cancel_disable();
+  int cancel = store->runs_user_code ? cmap__cancel_disable() : 0;
 
   if (e.header == NULL)
     e.now = cmap__store_now(store);
+  else
+    cmap__object_begin(e.header, e.keep ? 2 : 1); /* one is the map's */
   cmap__evictions_begin(&evictions);
   if (e.keep)
     cmap__store_make_room(request, flight, e.header, &evictions);
@@ -175,8 +176,11 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
     cmap__request_take(request);
   else
     cmap__request_unlock(request);
-  if (e.keep && !e.is_kept && store->is_cache)
-    cmap__cache_remove(store, e.header);
+  if (e.keep && !e.is_kept) {
+    if (store->is_cache)
+      cmap__cache_remove(store, e.header);
+    cmap__object_unref(e.header);
+  }
   if (e.replaced != NULL)
     cmap__object_left(store, request->key, e.replaced, CMAP_REPLACED);
   if (e.overtaken) {
@@ -196,6 +200,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
   }
   cmap__evictions_tell(store, &evictions);
   cmap__store_tidy(store);
-  cmap__cancel_restore(cancel);
+  if (store->runs_user_code)
+    cmap__cancel_restore(cancel);
   return status;
 }

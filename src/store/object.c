@@ -116,9 +116,14 @@ bool cmap__object_init(struct cmap_store *store, struct cmap_key key,
     keep = cmap__kept(header)->cost <= store->cache.most;
     cmap__cancel_restore(cancel);
   }
-  cmap__store_release(&header->refs, cmap__watched() ? CMAP__REFS_WATCHED | 2
-                                                     : 1); /* ref_unless_free */
   return keep;
+}
+
+void cmap__object_begin(struct cmap__object *header, uint32_t refs)
+{
+  cmap__store_release(&header->refs, cmap__watched()
+                                         ? CMAP__REFS_WATCHED | 2 * refs
+                                         : refs); /* ref_unless_free */
 }
 
 void cmap__object_in(struct cmap_store *store, struct cmap__object *header,

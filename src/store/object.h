@@ -148,12 +148,16 @@ void cmap__object_unref(struct cmap__object *header);
 void cmap__object_destroy(struct cmap__object *header);
 
 /*
- * Gives the header an object of the key, with one reference for the caller, and
- * asks the user for its cost and its time. No lock is held. False: it costs
- * more than the bound, and is not to be kept.
+ * Gives the header an object of the key, and asks the user for its cost and its
+ * time. No lock is held. False: it costs more than the bound, and is not to be
+ * kept. It has no references yet: cmap__flight_end and cmap__store_replace give
+ * it some, as it is their caller's.
  */
 bool cmap__object_init(struct cmap_store *store, struct cmap_key key,
                        struct cmap__object *header, void *object);
+
+/* From now on it has so many, at least one. */
+void cmap__object_begin(struct cmap__object *header, uint32_t refs);
 
 /* Its word was stored in the map, or taken out of it, under the shard lock;
  * or is one of those that clear has taken out. */

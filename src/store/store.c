@@ -78,6 +78,8 @@ static bool are_valid(const struct cmap_store_options *o)
 
 static void fill(struct cmap_store *store, const struct cmap_store_options *o)
 {
+  const struct cmap__layout *layout = &store->map->table.layout;
+
   store->destroy = o->object_destroy;
   store->ctx = o->object_ctx;
   store->flags = o->flags;
@@ -90,6 +92,9 @@ static void fill(struct cmap_store *store, const struct cmap_store_options *o)
   store->life.ttl_ns = o->ttl_ns;
   store->life.idle_ns = o->idle_ns;
   store->life.refresh_ns = o->refresh_ns;
+  store->runs_user_code =
+      layout->runs_user_code || layout->has_destructors ||
+      store->allocator.alloc != cmap__allocator_default.alloc;
   store->has_times = o->ttl_ns != 0 || o->idle_ns != 0 || o->refresh_ns != 0 ||
                      o->lifetime != NULL;
   store->is_cache = store->has_times || o->max_objects != 0 || o->max_cost != 0;

@@ -64,6 +64,8 @@ struct cmap_store {
   struct cmap *map;
   bool is_cache;  /* objects are queued: there is a bound, or they have times */
   bool has_times; /* objects may be stale, or expire */
+  bool runs_user_code; /* under our steps: its keys', or an allocator; what else
+                          is the user's puts off cancellation by itself */
   unsigned flags;
   size_t kept_size;             /* of the second part of a header; 0: none */
   uint64_t (*clock)(void *ctx); /* NULL: the system's */

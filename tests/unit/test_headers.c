@@ -46,6 +46,7 @@ static void take_all(void)
     assert_int_equal(cmap__load_relaxed(&taken[i]->refs), 0);
     (void)cmap__object_init(store, cmap_key_u64(&(uint64_t){0}), taken[i],
                             taken[i]);
+    cmap__object_begin(taken[i], 1);
     sorted[i] = taken[i];
   }
   qsort(sorted, MANY, sizeof *sorted, by_address);
@@ -124,6 +125,7 @@ static void half_of_them(void **state)
     taken[i] = cmap__header_take(store);
     (void)cmap__object_init(store, cmap_key_u64(&(uint64_t){0}), taken[i],
                             taken[i]);
+    cmap__object_begin(taken[i], 1);
   }
   assert_int_equal(bytes(), full);
   assert_int_equal(cmap__headers_refs(store), MANY);

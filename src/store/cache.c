@@ -92,6 +92,8 @@ static void push(struct cmap__cache *cache, struct cmap__object *header,
   queue->cost += cmap__cache_cost(cache, header);
 }
 
+/* It stays named for its queue until the caller names the next: who looks
+ * without the mutex takes one that is only moved for queued. */
 static void unlink_object(struct cmap__cache *cache,
                           struct cmap__object *header)
 {
@@ -110,7 +112,6 @@ static void unlink_object(struct cmap__cache *cache,
   else
     queue->oldest = next;
   queue->cost -= cmap__cache_cost(cache, header);
-  set_queue(header, CMAP__QUEUE_NONE);
 }
 
 /* There are so many objects more, which cost so much more. */
@@ -162,10 +163,9 @@ void cmap__cache_remove(struct cmap_store *store, struct cmap__object *header)
     return;
   }
   pthread_mutex_lock(&cache->mutex);
-  if (cmap__cache_is_picked(header))
-    set_queue(header, CMAP__QUEUE_NONE);
-  else
+  if (!cmap__cache_is_picked(header))
     leave(cache, header);
+  set_queue(header, CMAP__QUEUE_NONE);
   pthread_mutex_unlock(&cache->mutex);
 }
 

@@ -18,37 +18,11 @@ struct cmap__hold *cmap__construction_hold(const void *held)
   return hold;
 }
 
-void cmap__construction_end(struct cmap_store *store, size_t n, uint64_t ns)
+void cmap__construction_end(struct cmap_store *store, size_t n,
+                            uint64_t since_ns)
 {
-  if (ns != 0)
-    cmap__count(&store->counts, CMAP__COUNT_BUILD_NS, ns);
+  cmap__count(&store->counts, CMAP__COUNT_BUILD_NS, cmap__now_ns() - since_ns);
   cmap__count(&store->counts, CMAP__COUNT_RUNNING, -(uint64_t)n);
-}
-
-/*
- * The time of a constructor. A clock takes some 35 ns, longer than one that is
- * quick. So what follows a quick one is timed in ticks of the system's clock:
- * one that no tick falls into took no time, and one that takes part of a tick
- * is counted as a whole one in that part of all cases, so that sums are right.
- * The first that takes a tick ends that.
- */
-#define QUICK_NS 1000
-
-/* Relaxed, here and below: how exact it is, no more. */
-static void clock_begin(struct cmap__building *b)
-{
-  b->by_tick = cmap__load_relaxed(&b->request->store->is_quick);
-  b->since_ns = b->by_tick ? cmap__tick_ns() : cmap__now_ns();
-}
-
-static uint64_t clock_end(const struct cmap__building *b)
-{
-  uint64_t ns = (b->by_tick ? cmap__tick_ns() : cmap__now_ns()) - b->since_ns;
-  bool is_quick = b->by_tick ? ns == 0 : ns < QUICK_NS;
-
-  if (cmap__unlikely(is_quick != b->by_tick))
-    cmap__store_relaxed(&b->request->store->is_quick, is_quick);
-  return ns;
 }
 
 /* The thread ends inside the constructor. */
@@ -58,7 +32,7 @@ static void abandon(void *building)
   struct cmap__object *none = NULL;
 
   b->hold->object = NULL; /* nobody will wait for it any more */
-  cmap__construction_end(b->request->store, 1, clock_end(b));
+  cmap__construction_end(b->request->store, 1, b->since_ns);
   cmap__header_give(b->header);
   if (b->flight == NULL)
     cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
@@ -74,7 +48,7 @@ void cmap__building_run(struct cmap__building *b)
   struct cmap__request *r = b->request;
 
   b->object = NULL;
-  clock_begin(b);
+  b->since_ns = cmap__now_ns();
   cmap__count(&r->store->counts, CMAP__COUNT_RUNNING, 1);
   b->hold = cmap__construction_hold(b->flight);
   pthread_cleanup_push(abandon, b);
@@ -83,7 +57,7 @@ void cmap__building_run(struct cmap__building *b)
   cmap__probe(built, b, b->status);
   pthread_cleanup_pop(0);
   cmap__hold_end(b->hold);
-  cmap__construction_end(r->store, 1, clock_end(b));
+  cmap__construction_end(r->store, 1, b->since_ns);
   cmap__building_made(b);
 }
 

@@ -46,7 +46,6 @@ struct cmap__building {
   enum cmap_status status;
   bool keep;
   uint64_t since_ns;
-  bool by_tick;            /* since_ns is of cmap__tick_ns */
   struct cmap__hold *hold; /* that others may wait for the flight */
 };
 
@@ -55,7 +54,8 @@ struct cmap__building {
 struct cmap__hold *cmap__construction_hold(const void *held);
 
 /* It has constructed n objects, which it has added to those that run. */
-void cmap__construction_end(struct cmap_store *store, size_t n, uint64_t ns);
+void cmap__construction_end(struct cmap_store *store, size_t n,
+                            uint64_t since_ns);
 
 /* Calls the constructor; no lock is held. status; header and keep if CMAP_OK.
  */

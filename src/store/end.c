@@ -161,7 +161,7 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
                      .keep = keep && *header != NULL};
   struct cmap_store *store = request->store;
   struct cmap__evictions evictions;
-  int cancel = store->runs_user_code ? cmap__cancel_disable() : 0;
+  int cancel = cmap__cancel_disable();
 
   if (e.header == NULL)
     e.now = cmap__store_now(store);
@@ -200,7 +200,6 @@ enum cmap_status cmap__flight_end(struct cmap__request *request,
   }
   cmap__evictions_tell(store, &evictions);
   cmap__store_tidy(store);
-  if (store->runs_user_code)
-    cmap__cancel_restore(cancel);
+  cmap__cancel_restore(cancel);
   return status;
 }

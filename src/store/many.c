@@ -240,7 +240,7 @@ static void build_own(struct many *m)
   status = m->build(m->own_keys, m->own_count, m->own_objects, m->own_statuses,
                     m->ctx);
   (void)cmap__cancel_disable();
-  cmap__construction_end(m->store, m->own_count, cmap__now_ns() - m->since_ns);
+  cmap__construction_end(m->store, m->own_count, m->since_ns);
   finish_own(m, status);
 }
 
@@ -300,8 +300,7 @@ static void abandon_many(void *ctx)
   struct many *m = ctx;
 
   if (m->hold != NULL)
-    cmap__construction_end(m->store, m->own_count,
-                           cmap__now_ns() - m->since_ns);
+    cmap__construction_end(m->store, m->own_count, m->since_ns);
   for (size_t i = 0; i < m->n; i++) {
     if (m->items[i].role == ROLE_BUILDER)
       finish_one(m, i, CMAP_EABANDONED, NULL);

@@ -78,8 +78,6 @@ static bool are_valid(const struct cmap_store_options *o)
 
 static void fill(struct cmap_store *store, const struct cmap_store_options *o)
 {
-  const struct cmap__layout *layout = &store->map->table.layout;
-
   store->destroy = o->object_destroy;
   store->ctx = o->object_ctx;
   store->flags = o->flags;
@@ -92,9 +90,6 @@ static void fill(struct cmap_store *store, const struct cmap_store_options *o)
   store->life.ttl_ns = o->ttl_ns;
   store->life.idle_ns = o->idle_ns;
   store->life.refresh_ns = o->refresh_ns;
-  store->runs_user_code =
-      layout->runs_user_code || layout->has_destructors ||
-      store->allocator.alloc != cmap__allocator_default.alloc;
   store->has_times = o->ttl_ns != 0 || o->idle_ns != 0 || o->refresh_ns != 0 ||
                      o->lifetime != NULL;
   store->is_cache = store->has_times || o->max_objects != 0 || o->max_cost != 0;
@@ -257,33 +252,8 @@ void cmap__store_lock_hash(struct cmap_store *store, uint64_t hash,
     cmap__pause();
 }
 
-/* Locks to write if the key is where it nearly always is, in the commonest map,
- * and nobody is in the way. */
-static bool lock_at_once(struct cmap *map, struct cmap__call *call)
-{
-  struct cmap__aim aim;
-  enum cmap__hit hit;
-
-  if (cmap__load_relaxed(&map->writes) != CMAP__SHAPE_WORD) /* a hint */
-    return false;
-  hit = cmap__aim_hit(&map->table, CMAP__SHAPE_WORD, &call->probe, CMAP__WRITE,
-                      NULL, &aim);
-  if (hit == CMAP__FAR)
-    cmap__aim_unlock(&aim, CMAP__WRITE);
-  if (hit != CMAP__HIT)
-    return false;
-  call->locked = (struct cmap__locked){.shard = aim.shard, .mode = CMAP__WRITE};
-  call->place.group = aim.group;
-  call->place.slot = aim.slot;
-  call->place.index = aim.index;
-  call->found = true;
-  return true;
-}
-
 void cmap__request_lock(struct cmap__request *request, enum cmap__mode mode)
 {
-  if (mode == CMAP__WRITE && lock_at_once(request->store->map, &request->call))
-    return;
   /* Ends: these locks are free after a moment, and no user code that may use
    * the library runs under one, so that nothing refuses a wait. */
   while (cmap__call_lock(request->store->map, &request->call, mode) != CMAP_OK)

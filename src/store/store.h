@@ -64,8 +64,6 @@ struct cmap_store {
   struct cmap *map;
   bool is_cache;  /* objects are queued: there is a bound, or they have times */
   bool has_times; /* objects may be stale, or expire */
-  bool runs_user_code; /* under our steps: its keys', or an allocator; what else
-                          is the user's puts off cancellation by itself */
   unsigned flags;
   size_t kept_size;             /* of the second part of a header; 0: none */
   uint64_t (*clock)(void *ctx); /* NULL: the system's */
@@ -87,8 +85,6 @@ struct cmap_store {
   /* By their reasons; evictions are counted by threads. */
   _Atomic uint64_t removals[CMAP_CLEARED + 1];
   _Atomic uint64_t too_dear;   /* objects that were not kept; a statistic */
-  _Atomic bool is_quick;       /* the last construction was: how the next one's
-                                  time is taken (store/build.c) */
   _Atomic unsigned borrow_end; /* no thread of this place or a higher one has
                                   borrowed anything (store/borrow.h) */
 
@@ -221,7 +217,12 @@ static inline uint64_t cmap__store_now(const struct cmap_store *store)
 /* The same, or a tick of the system before, but at once. */
 static inline uint64_t cmap__store_about_now(const struct cmap_store *store)
 {
-  return store->clock != NULL ? cmap__store_clock(store) : cmap__tick_ns();
+  struct timespec now;
+
+  if (store->clock != NULL)
+    return cmap__store_clock(store);
+  clock_gettime(CMAP__CLOCK_COARSE, &now);
+  return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* Is the object's time over, and nobody builds it anew? Shard lock held. */

@@ -76,15 +76,6 @@ static inline uint64_t cmap__now_ns(void)
   return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* The same, or a tick of the system before, but at once. */
-static inline uint64_t cmap__tick_ns(void)
-{
-  struct timespec now;
-
-  clock_gettime(CMAP__CLOCK_COARSE, &now);
-  return (uint64_t)now.tv_sec * CMAP__NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /*
  * For tests, which wait until another thread's call waits: NULL, or called by
  * each thread that is about to sleep until another one wakes it, when it has

@@ -15,6 +15,8 @@
 #define FILLER_TAG UINT64_C(0x10)       /* of the first filler */
 #define MATTERS    (TOP_BIT | UINT64_C(0xc00007ff)) /* group, overflow, tag */
 
+unsigned scene_value_words = SCENE_VALUE_WORDS;
+
 /* The bytes of a key, which begin with its number: all of them in a box. */
 struct key_bytes {
   uint64_t words[5];
@@ -387,7 +389,7 @@ void scene_begin(struct scene *scene, enum scene_kind kind,
   scene->kind = kind;
   scene->boxes = boxes;
   cmap_options_init(&options, boxes & SCENE_BOXED_KEYS ? CMAP_BYTES : CMAP_U64,
-                    8 * SCENE_VALUE_WORDS);
+                    8 * scene_value_words);
   if (boxes & SCENE_BOXED_VALUES)
     options.inline_value_size = 8;
   if (boxes == SCENE_PACKED) {

@@ -47,6 +47,9 @@ enum scene_key { K0, K1, SCENE_KEYS };
 /* Odd, so that the last word is loaded by itself, after the pairs before it. */
 #define SCENE_VALUE_WORDS 9
 
+/* Of a value, as many as that or, for less to be searched, fewer. */
+extern unsigned scene_value_words;
+
 /* What readers must know about a key. The writer stores, all seq_cst. */
 struct scene_state {
   atomic_uint changes; /* of presence; odd while one is under way */

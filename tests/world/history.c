@@ -36,8 +36,8 @@ struct location {
   struct location *next;        /* in the same 8 bytes */
 };
 
-/* So many loads of a thread in a row may be of other stores than the last:
- * loops that wait for a store end. */
+/* So many loads of a thread in a row may be of other stores than the last, but
+ * in a search: loops that wait for a store end. */
 enum { STALE_MAX = 6 };
 
 /* Plain writes that are under way; and the bytes of one that are taken for
@@ -91,8 +91,8 @@ void history_begin(void)
 {
   static const unsigned odds[] = {0, 2, 2, 4, 16};
 
-  now.stale = odds[schedule_below(sizeof odds / sizeof *odds)];
-  now.early = odds[schedule_below(sizeof odds / sizeof *odds)];
+  now.stale = search_on ? 1 : odds[schedule_below(sizeof odds / sizeof *odds)];
+  now.early = search_on ? 1 : odds[schedule_below(sizeof odds / sizeof *odds)];
   now.written_count = now.lent_count = 0;
 }
 
@@ -263,13 +263,13 @@ static struct store *choose(struct location *location, unsigned first,
   struct store *last = last_of(location);
   struct store *store = last;
 
-  if (first < last->place && *stale < STALE_MAX && now.stale != 0 &&
-      schedule_once_in(now.stale)) {
+  if (first < last->place && (search_on || *stale < STALE_MAX) &&
+      now.stale != 0 && schedule_once_in(now.stale)) {
     store = location->order[first + schedule_below(location->count - first)];
     if (change && store->is_followed)
       store = last;
   }
-  *stale = store == last ? 0 : (uint8_t)(*stale + 1);
+  *stale = store == last || search_on ? 0 : (uint8_t)(*stale + 1);
   return store;
 }
 

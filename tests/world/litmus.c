@@ -20,6 +20,9 @@ void (*between)(void);
 /* Digits 0, 1, 2; at most four of them. */
 enum { OUTCOMES = 81, RUNS = 6000 };
 
+/* Of the search of each: with one, not all outcomes are met. */
+enum { INTERRUPTIONS = 2 };
+
 static struct {
   const struct litmus *test;
   uint64_t met[OUTCOMES];
@@ -67,6 +70,24 @@ static bool is_expected(const char *expected, unsigned outcome)
   return strstr(expected, text) != NULL;
 }
 
+/* Outcomes that were met and should not be, and the other way round. */
+static unsigned wrong_outcomes(const char *name, const char *expected)
+{
+  unsigned outcomes = 1, wrong = 0;
+
+  for (unsigned i = 0; i < now.test->digits + now.test->ends; i++)
+    outcomes *= 3;
+  for (unsigned i = 0; i < outcomes; i++) {
+    if ((now.met[i] > 0) != is_expected(expected, i)) {
+      print_error("%s: %s was met %lu times\n", name, text_of(i),
+                  (unsigned long)now.met[i]);
+      wrong++;
+    }
+  }
+  memset(now.met, 0, sizeof now.met);
+  return wrong;
+}
+
 void litmus(const struct litmus *test, memory_order first, memory_order second,
             void (*fence)(void), const char *expected)
 {
@@ -76,24 +97,17 @@ void litmus(const struct litmus *test, memory_order first, memory_order second,
                               .begin = begin,
                               .act = test->act,
                               .end = end};
-  unsigned outcomes = 1, wrong = 0;
+  unsigned wrong;
 
   (void)snprintf(name, sizeof name, "%s %d %d%s", test->name, first, second,
                  fence == NULL ? "" : " with fences");
-  for (unsigned i = 0; i < test->digits + test->ends; i++)
-    outcomes *= 3;
   o1 = first;
   o2 = second;
   between = fence == NULL ? none : fence;
   now.test = test;
-  memset(now.met, 0, sizeof now.met);
   world_play(&scenario, RUNS * test->threads);
-  for (unsigned i = 0; i < outcomes; i++) {
-    if ((now.met[i] > 0) != is_expected(expected, i)) {
-      print_error("%s: %s was met %lu times\n", name, text_of(i),
-                  (unsigned long)now.met[i]);
-      wrong++;
-    }
-  }
+  wrong = wrong_outcomes(name, expected);
+  world_search(&scenario, INTERRUPTIONS);
+  wrong += wrong_outcomes(name, expected);
   assert_int_equal(wrong, 0);
 }

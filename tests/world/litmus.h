@@ -64,8 +64,9 @@ struct litmus {
 };
 
 /*
- * Plays the test with these orders and this fence (NULL: none). The outcomes
- * must be those of `expected`, "01 10 11", or with "!" in front all that its
+ * Plays the test with these orders and this fence (NULL: none), by many
+ * schedules that are drawn and by all with few interruptions. The outcomes must
+ * be those of `expected`, "01 10 11", or with "!" in front all that its
  * digits can make but those.
  */
 void litmus(const struct litmus *test, memory_order first, memory_order second,

@@ -34,6 +34,8 @@ static struct {
   uint64_t row; /* steps since another thread ran */
   uint64_t now;
   unsigned stay;         /* random: once in so many another one; 0: PCT */
+  unsigned interrupt;    /* a search: so often at most */
+  unsigned interrupted;  /* so often in this run */
   uint64_t changes[3];   /* PCT: steps at which priorities change */
   unsigned change_count; /* of these */
   int lowest;            /* priority given so far */
@@ -55,6 +57,12 @@ static void draw_way(void)
 {
   static const unsigned odds[] = {0, 0, 0, 2, 4, 12, 40};
 
+  if (search_on) {
+    now.stay = 1;
+    now.change_count = now.early = now.leaps = 0;
+    (void)snprintf(now.way, sizeof now.way, "search, %u", now.interrupt);
+    return;
+  }
   now.stay = odds[schedule_below(sizeof odds / sizeof *odds)];
   now.change_count = now.stay == 0 ? 1 + (unsigned)schedule_below(3) : 0;
   if (now.stay == 0)
@@ -137,6 +145,8 @@ static unsigned choose(bool yields)
   unsigned self = fiber_self();
   unsigned which[WORLD_THREADS], n = runnable(which);
   struct thread *first;
+  bool goes_on =
+      !yields && self != FIBER_MAIN && now.threads[self].state == RUNNABLE;
 
   if (now.early != 0 && schedule_once_in(now.early) &&
       (first = first_deadline()) != NULL) {
@@ -154,14 +164,23 @@ static unsigned choose(bool yields)
   }
   if (now.stay == 0)
     return highest(which, n);
-  if (!yields && self != FIBER_MAIN && now.threads[self].state == RUNNABLE &&
-      !schedule_once_in(now.stay))
+  if (goes_on && ((search_on && now.interrupted == now.interrupt) ||
+                  !schedule_once_in(now.stay)))
     return self;
   if (yields && n > 1) {
     unsigned other = which[schedule_below(n - 1)];
     return other == self ? which[n - 1] : other;
   }
-  return which[schedule_below(n)];
+  if (search_on && now.interrupt == 0)
+    return which[0];
+  n = which[schedule_below(n)];
+  now.interrupted += goes_on && n != self;
+  return n;
+}
+
+void schedule_interrupt(unsigned at_most)
+{
+  now.interrupt = at_most;
 }
 
 static void fall_behind(unsigned thread)
@@ -224,15 +243,18 @@ bool schedule_wait(const void *object, uint32_t classes, uint64_t deadline)
 
 unsigned schedule_wake(const void *object, uint32_t classes, unsigned n)
 {
-  unsigned first = (unsigned)schedule_below(now.count), woken = 0;
+  unsigned which[WORLD_THREADS], waiting = 0, woken = 0;
 
-  for (unsigned i = 0; i < now.count && woken < n; i++) {
-    struct thread *thread = &now.threads[(first + i) % now.count];
+  for (unsigned i = 0; i < now.count; i++) {
+    const struct thread *thread = &now.threads[i];
     if (thread->state == WAITING && thread->object == object &&
-        (thread->classes & classes) != 0) {
-      thread->state = RUNNABLE;
-      woken++;
-    }
+        (thread->classes & classes) != 0)
+      which[waiting++] = i;
+  }
+  for (; woken < n && waiting > 0; woken++) {
+    uint64_t i = n - woken < waiting ? schedule_below(waiting) : 0;
+    now.threads[which[i]].state = RUNNABLE;
+    which[i] = which[--waiting];
   }
   return woken;
 }
@@ -271,11 +293,12 @@ void schedule_run(unsigned threads, void (*to_act)(unsigned))
   now.count = threads;
   now.act = to_act;
   now.steps = now.row = 0;
+  now.interrupted = 0;
   now.now = UINT64_C(1000000000000);
   now.lowest = 0;
   for (unsigned i = 0; i < threads; i++) {
     now.threads[i] = (struct thread){
-        .state = RUNNABLE, .priority = 1 + (int)schedule_below(1000000)};
+        .state = RUNNABLE, .priority = 1 + (int)(schedule_random() % 1000000)};
     fiber_begin(i, act);
   }
   go_on(false);

@@ -8,6 +8,8 @@
  *   PCT      each thread has a priority and the highest that can runs; at 1 to
  *            3 steps, drawn beforehand, who runs falls behind all others
  *            (Burckhardt et al., ASPLOS 2010)
+ *   search   all that there is, one run after the other (search.h), with at
+ *            most so many interruptions
  *
  * Who yields, or makes very many steps, falls behind as well: loops that wait
  * for others end.
@@ -22,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "search.h"
+
 #define SCHEDULE_NO_DEADLINE UINT64_MAX
 
 /* The run's random numbers. */
@@ -29,14 +33,17 @@ uint64_t schedule_random(void);
 
 static inline uint64_t schedule_below(uint64_t n)
 {
-  return schedule_random() % n;
+  return search_on ? search_below(n) : schedule_random() % n;
 }
 
-/* Once in `n` times; n = 0: never. */
+/* Once in `n` times; n = 0: never. In a search only what is always so. */
 static inline bool schedule_once_in(uint64_t n)
 {
-  return n != 0 && schedule_below(n) == 0;
+  return n == 1 || (n != 0 && !search_on && schedule_below(n) == 0);
 }
+
+/* Of searches: how often a thread may be interrupted that could go on. */
+void schedule_interrupt(unsigned at_most);
 
 /* Begins a run: its random numbers. */
 void schedule_begin(uint64_t seed);

@@ -138,7 +138,7 @@ static void access_cell(uintptr_t at, uint8_t bytes, enum shadow_kind kind,
     }
   }
   if (mine == NULL)
-    mine = victim != NULL ? victim : &cell->kept[schedule_below(KEPT)];
+    mine = victim != NULL ? victim : &cell->kept[schedule_random() % KEPT];
   *mine = (struct kept){.step = before->at[self],
                         .site = (uint32_t)(site - report_base()),
                         .thread = (uint8_t)(self + 1),

@@ -15,6 +15,8 @@
 
 enum { TURNS = 3 };
 
+static bool searching; /* one turn, with less to choose from */
+
 static struct cmap__shardlock lock;
 static uint64_t guarded[2]; /* equal, when no writer is at work */
 static uint64_t writes;     /* hidden */
@@ -48,14 +50,14 @@ static struct cmap__lock_wait how(void)
 {
   struct cmap__lock_wait wait = {.deadline_ns = CMAP__NO_DEADLINE};
 
-  switch (world_choose(6)) {
+  switch (world_choose(searching ? 2 : 6)) {
   case 0:
     wait.try_only = true;
     break;
-  case 1:
+  case 2:
     wait.deadline_ns = cmap__now_ns() + world_choose(3000000);
     break;
-  case 2:
+  case 3:
     wait.before_park = maybe_park;
     wait.after_park = has_parked;
     break;
@@ -73,6 +75,8 @@ static void check_read(void)
 static void write(void)
 {
   guarded[0]++;
+  /* A step, before and after which others come. */
+  WORLD_CHECK(cmap__shardlock_is_write_locked(&lock));
   guarded[1]++;
   writes++;
 }
@@ -80,14 +84,14 @@ static void write(void)
 static void act(unsigned thread)
 {
   (void)thread;
-  for (unsigned i = 0; i < TURNS; i++) {
+  for (unsigned i = 0; i < (searching ? 1 : TURNS); i++) {
     struct cmap__lock_wait wait = how();
 
     if (world_choose(2) == 0) {
       if (cmap__shardlock_read(&lock, &wait) != CMAP__LOCK_OK)
         continue;
       check_read();
-      if (world_choose(3) == 0) {
+      if (world_choose(searching ? 2 : 3) == 0) {
         struct cmap__lock_wait again = {.deadline_ns = CMAP__NO_DEADLINE,
                                         .already_reads = true};
         WORLD_CHECK(cmap__shardlock_read(&lock, &again) == CMAP__LOCK_OK);
@@ -99,7 +103,7 @@ static void act(unsigned thread)
       if (cmap__shardlock_write(&lock, &wait) != CMAP__LOCK_OK)
         continue;
       write();
-      if (world_choose(3) == 0) {
+      if (world_choose(searching ? 2 : 3) == 0) {
         cmap__shardlock_downgrade(&lock);
         check_read();
         cmap__shardlock_read_unlock(&lock);
@@ -129,6 +133,20 @@ static void readers_and_writers_exclude_each_other(void **state)
   (void)state;
   world_play(&three, world_runs());
   world_play(&five, world_runs());
+}
+
+static void so_do_two_in_every_schedule(void **state)
+{
+  static const struct scenario scenario = {.name = "lock, two",
+                                           .threads = 2,
+                                           .begin = begin,
+                                           .end = end,
+                                           .act = act};
+
+  (void)state;
+  searching = true;
+  world_search(&scenario, 3);
+  searching = false;
 }
 
 /* A thread that has the lock ends: everybody is told, and nobody waits on. */
@@ -166,6 +184,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(readers_and_writers_exclude_each_other),
+      cmocka_unit_test(so_do_two_in_every_schedule),
       cmocka_unit_test(an_abandoned_lock_holds_nobody_up),
   };
 

@@ -5,6 +5,11 @@
  *
  * K0 is always found; what is found is whole, was written, and never older than
  * what the same thread has found before.
+ *
+ * So it is in many schedules, and in all of one read and two of the writer's
+ * steps, from each place of its period. A read stores nothing. So it is all the
+ * same when its steps are made, but for which stores its loads may return, and
+ * these are all there when the writer has ended: no thread need be interrupted.
  */
 #include "table/aim.h"
 #include "table/read.h"
@@ -17,15 +22,19 @@
 enum { STEPS = 3, READS = 2 };
 
 static struct scene scene;
+static bool searching;
+static _Thread_local bool met_writer; /* and would begin once more */
 
 static bool read_rounds(const struct cmap__table *table,
                         const struct cmap__probe *probe, uint64_t *value)
 {
-  enum cmap__read_result result = CMAP__READ_AGAIN;
+  enum cmap__read_result result;
 
   /* Ends: the writer does. */
-  while (result == CMAP__READ_AGAIN)
+  do {
     result = cmap__read_round(table, table->layout.shape, probe, value);
+    met_writer = result == CMAP__READ_AGAIN;
+  } while (met_writer && !searching);
   return result == CMAP__READ_HIT;
 }
 
@@ -90,10 +99,13 @@ static bool read_peek(const struct cmap__table *table,
 
 static void begin(void)
 {
+  static const unsigned periods[] = {SCENE_SPLIT_PERIOD, SCENE_REBUILD_PERIOD,
+                                     SCENE_REHOME_PERIOD};
   enum scene_kind kind = (enum scene_kind)world_choose(3);
   enum scene_boxes boxes =
-      (enum scene_boxes)(world_choose(2) * world_choose(4));
-  uint64_t steps = world_choose(2 * SCENE_SPLIT_PERIOD);
+      (enum scene_boxes)((searching || world_choose(2)) * world_choose(4));
+  uint64_t steps =
+      world_choose(searching ? periods[kind] : 2 * SCENE_SPLIT_PERIOD);
 
   scene_begin(&scene, kind, boxes);
   for (uint64_t i = 0; i < steps; i++)
@@ -109,17 +121,20 @@ static void end(void)
 
 static void look(enum scene_key key, uint64_t *latest)
 {
-  static scene_read *const reads[] = {read_rounds, read_absent, read_peek,
+  /* The first takes the lock; the last two read values from slots only. */
+  static scene_read *const reads[] = {read_peek, read_rounds, read_absent,
                                       read_home, read_ahead};
-  uint64_t words[SCENE_VALUE_WORDS];
-  /* The last two read values from slots only. */
-  unsigned n = scene.table.layout.value_boxed ? 3 : 5;
-  bool hit = scene_look(&scene, key, reads[world_choose(n)], words);
+  uint64_t words[SCENE_VALUE_WORDS], n = scene.table.layout.value_boxed ? 3 : 5;
+  scene_read *read =
+      searching ? reads[1 + world_choose(n - 1)] : reads[world_choose(n)];
+  bool hit;
 
-  WORLD_CHECK(hit || key != K0);
+  met_writer = false;
+  hit = scene_look(&scene, key, read, words);
+  WORLD_CHECK(hit || key != K0 || met_writer);
   if (!hit)
     return;
-  for (unsigned i = 1; i < SCENE_VALUE_WORDS; i++)
+  for (unsigned i = 1; i < scene_value_words; i++)
     WORLD_CHECK(words[i] == words[0]);
   WORLD_CHECK(words[0] >= latest[key]);
   WORLD_CHECK(words[0] <= scene.states[key].begun);
@@ -131,8 +146,10 @@ static void act(unsigned thread)
   uint64_t latest[SCENE_KEYS] = {0};
 
   if (thread == 0) {
-    for (unsigned i = 0; i < STEPS; i++)
+    for (unsigned i = 0; i < (searching ? 2 : STEPS); i++)
       scene_step(&scene);
+  } else if (searching) {
+    look(world_choose(2) == 0 ? K1 : K0, latest);
   } else {
     for (unsigned i = 0; i < READS; i++)
       look(world_choose(3) == 0 ? K1 : K0, latest);
@@ -148,10 +165,22 @@ static void reads_are_whole_and_miss_nothing(void **state)
   world_play(&scenario, world_runs());
 }
 
+static void so_they_are_in_every_schedule(void **state)
+{
+  static const struct scenario scenario = {
+      .name = "one read", .threads = 2, .begin = begin, .end = end, .act = act};
+
+  (void)state;
+  searching = true;
+  scene_value_words = 3; /* a pair and one more */
+  world_search(&scenario, 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reads_are_whole_and_miss_nothing),
+      cmocka_unit_test(so_they_are_in_every_schedule),
   };
 
   return cmocka_run_group_tests_name("read", tests, NULL, NULL);

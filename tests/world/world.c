@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "fiber.h"
@@ -44,6 +46,8 @@ static void play(uint64_t run)
 {
   uint64_t seed = random_mix(test_seed() + run * UINT64_C(0x9e3779b97f4a7c15));
 
+  if (search_on)
+    seed = 1; /* all runs are alike but for their choices */
   report_begin(scenario->name, run);
   schedule_begin(seed);
   kernel_begin(seed);
@@ -60,12 +64,21 @@ static void play(uint64_t run)
   kernel_give_back();
 }
 
+static void report_played(uint64_t runs, uint64_t steps, uint64_t began)
+{
+  fprintf(stderr, "%s: %" PRIu64 " schedules, %" PRIu64 " steps each, %.1f s\n",
+          scenario->name, runs, steps / runs,
+          (double)(test_now() - began) / 1e9);
+}
+
 void world_play(const struct scenario *to_play, uint64_t runs)
 {
   const char *one = getenv("CMAP_WORLD_RUN");
   uint64_t began = test_now(), steps = 0, first = 0;
 
   sites_begin();
+  if (runs == 0) /* searches only */
+    return;
   if (one != NULL) {
     first = strtoull(one, NULL, 0);
     runs = first + 1;
@@ -75,9 +88,38 @@ void world_play(const struct scenario *to_play, uint64_t runs)
     play(run);
     steps += schedule_steps();
   }
-  fprintf(stderr, "%s: %" PRIu64 " schedules, %" PRIu64 " steps each, %.1f s\n",
-          scenario->name, runs - first, steps / (runs - first),
-          (double)(test_now() - began) / 1e9);
+  report_played(runs - first, steps, began);
+}
+
+void world_search(const struct scenario *to_play, unsigned interruptions)
+{
+  uint64_t began = test_now(), steps = 0, run = 0;
+
+  sites_begin();
+  scenario = to_play;
+  schedule_interrupt(interruptions);
+  search_begin();
+  do {
+    play(run++);
+    steps += schedule_steps();
+  } while (search_next());
+  report_played(run, steps, began);
+}
+
+bool world_search_fails(const struct scenario *to_play, unsigned interruptions)
+{
+  int status;
+  pid_t child = fork();
+
+  if (child == 0) {
+    setenv("CMAP_WORLD_QUIET", "1", 1);
+    close(STDERR_FILENO);
+    world_search(to_play, interruptions);
+    _exit(0);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+    abort();
+  return WEXITSTATUS(status) != 0;
 }
 
 uint64_t world_runs(void)

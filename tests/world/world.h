@@ -54,6 +54,20 @@ struct scenario {
  */
 void world_play(const struct scenario *scenario, uint64_t runs);
 
+/*
+ * Plays it by every schedule there is, of all that threads, loads and
+ * world_choose could do, with at most so many interruptions of a thread that
+ * could go on. With none, threads run one after the other,
+ * in the order of their numbers. Not tried: deadlines that are over early,
+ * sleepers that are woken for nothing. It must end: who goes round until others
+ * have done something does so in any number of ways.
+ */
+void world_search(const struct scenario *scenario, unsigned interruptions);
+
+/* Is that a failure? In a child process, which says nothing. */
+bool world_search_fails(const struct scenario *scenario,
+                        unsigned interruptions);
+
 /* Schedules for each scenario: CMAP_WORLD_RUNS, or 100,000 in tests/run. */
 uint64_t world_runs(void);
 

@@ -374,7 +374,8 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
     return CMAP_EINVAL;
   (void)cmap__how_copy(batch->how, &batch->hashed); /* it was read before */
   batch->hashed.flags |= CMAP_HASHED;
-  batch->plain = batch->map->reads == CMAP__SHAPE_WORD && batch->how == NULL;
+  batch->plain =
+      batch->map->table.reads == CMAP__SHAPE_WORD && batch->how == NULL;
   array = cmap__directory_current(&batch->map->table.directory);
   if (!array->is_large)
     return run_small(batch, n, statuses, operation);

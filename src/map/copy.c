@@ -139,7 +139,7 @@ enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
                       from->table.layout.options.value_destroy,
                   "the maps have different value_destroy"))
     return CMAP_EINVAL;
-  if (!from->copies_values || !cmap__copies_keys(from))
+  if (!from->table.copies_values || !cmap__copies_keys(from))
     return CMAP_ENOTSUP;
   return cmap__map_walk(from, CMAP__READ, how, merge_shard, &merge);
 }
@@ -305,7 +305,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
     *copy = NULL;
   if (CMAP__MISSING(map) || CMAP__MISSING(copy))
     return CMAP_EINVAL;
-  if (!map->copies_values || !cmap__copies_keys(map))
+  if (!map->table.copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
   layout = &map->table.layout;
   options = layout->options;

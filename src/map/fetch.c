@@ -174,7 +174,7 @@ fetch_other(struct cmap *map, struct cmap_key key, enum operation operation,
 {
   if (!is_quick(map, operation, operand, how))
     return fetch_any(map, key, operation, operand, before, how);
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), fetch,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.writes), fetch,
                         (map, key, operation, operand, before, how));
   return fetch_any(map, key, operation, operand, before, how);
 }

@@ -19,7 +19,7 @@ bool cmap__held_other(struct cmap *map, struct cmap_key key,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return false;
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->holds), cmap__held,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.holds), cmap__held,
                         (map, key, how, mode, stored, value, internal));
   return false;
 }

@@ -257,7 +257,7 @@ cmap__held_at_once(struct cmap *map, struct cmap_key key,
   /* The load in the middle: as in cmap__is_word_call. */
   return cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
                  cmap__likely(key.size == sizeof(uint64_t)) &&
-                 cmap__likely(cmap__load_relaxed(&map->holds) ==
+                 cmap__likely(cmap__load_relaxed(&map->table.holds) ==
                               CMAP__SHAPE_WORD)
              ? cmap__held_as(map, CMAP__SHAPE_WORD, key, NULL, mode, stored,
                              value, internal)

@@ -213,7 +213,7 @@ insert_other(struct cmap *map, struct cmap_key key, const void *value,
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)) ||
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return insert_any(map, key, value, old, event, how);
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), insert,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.writes), insert,
                         (map, key, value, old, event, how));
   return insert_any(map, key, value, old, event, how);
 }
@@ -280,7 +280,7 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return CMAP_BUSY;
   if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim)) {
-    if (map->reads == CMAP__SHAPE_CUSTOM || layout->value_words > 1 ||
+    if (map->table.reads == CMAP__SHAPE_CUSTOM || layout->value_words > 1 ||
         cmap__unlikely(!cmap__read_first(layout, shape, aim.group, aim.hi,
                                          aim.match, aim.slots, &probe,
                                          present)))
@@ -308,9 +308,9 @@ put_absent(struct cmap *map, struct cmap_key key, const void *value,
       cmap__unlikely(cmap__value_is_missing(map, value)))
     return CMAP_BUSY;
   /* The commonest map, in line. */
-  if (cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD)
+  if (cmap__load_relaxed(&map->table.writes) == CMAP__SHAPE_WORD)
     return put_absent_as(map, CMAP__SHAPE_WORD, key, value, present, how);
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), put_absent,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.writes), put_absent,
                         (map, key, value, present, how));
   return CMAP_BUSY;
 }
@@ -368,7 +368,7 @@ get_or_insert_any(struct cmap *map, struct cmap_key key, void *value,
     return status;
   if (cmap__value_is_missing(map, value))
     return CMAP_EINVAL;
-  if (!map->copies_values)
+  if (!map->table.copies_values)
     return CMAP_ENOTSUP;
   status = map->table.layout.owns_values && cmap__table_is_frozen(&map->table)
                ? cmap__call_frozen_hit(map, &call, value)

@@ -24,14 +24,61 @@ void cmap__open_short_ways(struct cmap *map, bool open)
     writes = CMAP__SHAPE_CUSTOM;
   if (!open)
     holds = CMAP__SHAPE_CUSTOM;
-  cmap__store_relaxed(&map->writes, writes); /* as map.h says */
-  cmap__store_relaxed(&map->holds, holds);
+  cmap__store_relaxed(&map->table.writes, writes); /* as map.h says */
+  cmap__store_relaxed(&map->table.holds, holds);
+}
+
+/* Where the slots of the first block begin, with the group before them. */
+#define FIRST_SLOTS                                                            \
+  ((offsetof(struct cmap, pop) + sizeof(uint64_t) +                            \
+    sizeof(struct cmap__group) + CMAP__CACHE_LINE - 1) &                       \
+   ~(size_t)(CMAP__CACHE_LINE - 1))
+
+size_t cmap__map_bytes(const struct cmap__layout *layout)
+{
+  size_t slots = cmap__pool_first_bytes(layout);
+
+  return slots == 0 ? sizeof(struct cmap) : FIRST_SLOTS + slots;
+}
+
+/* Makes a map of an allocation, in which nothing has been reserved. */
+static enum cmap_status create(const struct cmap__layout *layout,
+                               struct cmap **map)
+{
+  const struct cmap_options *options = &layout->options;
+  size_t bytes = cmap__map_bytes(layout);
+  enum cmap_status status;
+  struct cmap *fresh;
+
+  fresh = cmap__alloc(&options->allocator, bytes, CMAP__CACHE_LINE);
+  if (fresh == NULL)
+    return CMAP_ENOMEM;
+  status = cmap__table_init(&fresh->table, layout, &fresh->first,
+                            bytes > sizeof *fresh ? (char *)fresh + FIRST_SLOTS
+                                                  : NULL);
+  if (status != CMAP_OK) {
+    cmap__free(&options->allocator, fresh, bytes, CMAP__CACHE_LINE);
+    return status;
+  }
+  /* Relaxed: nobody else sees it yet. */
+  cmap__store_relaxed(&fresh->frozen, NULL);
+  cmap__store_relaxed(&fresh->pop, 0);
+  fresh->table.copies_values =
+      options->value_destroy == NULL || options->value_clone != NULL;
+  fresh->table.reads =
+      fresh->table.copies_values && layout->lock_free && !layout->value_boxed
+          ? layout->shape
+          : CMAP__SHAPE_CUSTOM;
+  cmap__open_short_ways(fresh, true);
+  *map = fresh;
+  return CMAP_OK;
 }
 
 enum cmap_status cmap_create(const struct cmap_options *options,
                              struct cmap **map)
 {
   struct cmap_options given;
+  struct cmap__layout layout;
   struct cmap *fresh;
   enum cmap_status status;
 
@@ -47,24 +94,11 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   if (CMAP__WRONG(given.allocator.alloc == NULL || given.allocator.free == NULL,
                   "options->allocator has only one of its functions"))
     return CMAP_EINVAL;
-  fresh = cmap__alloc(&given.allocator, sizeof *fresh, CMAP__CACHE_LINE);
-  if (fresh == NULL)
-    return CMAP_ENOMEM;
-  status = cmap__table_init(&fresh->table, &given);
-  if (status != CMAP_OK) {
-    cmap__free(&given.allocator, fresh, sizeof *fresh, CMAP__CACHE_LINE);
+  status = cmap__layout_init(&layout, &given);
+  if (status == CMAP_OK)
+    status = create(&layout, &fresh);
+  if (status != CMAP_OK)
     return status;
-  }
-  cmap__store_relaxed(&fresh->frozen, NULL); /* nobody else sees it yet */
-  for (size_t i = 0; i < CMAP__POP_HINTS; i++)
-    cmap__store_relaxed(&fresh->pops[i], 0); /* the same */
-  fresh->copies_values =
-      given.value_destroy == NULL || given.value_clone != NULL;
-  fresh->reads = fresh->copies_values && fresh->table.layout.lock_free &&
-                         !fresh->table.layout.value_boxed
-                     ? fresh->table.layout.shape
-                     : CMAP__SHAPE_CUSTOM;
-  cmap__open_short_ways(fresh, true);
   if (given.capacity > 0)
     status = cmap_reserve(fresh, given.capacity, NULL);
   if (status != CMAP_OK) {
@@ -130,9 +164,11 @@ static void destroy_entries(struct cmap *map)
 void cmap_destroy(struct cmap *map)
 {
   struct cmap_allocator allocator;
+  size_t bytes;
 
   if (map == NULL)
     return;
+  bytes = cmap__map_bytes(&map->table.layout);
   allocator = map->table.layout.options.allocator;
   bury_guards(map);
   /* The other boxes go with all their memory. Relaxed: as above. */
@@ -141,7 +177,7 @@ void cmap_destroy(struct cmap *map)
     destroy_entries(map);
   cmap__frozen_end(map);
   cmap__table_destroy(&map->table);
-  cmap__free(&allocator, map, sizeof *map, CMAP__CACHE_LINE);
+  cmap__free(&allocator, map, bytes, CMAP__CACHE_LINE);
 }
 
 enum cmap_status cmap_get_options(const struct cmap *map,

@@ -17,29 +17,24 @@
 
 struct cmap__frozen;
 
-/* Parts that each have a place of their own to go on from with cmap_pop: two
- * cache lines. */
-#define CMAP__POP_HINTS 16
-
+/*
+ * Behind a map lies its first block, if that is small (cmap__pool_first_bytes):
+ * all that a small map has is one allocation. What comes last of the map shares
+ * a cache line with the block's group, and no read or write looks at it.
+ */
 struct cmap {
+  struct cmap__shard first; /* the first of the pool's headers */
   struct cmap__table table;
-  bool copies_values; /* const: values may be copied out */
-  /*
-   * Which of the short ways go: an enum cmap__shape, or CMAP__SHAPE_CUSTOM for
-   * none. Those that lock are closed while the map is frozen: atomic, written
-   * by who freezes or thaws; a late look costs time, no more.
-   */
-  uint8_t reads;          /* const: reads without a lock */
-  _Atomic uint8_t writes; /* writes, where no value owns anything */
-  _Atomic uint8_t holds;  /* guards */
   /* map/frozen.h; NULL until the first freeze, then const. Atomic, and released
      by the state [F1]. */
   struct cmap__frozen *_Atomic frozen;
-  /* Where the next pops of the parts of these numbers begin (map/pop.c):
-     atomic, by any thread; relaxed, as hints. Lines of their own, as pops write
-     them. */
-  CMAP__ALIGNED(CMAP__CACHE_LINE) _Atomic uint64_t pops[CMAP__POP_HINTS];
+  /* Where the next pop begins, while there are no places for parts
+     (cmap__grown). */
+  _Atomic uint64_t pop;
 };
+
+/* The memory of a map with this layout. */
+size_t cmap__map_bytes(const struct cmap__layout *layout);
 
 /* Opens the short ways that lock, or closes them. */
 void cmap__open_short_ways(struct cmap *map, bool open);
@@ -104,7 +99,8 @@ CMAP__ALWAYS_INLINE bool cmap__is_word_call(const struct cmap *map,
    * and branching once, which takes longer. */
   return cmap__likely(map != NULL) && cmap__likely(how == NULL) &&
          cmap__likely(key.size == sizeof(uint64_t)) &&
-         cmap__likely(cmap__load_relaxed(&map->writes) == CMAP__SHAPE_WORD) &&
+         cmap__likely(cmap__load_relaxed(&map->table.writes) ==
+                      CMAP__SHAPE_WORD) &&
          cmap__likely(key.data != NULL);
 }
 
@@ -238,7 +234,7 @@ bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
 /* Would a call that copies a value to `out` have to copy the uncopyable? */
 static inline bool cmap__cannot_copy(const struct cmap *map, const void *out)
 {
-  return out != NULL && !map->copies_values;
+  return out != NULL && !map->table.copies_values;
 }
 
 static inline void cmap__set_event(enum cmap_event *event, enum cmap_event what)

@@ -182,6 +182,13 @@ static enum cmap_status pop_of_part(struct pop *pop, const struct cmap_how *how)
   return cmap__map_walk_range(pop->map, CMAP__WRITE, range, how, visit, pop);
 }
 
+static _Atomic uint64_t *hint_of(struct cmap *map, size_t part)
+{
+  struct cmap__grown *grown = cmap__pool_grown(&map->table.pool);
+
+  return grown == NULL ? &map->pop : &grown->pops[part % CMAP__POP_HINTS];
+}
+
 enum cmap_status cmap_pop(struct cmap *map, size_t part, size_t parts,
                           cmap_value_fn *take, void *ctx,
                           const struct cmap_how *how)
@@ -199,7 +206,7 @@ enum cmap_status cmap_pop(struct cmap *map, size_t part, size_t parts,
   if (status != CMAP_OK)
     return status;
   pop.map = map;
-  hint = &map->pops[part % CMAP__POP_HINTS];
+  hint = hint_of(map, part);
   read_hint(&pop, cmap__load_relaxed(hint)); /* a hint */
   status = pop_of_part(&pop, how);
   if (status != CMAP_EXISTS)

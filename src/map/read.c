@@ -97,7 +97,7 @@ static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return get_any(map, key, value, how);
-  CMAP__RETURN_INSTANCE(map->reads, get, (map, key, value, how));
+  CMAP__RETURN_INSTANCE(map->table.reads, get, (map, key, value, how));
   return get_any(map, key, value, how);
 }
 
@@ -108,7 +108,7 @@ CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,
   /* The load in the middle keeps the compiler from computing two conditions
    * and branching once, which takes longer. */
   if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
-      cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
+      cmap__unlikely(map->table.reads != CMAP__SHAPE_WORD) ||
       cmap__unlikely(key.size != sizeof(uint64_t)) ||
       cmap__unlikely(key.data == NULL))
     return get_other(map, key, value, how);
@@ -267,7 +267,7 @@ static enum cmap_status view_at_once(struct cmap *map, struct cmap_key key,
   if (!cmap__self.expects_bias || map == NULL || view == NULL ||
       !cmap__how_is_quick(how))
     return CMAP_NOT_FOUND;
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->holds), view,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.holds), view,
                         (map, key, view, ctx, how, result));
   return CMAP_NOT_FOUND;
 }

@@ -169,7 +169,7 @@ static CMAP__NOINLINE enum cmap_status remove_other(struct cmap *map,
 {
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return remove_when(map, key, &always, old, how);
-  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->writes), remove,
+  CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.writes), remove,
                         (map, key, old, how));
   return remove_when(map, key, &always, old, how);
 }

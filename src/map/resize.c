@@ -54,7 +54,7 @@ static bool is_thinkable(const struct cmap__table *table, size_t entries)
     return false;
   if (bytes < THINKABLE_BYTES)
     return true;
-  if (table->pool.source.own_pages) {
+  if (cmap__allocator_has_pages(allocator)) {
     trial = cmap__pages_map(bytes);
     if (trial != NULL)
       cmap__pages_unmap(trial, bytes);

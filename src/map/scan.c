@@ -359,7 +359,7 @@ enum cmap_status cmap_scan(struct cmap *map, uint64_t *cursor, uint64_t end,
       !cmap__how_read(how, &patience, &unused) ||
       !buffer_is_valid(&map->table.layout, buffer))
     return CMAP_EINVAL;
-  if ((buffer->values != NULL && !map->copies_values) ||
+  if ((buffer->values != NULL && !map->table.copies_values) ||
       (buffer->keys != NULL && !cmap__copies_keys(map)))
     return CMAP_ENOTSUP;
   scan.layout = &map->table.layout;
@@ -426,7 +426,7 @@ enum cmap_status cmap_for_each(struct cmap *map, size_t part, size_t parts,
   if (CMAP__MISSING(map) || CMAP__MISSING(view) ||
       !cmap__range_part(part, parts, &range))
     return CMAP_EINVAL;
-  if (!map->copies_values || !cmap__copies_keys(map))
+  if (!map->table.copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
   return cmap__map_walk_range(map, CMAP__READ, &range, how, for_each_of_shard,
                               &each);

@@ -97,7 +97,7 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
                       parts != CMAP_VALUES_ONLY,
                   "parts is unknown"))
     return CMAP_EINVAL;
-  if ((parts != CMAP_KEYS_ONLY && !map->copies_values) ||
+  if ((parts != CMAP_KEYS_ONLY && !map->table.copies_values) ||
       (parts != CMAP_VALUES_ONLY && !cmap__copies_keys(map)))
     return CMAP_ENOTSUP;
   allocator = &map->table.layout.options.allocator;

@@ -59,14 +59,19 @@ static void take_sample(struct cmap *map, uint64_t shards,
   }
 }
 
-static void read_counts(const struct cmap__table_counts *counts,
+static void read_counts(const struct cmap__table *table,
                         struct cmap_stats *stats)
 {
+  const struct cmap__table_counts *counts = &table->counts;
+  const struct cmap__grown *grown = cmap__pool_grown(&table->pool);
+
   /* Acquire, all of them [N2]. */
-  stats->growths = cmap__load_acquire(&counts->growths);
-  stats->splits = cmap__load_acquire(&counts->splits);
-  stats->merges = cmap__load_acquire(&counts->merges);
-  stats->rebuilds = cmap__load_acquire(&counts->rebuilds);
+  if (grown != NULL) {
+    stats->growths = cmap__load_acquire(&grown->counts.growths);
+    stats->splits = cmap__load_acquire(&grown->counts.splits);
+    stats->merges = cmap__load_acquire(&grown->counts.merges);
+    stats->rebuilds = cmap__load_acquire(&grown->counts.rebuilds);
+  }
   stats->lock_waits = cmap__load_acquire(&counts->lock_waits);
   stats->lock_parks = cmap__load_acquire(&counts->lock_parks);
   stats->whole_locks = cmap__load_acquire(&counts->whole_locks);
@@ -92,13 +97,14 @@ enum cmap_status cmap_get_stats(struct cmap *map, struct cmap_stats *stats)
   }
   take_sample(map, now.shards, &sample);
   cmap__table_bytes(&map->table, &pool, &idle);
-  now.bytes = sizeof *map + pool + cmap__directory_bytes(&map->table.directory);
+  now.bytes = cmap__map_bytes(&map->table.layout) + pool +
+              cmap__directory_bytes(&map->table.directory);
   /* Relaxed: is it there? */
   if (cmap__load_relaxed(&map->frozen) != NULL)
     now.bytes += sizeof(struct cmap__frozen);
   now.free_bytes = idle;
   now.longest_probe = sample.longest_probe;
-  read_counts(&map->table.counts, &now);
+  read_counts(&map->table, &now);
   return CMAP__WRONG(!cmap__struct_write(&now,
                                          offsetof(struct cmap_stats, shards),
                                          sizeof now, stats),

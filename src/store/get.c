@@ -70,7 +70,7 @@ CMAP__ALWAYS_INLINE enum cmap_status get_at_once(struct cmap_store *store,
   if (cmap__unlikely(store == NULL || how != NULL || handle == NULL))
     return CMAP_BUSY;
   map = store->map;
-  if (cmap__unlikely(map->reads != CMAP__SHAPE_WORD) ||
+  if (cmap__unlikely(map->table.reads != CMAP__SHAPE_WORD) ||
       cmap__unlikely(!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD,
                                        key, NULL, &probe)))
     return CMAP_BUSY;

@@ -17,13 +17,18 @@
 /* Pages of the smallest chunk of parts that are smaller than a page. */
 #define PAGES_MIN      4
 
+bool cmap__allocator_has_pages(const struct cmap_allocator *allocator)
+{
+  return allocator->alloc == NULL ||
+         allocator->alloc == cmap__allocator_default.alloc;
+}
+
 void cmap__source_init(struct cmap__source *source,
                        const struct cmap_allocator *allocator, bool huge)
 {
   memset(source, 0, sizeof *source);
   source->allocator = allocator;
-  source->own_pages = allocator->alloc == NULL ||
-                      allocator->alloc == cmap__allocator_default.alloc;
+  source->own_pages = cmap__allocator_has_pages(allocator);
   source->huge_pages = huge;
 }
 
@@ -183,8 +188,11 @@ static bool page_walk_next(const struct cmap__chunk *chunk,
 void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
                      const char *part, size_t size)
 {
-  struct page_walk walk = page_walk_begin(chunk, part, size);
+  struct page_walk walk;
 
+  if (chunk->pages == 0)
+    return;
+  walk = page_walk_begin(chunk, part, size);
   while (page_walk_next(chunk, &walk)) {
     uint32_t *in_use = &chunk->in_use[walk.page];
     if (*in_use == CMAP__PAGE_GIVEN) {
@@ -213,9 +221,12 @@ static bool give_back_pages(struct cmap__source *source,
 void cmap__chunk_unuse(struct cmap__source *source, struct cmap__chunk *chunk,
                        const char *part, size_t size)
 {
-  struct page_walk walk = page_walk_begin(chunk, part, size);
+  struct page_walk walk;
   size_t first = 0, count = 0;
 
+  if (chunk->pages == 0)
+    return;
+  walk = page_walk_begin(chunk, part, size);
   while (page_walk_next(chunk, &walk)) {
     chunk->in_use[walk.page] -= (uint32_t)walk.bytes;
     if (chunk->in_use[walk.page] > 0)

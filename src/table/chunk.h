@@ -56,6 +56,9 @@ struct cmap__region {
   size_t left;
 };
 
+/* Can pages of its memory be given back? The default one's, as above. */
+bool cmap__allocator_has_pages(const struct cmap_allocator *allocator);
+
 /* `huge`: large chunks are mappings of our own, of whole huge pages. */
 void cmap__source_init(struct cmap__source *source,
                        const struct cmap_allocator *allocator, bool huge);

@@ -15,15 +15,19 @@
 /* All atomic. Added to by release, read by acquire [N2]: who learns of a write
  * from them has learnt of it as from its entry. */
 struct cmap__table_counts {
-  _Atomic uint64_t growths;  /* shards replaced by larger ones */
-  _Atomic uint64_t splits;   /* by several */
-  _Atomic uint64_t merges;   /* two by one */
-  _Atomic uint64_t rebuilds; /* by one of the same size or a smaller */
   _Atomic uint64_t lock_waits;
   _Atomic uint64_t lock_parks;
   _Atomic uint64_t whole_locks;
   _Atomic uint64_t read_retries;
   _Atomic uint64_t read_locks;
+};
+
+/* The same of shards that were replaced: of a table that has had two. */
+struct cmap__replaced_counts {
+  _Atomic uint64_t growths;  /* by larger ones */
+  _Atomic uint64_t splits;   /* by several */
+  _Atomic uint64_t merges;   /* two by one */
+  _Atomic uint64_t rebuilds; /* by one of the same size or a smaller */
 };
 
 static inline void cmap__count_up(_Atomic uint64_t *count, uint64_t n)

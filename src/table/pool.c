@@ -9,8 +9,11 @@
 
 /* The first chunk of headers. */
 #define FIRST_HEADERS 8
-/* A map that is empty has no larger block. */
+/* A map has no larger block in itself. */
 #define FIRST_BLOCK   1024
+
+/* Stands for the chunk of a block that lies in the map: it has no pages. */
+static CMAP__ALIGNED(CMAP__CHUNK_ALIGN) struct cmap__chunk in_the_map;
 
 /* The list of a free shard. */
 static unsigned list_of(const struct cmap__shard *shard)
@@ -23,53 +26,66 @@ static size_t bytes_of_list(const struct cmap__layout *layout, unsigned list)
   return list == 0 ? 0 : cmap__layout_block_bytes(layout, list - 1);
 }
 
-enum cmap_status cmap__pool_init(struct cmap__pool *pool,
-                                 const struct cmap__layout *layout)
+enum cmap_status cmap__pool_init(struct cmap__pool *pool)
 {
-  memset(pool, 0, sizeof *pool);
-  cmap__source_init(&pool->source, &layout->options.allocator,
-                    (layout->options.flags & CMAP_HUGE_PAGES) != 0);
-  if (pthread_mutex_init(&pool->mutex, NULL) != 0)
-    return CMAP_ENOMEM;
-  return CMAP_OK;
+  cmap__store_relaxed(&pool->grown, NULL); /* nobody else sees it yet */
+  return pthread_mutex_init(&pool->mutex, NULL) != 0 ? CMAP_ENOMEM : CMAP_OK;
+}
+
+/* The pool is locked, or nobody else sees it: hence relaxed. */
+static struct cmap__grown *grown_of(const struct cmap__pool *pool)
+{
+  return cmap__load_relaxed(&pool->grown);
 }
 
 void cmap__pool_destroy(struct cmap__pool *pool)
 {
-  cmap__region_free(&pool->source, &pool->headers);
-  cmap__region_free(&pool->source, &pool->blocks);
-  cmap__free(pool->source.allocator, pool->lists, sizeof *pool->lists,
-             _Alignof(struct cmap__free_lists));
+  struct cmap__grown *grown = grown_of(pool);
+
+  if (grown != NULL) {
+    cmap__region_free(&grown->source, &grown->headers);
+    cmap__region_free(&grown->source, &grown->blocks);
+    cmap__free(grown->source.allocator, grown, sizeof *grown,
+               _Alignof(struct cmap__grown));
+  }
   pthread_mutex_destroy(&pool->mutex);
 }
 
-/* The lists are there, or there is no memory for them. The pool is locked. */
-static bool make_lists(struct cmap__pool *pool)
+/* What it takes to have more than the first header; NULL: there is no memory
+ * for it. The pool is locked. */
+static struct cmap__grown *make_grown(struct cmap__pool *pool,
+                                      const struct cmap__layout *layout)
 {
-  if (pool->lists == NULL) {
-    pool->lists =
-        cmap__alloc_zeroed(pool->source.allocator, sizeof *pool->lists,
-                           _Alignof(struct cmap__free_lists));
-    if (pool->lists != NULL)
-      pool->source.bytes += sizeof *pool->lists;
-  }
-  return pool->lists != NULL;
+  const struct cmap_allocator *allocator = &layout->options.allocator;
+  struct cmap__grown *grown = grown_of(pool);
+
+  if (grown != NULL)
+    return grown;
+  grown = cmap__alloc_zeroed(allocator, sizeof *grown,
+                             _Alignof(struct cmap__grown));
+  if (grown == NULL)
+    return NULL;
+  cmap__source_init(&grown->source, allocator,
+                    (layout->options.flags & CMAP_HUGE_PAGES) != 0);
+  grown->source.bytes = sizeof *grown;
+  cmap__store_release(&pool->grown, grown); /* [G1] */
+  return grown;
 }
 
 /* Room for a new header, and for its block. The pool is locked. */
-static bool grow_regions(struct cmap__pool *pool,
+static bool grow_regions(struct cmap__grown *grown,
                          const struct cmap__layout *layout, int g)
 {
-  size_t more = pool->source.bytes / 16;
+  size_t more = grown->source.bytes / 16;
   size_t headers = sizeof(struct cmap__shard) * FIRST_HEADERS;
 
   if (headers < more / 16)
     headers = more / 16;
-  if (!cmap__region_grow(&pool->source, &pool->headers,
+  if (!cmap__region_grow(&grown->source, &grown->headers,
                          sizeof(struct cmap__shard), headers, false))
     return false;
   return g == CMAP__NO_BLOCK ||
-         cmap__region_grow(&pool->source, &pool->blocks,
+         cmap__region_grow(&grown->source, &grown->blocks,
                            cmap__layout_block_bytes(layout, (unsigned)g), more,
                            true);
 }
@@ -86,48 +102,57 @@ static void begin_shard(struct cmap__shard *shard)
       cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
 }
 
+/* A new header has 2^g groups before these slots from now on. Counts of 0 are
+ * busy; nobody has seen this memory as groups before. */
+static void begin_block(struct cmap__shard *shard, struct cmap__chunk *chunk,
+                        void *slots, unsigned g)
+{
+  shard->block = cmap__block_word((uintptr_t)slots, g);
+  shard->home = cmap__home_word(chunk, g);
+  memset(cmap__block_groups(shard->block), 0, sizeof(struct cmap__group) << g);
+}
+
 /* Cuts the block of a new header; there is room. The pool is locked. */
-static void cut_block(struct cmap__pool *pool,
+static void cut_block(struct cmap__grown *grown,
                       const struct cmap__layout *layout, unsigned g,
                       struct cmap__shard *shard)
 {
   size_t bytes = cmap__layout_block_bytes(layout, g);
-  size_t meta = cmap__layout_meta_bytes(g);
-  char *block = cmap__region_cut(&pool->blocks, bytes);
-  struct cmap__chunk *chunk = pool->blocks.chunks;
+  char *block = cmap__region_cut(&grown->blocks, bytes);
+  struct cmap__chunk *chunk = grown->blocks.chunks;
 
-  cmap__chunk_use(&pool->source, chunk, block, bytes);
-  /* Counts of 0 are busy; nobody has seen this memory as groups before. */
-  memset(block, 0, meta);
-  shard->block = cmap__block_word((uintptr_t)block + meta, g);
-  shard->home = cmap__home_word(chunk, g);
+  cmap__chunk_use(&grown->source, chunk, block, bytes);
+  begin_block(shard, chunk, block + cmap__layout_meta_bytes(g), g);
 }
 
-void cmap__pool_first(struct cmap__pool *pool,
-                      const struct cmap__layout *layout,
-                      struct cmap__shard *shard)
+size_t cmap__pool_first_bytes(const struct cmap__layout *layout)
 {
-  size_t bytes = cmap__layout_block_bytes(layout, 0);
+  size_t bytes = CMAP__GROUP_SLOTS * cmap__layout_slot_bytes(layout);
 
+  return bytes <= FIRST_BLOCK - CMAP__CACHE_LINE ? bytes : 0;
+}
+
+void cmap__pool_first(struct cmap__shard *shard, void *slots)
+{
   begin_shard(shard);
   (void)cmap__shardlock_try_any(&shard->lock, true);
-  if (bytes <= FIRST_BLOCK &&
-      cmap__region_grow(&pool->source, &pool->blocks, bytes, bytes, true))
-    cut_block(pool, layout, 0, shard);
+  if (slots != NULL)
+    begin_block(shard, &in_the_map, slots, 0);
 }
 
 /* A new header with its block. The pool is locked. */
 static struct cmap__shard *cut_shard(struct cmap__pool *pool,
                                      const struct cmap__layout *layout, int g)
 {
+  struct cmap__grown *grown = make_grown(pool, layout);
   struct cmap__shard *shard;
 
-  if (!make_lists(pool) || !grow_regions(pool, layout, g))
+  if (grown == NULL || !grow_regions(grown, layout, g))
     return NULL;
-  shard = cmap__region_cut(&pool->headers, sizeof *shard);
+  shard = cmap__region_cut(&grown->headers, sizeof *shard);
   begin_shard(shard);
   if (g != CMAP__NO_BLOCK)
-    cut_block(pool, layout, (unsigned)g, shard);
+    cut_block(grown, layout, (unsigned)g, shard);
   return shard;
 }
 
@@ -175,24 +200,22 @@ static void push_shard(struct cmap__shard **list, struct cmap__shard *shard)
 }
 
 /* Takes a free shard from the first of these lists that has any. */
-static struct cmap__shard *reuse(struct cmap__pool *pool,
+static struct cmap__shard *reuse(struct cmap__grown *grown,
                                  const struct cmap__layout *layout,
                                  unsigned list, unsigned last)
 {
-  if (pool->lists == NULL)
-    return NULL;
   for (; list <= last; list++) {
     size_t bytes = bytes_of_list(layout, list);
-    struct cmap__shard *shard = pop(&pool->lists->free[list]);
+    struct cmap__shard *shard = pop(&grown->lists.free[list]);
     if (shard != NULL) {
-      cmap__sub_relaxed(&pool->idle, bytes);
+      cmap__sub_relaxed(&grown->idle, bytes);
       return shard;
     }
-    shard = pop(&pool->lists->given[list]);
+    shard = pop(&grown->lists.given[list]);
     if (shard != NULL) {
-      pool->given_bytes -= bytes;
+      grown->given_bytes -= bytes;
       if (shard->high != 0)
-        cmap__chunk_use(&pool->source, cmap__home_chunk(shard->home),
+        cmap__chunk_use(&grown->source, cmap__home_chunk(shard->home),
                         cmap__shard_memory(shard), bytes);
       return shard;
     }
@@ -204,17 +227,20 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
                                     const struct cmap__layout *layout, int g)
 {
   unsigned exact = (unsigned)(g + 1), last = CMAP__POOL_SIZES - 1;
-  struct cmap__shard *shard, *old;
+  struct cmap__shard *shard, *old = NULL;
   enum cmap__lock_result result;
+  struct cmap__grown *grown;
 
   if (exact >= CMAP__POOL_SIZES)
     return NULL;
   pthread_mutex_lock(&pool->mutex);
-  old = reuse(pool, layout, exact,
-              g == CMAP__NO_BLOCK || pool->source.own_pages ? exact : last);
+  grown = grown_of(pool);
+  if (grown != NULL)
+    old = reuse(grown, layout, exact,
+                g == CMAP__NO_BLOCK || grown->source.own_pages ? exact : last);
   shard = old != NULL ? old : cut_shard(pool, layout, g);
-  if (shard == NULL)
-    shard = old = reuse(pool, layout, exact + 1, last);
+  if (shard == NULL && grown != NULL)
+    shard = old = reuse(grown, layout, exact + 1, last);
   pthread_mutex_unlock(&pool->mutex);
   if (shard == NULL)
     return NULL;
@@ -237,10 +263,12 @@ void cmap__pool_give(struct cmap__pool *pool, const struct cmap__layout *layout,
                      struct cmap__shard *shard)
 {
   unsigned list = list_of(shard);
+  struct cmap__grown *grown;
 
   pthread_mutex_lock(&pool->mutex);
-  cmap__assert(pool->lists != NULL); /* this is not the only header */
-  cmap__add_relaxed(&pool->idle, bytes_of_list(layout, list));
-  push_shard(&pool->lists->free[list], shard);
+  grown = grown_of(pool);
+  cmap__assert(grown != NULL); /* this is not the only header */
+  cmap__add_relaxed(&grown->idle, bytes_of_list(layout, list));
+  push_shard(&grown->lists.free[list], shard);
   pthread_mutex_unlock(&pool->mutex);
 }

@@ -15,9 +15,9 @@
  * late reader of the whole one would take for groups; and blocks are never
  * joined.
  *
- * The first header of a map lies in the map, and has a block of one group at
- * once if that is small: a map of a few entries is an allocation or two. The
- * lists of free headers come with the second header.
+ * The first header of a map lies in the map, and so does its block, of one
+ * group, if that is small: a map of a few entries is one allocation. All that
+ * it takes to have more than these comes with the second header.
  *
  * Whose free memory goes back to the system has new blocks cut before larger
  * ones are used for less; whose does not, uses what it has first. A chunk's
@@ -30,6 +30,7 @@
 #include <pthread.h>
 
 #include "table/chunk.h"
+#include "table/counts.h"
 #include "table/shard.h"
 
 /* Sizes of block: none, and 2^0 and up. */
@@ -43,32 +44,57 @@ struct cmap__free_lists {
   struct cmap__shard *given[CMAP__POOL_SIZES];
 };
 
-struct cmap__pool {
-  pthread_mutex_t mutex;
-  struct cmap__source source;     /* under mutex */
-  struct cmap__free_lists *lists; /* under mutex; NULL: nothing is free */
+/* Parts of a map that each have a place of their own to go on from with
+ * cmap_pop: two cache lines. */
+#define CMAP__POP_HINTS 16
+
+/* What a map has from its second header on. */
+struct cmap__grown {
+  struct cmap__source source;    /* under mutex */
+  struct cmap__free_lists lists; /* under mutex */
   /* Atomic, written under mutex: bytes of the blocks in `free`. */
   _Atomic size_t idle;
   size_t given_bytes;          /* under mutex: of the blocks in `given` */
   struct cmap__region headers; /* under mutex */
   struct cmap__region blocks;  /* under mutex */
+  struct cmap__replaced_counts counts;
+  /* Where the next pops of the parts of these numbers begin (map/pop.c):
+     atomic, by any thread; relaxed, as hints. Lines of their own, as pops write
+     them. */
+  CMAP__ALIGNED(CMAP__CACHE_LINE) _Atomic uint64_t pops[CMAP__POP_HINTS];
 };
 
+struct cmap__pool {
+  pthread_mutex_t mutex;
+  /* Atomic, written under mutex: NULL or const [G1]. */
+  struct cmap__grown *_Atomic grown;
+};
+
+/* NULL: there is no second header yet. */
+static inline struct cmap__grown *
+cmap__pool_grown(const struct cmap__pool *pool)
+{
+  return cmap__load_acquire(&pool->grown); /* [G1] */
+}
+
 /* Makes an empty pool in a map that nobody else sees yet. */
-enum cmap_status cmap__pool_init(struct cmap__pool *pool,
-                                 const struct cmap__layout *layout);
+enum cmap_status cmap__pool_init(struct cmap__pool *pool);
 
 /* Frees every chunk. All shards are gone after that. */
 void cmap__pool_destroy(struct cmap__pool *pool);
 
 /*
- * Makes *shard, which lives as long as the pool, its first header, while nobody
- * else sees the pool: as cmap__pool_take has them, with a block of a group, or
- * with none if that is large or there is no memory for it.
+ * The bytes of the slots that a map has in itself, behind the metadata of their
+ * group: 0 if they are many.
  */
-void cmap__pool_first(struct cmap__pool *pool,
-                      const struct cmap__layout *layout,
-                      struct cmap__shard *shard);
+size_t cmap__pool_first_bytes(const struct cmap__layout *layout);
+
+/*
+ * Makes *shard, which lives as long as the pool, its first header, while nobody
+ * else sees the pool: as cmap__pool_take has them, with a block of a group, of
+ * which the slots begin at `slots`; NULL: with none.
+ */
+void cmap__pool_first(struct cmap__shard *shard, void *slots);
 
 /* log2 of a block's groups for an empty shard: no block at all. */
 #define CMAP__NO_BLOCK (-1)
@@ -99,11 +125,14 @@ size_t cmap__pool_release(struct cmap__pool *pool,
 /* Bytes of free blocks whose pages have not been given back; about. */
 static inline size_t cmap__pool_idle(const struct cmap__pool *pool)
 {
-  return cmap__load_relaxed(&pool->idle);
+  const struct cmap__grown *grown = cmap__pool_grown(pool);
+
+  return grown == NULL ? 0 : cmap__load_relaxed(&grown->idle);
 }
 
 /* The bytes that the pool has from the system and the allocator, and how many
- * of those no shard uses. What was given back is in neither. */
+ * bytes of its blocks and headers no shard uses. What was given back is in
+ * neither. */
 void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused);
 
 /* The first invariant of free shards that does not hold; NULL: all do. */

@@ -42,51 +42,57 @@ static bool mark(struct cmap__shard *shard)
 /* Moves a free shard from one list to the other, also if its pages stay: it is
  * not asked again. The pool is locked, so that nobody begins to use the pages
  * meanwhile. */
-static size_t give_back_block(struct cmap__pool *pool,
+static size_t give_back_block(struct cmap__grown *grown,
                               const struct cmap__layout *layout, unsigned list)
 {
   size_t bytes = cmap__layout_block_bytes(layout, list - 1);
-  struct cmap__free_lists *lists = pool->lists;
+  struct cmap__free_lists *lists = &grown->lists;
   struct cmap__shard *shard = lists->free[list];
 
   lists->free[list] = shard->next_free;
-  cmap__sub_relaxed(&pool->idle, bytes);
+  cmap__sub_relaxed(&grown->idle, bytes);
   if (mark(shard))
-    cmap__chunk_unuse(&pool->source, cmap__home_chunk(shard->home),
+    cmap__chunk_unuse(&grown->source, cmap__home_chunk(shard->home),
                       cmap__shard_memory(shard), bytes);
   shard->next_free = lists->given[list];
   lists->given[list] = shard;
-  pool->given_bytes += bytes;
+  grown->given_bytes += bytes;
   return bytes;
 }
 
 size_t cmap__pool_release(struct cmap__pool *pool,
                           const struct cmap__layout *layout)
 {
+  struct cmap__grown *grown = cmap__pool_grown(pool);
   size_t bytes = 0;
 
+  if (grown == NULL || !grown->source.own_pages)
+    return 0;
   pthread_mutex_lock(&pool->mutex);
-  if (pool->source.own_pages && pool->lists != NULL) {
-    for (unsigned list = CMAP__POOL_SIZES - 1; list > 0; list--)
-      while (bytes < CMAP__RELEASE_STEP && pool->lists->free[list] != NULL)
-        bytes += give_back_block(pool, layout, list);
-    if (bytes < CMAP__RELEASE_STEP)
-      bytes += cmap__region_release(&pool->source, &pool->blocks,
-                                    CMAP__RELEASE_STEP - bytes);
-  }
+  for (unsigned list = CMAP__POOL_SIZES - 1; list > 0; list--)
+    while (bytes < CMAP__RELEASE_STEP && grown->lists.free[list] != NULL)
+      bytes += give_back_block(grown, layout, list);
+  if (bytes < CMAP__RELEASE_STEP)
+    bytes += cmap__region_release(&grown->source, &grown->blocks,
+                                  CMAP__RELEASE_STEP - bytes);
   pthread_mutex_unlock(&pool->mutex);
   return bytes;
 }
 
 void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
 {
-  const struct cmap__source *source = &pool->source;
+  const struct cmap__grown *grown = cmap__pool_grown(pool);
+  const struct cmap__source *source;
   size_t not_used;
 
+  *bytes = *unused = 0;
+  if (grown == NULL)
+    return;
   pthread_mutex_lock(&pool->mutex);
+  source = &grown->source;
   *bytes = source->bytes - source->given_back;
-  not_used = cmap__load_relaxed(&pool->idle) + pool->given_bytes +
-             pool->headers.left + pool->blocks.left;
+  not_used = cmap__load_relaxed(&grown->idle) + grown->given_bytes +
+             grown->headers.left + grown->blocks.left;
   /* Ends of chunks, too short to be cut, may have been given back with them. */
   *unused = not_used > source->given_back ? not_used - source->given_back : 0;
   pthread_mutex_unlock(&pool->mutex);
@@ -94,16 +100,16 @@ void cmap__pool_bytes(struct cmap__pool *pool, size_t *bytes, size_t *unused)
 
 const char *cmap__pool_broken(struct cmap__pool *pool)
 {
-  const struct cmap__free_lists *lists;
+  const struct cmap__grown *grown = cmap__pool_grown(pool);
   const char *broken = NULL;
 
+  if (grown == NULL)
+    return NULL;
   pthread_mutex_lock(&pool->mutex);
-  lists = pool->lists;
-  for (unsigned i = 0;
-       lists != NULL && i < 2 * CMAP__POOL_SIZES && broken == NULL; i++) {
+  for (unsigned i = 0; i < 2 * CMAP__POOL_SIZES && broken == NULL; i++) {
     unsigned size = i / 2;
     const struct cmap__shard *shard =
-        i % 2 == 0 ? lists->free[size] : lists->given[size];
+        i % 2 == 0 ? grown->lists.free[size] : grown->lists.given[size];
     for (; shard != NULL && broken == NULL; shard = shard->next_free) {
       if (size != (shard->home == 0 ? 0 : cmap__home_log2(shard->home) + 1))
         broken = "pool: a free block is in the list of another size";

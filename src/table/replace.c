@@ -44,14 +44,19 @@ static void settle(const struct cmap__layout *layout, struct cmap__shard *shard,
   shard->floor = cmap__shard_floor(layout, shard);
 }
 
-void cmap__shard_first(struct cmap__table *table)
+void cmap__shard_first(const struct cmap__layout *layout,
+                       struct cmap__shard *shard, void *slots)
 {
-  struct cmap__shard *shard = &table->first;
-
-  cmap__pool_first(&table->pool, &table->layout, shard);
-  settle(&table->layout, shard, 0, 0, 0);
+  cmap__pool_first(shard, slots);
+  settle(layout, shard, 0, 0, 0);
   cmap__block_publish(shard->block);
   cmap__shardlock_write_unlock(&shard->lock);
+}
+
+/* Of a table whose first header was replaced, or would have been. */
+static struct cmap__replaced_counts *counts_of(const struct cmap__table *table)
+{
+  return &cmap__pool_grown(&table->pool)->counts;
 }
 
 /* Step 8, and for shards that were taken in vain. */
@@ -112,7 +117,8 @@ enum cmap_status cmap__shard_resize(struct cmap__table *table,
       replace_by_one(table, &old, 1, cmap__shard_depth(old), g, shard);
 
   if (status == CMAP_OK)
-    cmap__count_up(grows ? &table->counts.growths : &table->counts.rebuilds, 1);
+    cmap__count_up(
+        grows ? &counts_of(table)->growths : &counts_of(table)->rebuilds, 1);
   return status;
 }
 
@@ -121,7 +127,7 @@ void cmap__shard_rehome(struct cmap__table *table, struct cmap__shard *shard)
   cmap__block_rehome(&table->layout, shard->block);
   cmap__assert_valid(cmap__shard_broken(&table->layout, shard) == NULL);
   shard->rebuilt_at = cmap__load_relaxed(&shard->removed); /* held */
-  cmap__count_up(&table->counts.rebuilds, 1);
+  cmap__count_up(&counts_of(table)->rebuilds, 1);
   /* It was worn by insertions and removals in turn. */
   (void)cmap__shard_stretch(&table->layout, shard);
 }
@@ -137,7 +143,7 @@ enum cmap_status cmap__shard_merge(struct cmap__table *table,
                      cmap__block_log2_for(count), low);
 
   if (status == CMAP_OK)
-    cmap__count_up(&table->counts.merges, 1);
+    cmap__count_up(&counts_of(table)->merges, 1);
   return status;
 }
 
@@ -364,7 +370,7 @@ enum cmap_status cmap__shard_split(struct cmap__table *table,
   for (size_t i = 1; i < split.n; i++)
     cmap__shardlock_write_unlock(&split.shards[i]->lock);
   *shard = split.shards[0];
-  cmap__count_up(&table->counts.splits, 1);
+  cmap__count_up(&counts_of(table)->splits, 1);
   cmap__probe(split, table, split.to);
   return CMAP_OK;
 }

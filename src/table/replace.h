@@ -23,8 +23,10 @@
 #include "table/limit.h"
 #include "table/table.h"
 
-/* Makes the first shard of a table that nobody else sees yet, not locked. */
-void cmap__shard_first(struct cmap__table *table);
+/* Makes the first shard of a table that nobody else sees yet, not locked, with
+ * a block at these slots, or NULL. */
+void cmap__shard_first(const struct cmap__layout *layout,
+                       struct cmap__shard *shard, void *slots);
 
 /*
  * Sees to it that *shard, which covers the hash and is held exclusively, has

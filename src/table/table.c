@@ -19,14 +19,16 @@
 #define EARLY_SHARDS      4
 
 enum cmap_status cmap__table_init(struct cmap__table *table,
-                                  const struct cmap_options *options)
+                                  const struct cmap__layout *layout,
+                                  struct cmap__shard *first, void *slots)
 {
-  enum cmap_status status = cmap__layout_init(&table->layout, options);
+  enum cmap_status status = cmap__pool_init(&table->pool);
 
   if (status != CMAP_OK)
     return status;
-  table->early_shards = EARLY_SHARDS * cmap__processors();
-  table->contention_shards = CONTENTION_SHARDS * cmap__processors();
+  table->layout = *layout;
+  table->early_shards = EARLY_SHARDS * (uint32_t)cmap__processors();
+  table->contention_shards = CONTENTION_SHARDS * (uint32_t)cmap__processors();
   cmap__store_relaxed(&table->state, CMAP__TABLE_LIVE); /* nobody sees it yet */
   memset(&table->counts, 0, sizeof table->counts);
   cmap__store_relaxed(&table->bias_from_ns, 0);
@@ -34,11 +36,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   cmap__boxes_init(&table->boxes, &table->layout.options.allocator,
                    (table->layout.options.flags & CMAP_HUGE_PAGES) != 0);
   table->layout.boxes = &table->boxes;
-  status = cmap__pool_init(&table->pool, &table->layout);
-  if (status != CMAP_OK)
-    return status;
-  cmap__shard_first(table);
-  status = cmap__directory_init(&table->directory, &table->first);
+  cmap__shard_first(&table->layout, first, slots);
+  status = cmap__directory_init(&table->directory, first);
   if (status != CMAP_OK)
     cmap__pool_destroy(&table->pool);
   return status;
@@ -91,7 +90,7 @@ static void header_alone(struct cmap__shard *shard, bool held)
  */
 static void forget_threads(struct cmap__table *table)
 {
-  const struct cmap__free_lists *lists = table->pool.lists;
+  const struct cmap__grown *grown = cmap__pool_grown(&table->pool);
   uint64_t hash = 0;
 
   do {
@@ -99,9 +98,9 @@ static void forget_threads(struct cmap__table *table)
     header_alone(shard, true);
     hash = cmap__shard_next_hash(shard);
   } while (hash != 0);
-  for (unsigned i = 0; lists != NULL && i < 2 * CMAP__POOL_SIZES; i++) {
+  for (unsigned i = 0; grown != NULL && i < 2 * CMAP__POOL_SIZES; i++) {
     struct cmap__shard *shard =
-        i % 2 == 0 ? lists->free[i / 2] : lists->given[i / 2];
+        i % 2 == 0 ? grown->lists.free[i / 2] : grown->lists.given[i / 2];
     for (; shard != NULL; shard = shard->next_free)
       header_alone(shard, false);
   }

@@ -20,21 +20,35 @@ enum {
 struct cmap__table {
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
-  struct cmap__pool pool;
+  bool copies_values;         /* const: values may be copied out */
+  /*
+   * Which of the short ways go: an enum cmap__shape, or CMAP__SHAPE_CUSTOM for
+   * none. Those that lock are closed while the map is frozen: atomic, written
+   * by who freezes or thaws; a late look costs time, no more.
+   */
+  uint8_t reads;          /* const: reads without a lock */
+  _Atomic uint8_t writes; /* writes, where no value owns anything */
+  _Atomic uint8_t holds;  /* guards */
+  _Atomic unsigned state; /* atomic: one of the above [F1] */
+  uint32_t early_shards;  /* const: with fewer, shards split when still small */
+  uint32_t contention_shards; /* const: splits for contention stop at so many */
   struct cmap__boxes boxes;
-  size_t early_shards; /* const: with fewer, shards split when still small */
-  size_t contention_shards; /* const: splits for contention stop at this many */
-  _Atomic unsigned state;   /* atomic: one of the above [F1] */
   /* Locks are biased from this moment on, of cmap__now_ns(), and how long they
    * were not before (cmap__table_bias). Atomic, relaxed: guesses. */
-  _Atomic uint64_t bias_from_ns;
   _Atomic uint32_t bias_pause_ns;
-  struct cmap__shard first; /* the first of the pool's headers */
+  _Atomic uint64_t bias_from_ns;
+  struct cmap__pool pool;
   struct cmap__table_counts counts;
 };
 
+/*
+ * Makes an empty table with a layout. Its first header and the slots of that,
+ * or NULL, are the caller's, as cmap__pool_first wants them: they live as long
+ * as the table.
+ */
 enum cmap_status cmap__table_init(struct cmap__table *table,
-                                  const struct cmap_options *options);
+                                  const struct cmap__layout *layout,
+                                  struct cmap__shard *first, void *slots);
 
 /* Frees all storage; the entries' destructors have run. */
 void cmap__table_destroy(struct cmap__table *table);

@@ -193,7 +193,8 @@ static void sleepers(void **state)
  * those without. Returns how many there are. */
 static size_t each_free(struct cmap *map, void (*run)(struct cmap__shard *))
 {
-  const struct cmap__free_lists *free = map->table.pool.lists;
+  const struct cmap__free_lists *free =
+      &cmap__pool_grown(&map->table.pool)->lists;
   size_t n = 0;
 
   for (unsigned i = 0; i < CMAP__POOL_SIZES; i++) {

@@ -9,7 +9,7 @@ void one_shard_begin(struct one_shard *f, unsigned kind, enum spread spread,
   f->setting = (struct tables_setting){kind, spread, &f->alloc};
   options = tables_options(&f->setting, 64);
   assert_ok(cmap__layout_init(&f->layout, &options));
-  assert_ok(cmap__pool_init(&f->pool, &f->layout));
+  assert_ok(cmap__pool_init(&f->pool));
   cmap__boxes_init(&f->boxes, &f->layout.options.allocator, false);
   f->layout.boxes = &f->boxes;
   f->shard = cmap__pool_take(&f->pool, &f->layout, g);

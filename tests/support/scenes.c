@@ -402,7 +402,7 @@ void scene_begin(struct scene *scene, enum scene_kind kind,
   }
   options.shard_groups = kind == SCENE_SPLIT ? 1 : 4;
   options.allocator = cmap__allocator_default;
-  CHECK_OK(cmap__table_init(&scene->table, &options));
+  CHECK_OK(table_begin(&scene->table, &scene->room, &options));
   if (boxes == SCENE_PACKED) { /* readers do not search for it */
     for (unsigned key = K0; key < SCENE_KEYS; key++)
       (void)packed_key(scene, number_of(scene, (enum scene_key)key));

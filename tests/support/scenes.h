@@ -27,7 +27,7 @@
 #include <stdatomic.h>
 
 #include "checks.h"
-#include "table/table.h"
+#include "table_room.h"
 
 enum scene_kind { SCENE_SPLIT, SCENE_REBUILD, SCENE_REHOME };
 
@@ -60,6 +60,7 @@ struct scene_state {
 
 struct scene {
   struct cmap__table table;
+  struct table_room room;
   enum scene_kind kind;
   enum scene_boxes boxes;
   struct scene_state states[SCENE_KEYS];

@@ -194,9 +194,10 @@ static bool free_shard_is_valid(const struct cmap__shard *shard, unsigned list)
 
 bool table_is_valid(const struct cmap__table *table)
 {
-  for (unsigned list = 0; table->pool.lists != NULL && list < CMAP__POOL_SIZES;
-       list++) {
-    const struct cmap__shard *shard = table->pool.lists->free[list];
+  const struct cmap__grown *grown = cmap__pool_grown(&table->pool);
+
+  for (unsigned list = 0; grown != NULL && list < CMAP__POOL_SIZES; list++) {
+    const struct cmap__shard *shard = grown->lists.free[list];
     for (; shard != NULL; shard = shard->next_free) {
       if (!free_shard_is_valid(shard, list))
         return false;
@@ -221,8 +222,9 @@ size_t table_count(const struct cmap__table *table)
 
 size_t table_free_count(const struct cmap__table *table, int g)
 {
-  const struct cmap__free_lists *lists = table->pool.lists;
-  const struct cmap__shard *shard = lists == NULL ? NULL : lists->free[g + 1];
+  const struct cmap__grown *grown = cmap__pool_grown(&table->pool);
+  const struct cmap__shard *shard =
+      grown == NULL ? NULL : grown->lists.free[g + 1];
   size_t count = 0;
 
   for (; shard != NULL; shard = shard->next_free)

@@ -34,4 +34,12 @@ size_t table_count(const struct cmap__table *table);
 /* Free shards whose block has 2^g groups. */
 size_t table_free_count(const struct cmap__table *table, int g);
 
+/* The bytes that a pool has from the allocator. */
+static inline size_t pool_takes(const struct cmap__pool *pool)
+{
+  const struct cmap__grown *grown = cmap__pool_grown(pool);
+
+  return grown == NULL ? 0 : grown->source.bytes;
+}
+
 #endif

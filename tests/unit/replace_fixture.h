@@ -5,6 +5,7 @@
 #ifndef REPLACE_FIXTURE_H
 #define REPLACE_FIXTURE_H
 
+#include "table_room.h"
 #include "tables.h"
 #include "valid.h"
 
@@ -12,6 +13,7 @@ struct fixture {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__table table;
+  struct table_room room;
   uint64_t keys; /* 0 ... keys - 1 are in, with their number as value */
 };
 
@@ -23,7 +25,7 @@ static inline void begin(struct fixture *f, unsigned kind, enum spread spread,
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){kind, spread, &f->alloc};
   options = tables_options(&f->setting, groups);
-  assert_ok(cmap__table_init(&f->table, &options));
+  assert_ok(table_begin(&f->table, &f->room, &options));
   f->keys = 0;
   checks_about(tables_setting_name(&f->setting));
 }

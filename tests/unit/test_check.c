@@ -247,13 +247,15 @@ static void pools(void **state)
 {
   struct cmap__shard *free_one = NULL;
   unsigned list = 0;
+  struct cmap__free_lists *lists;
   _Atomic uint64_t *hi;
   uint64_t before;
 
   (void)state;
   begin();
+  lists = &cmap__pool_grown(&map->table.pool)->lists;
   for (unsigned i = 1; i < CMAP__POOL_SIZES && free_one == NULL; i++) {
-    free_one = map->table.pool.lists->free[i];
+    free_one = lists->free[i];
     list = i;
   }
   assert_non_null(free_one);
@@ -265,13 +267,13 @@ static void pools(void **state)
   cmap__store_relaxed(hi, before + CMAP__SEQ_ONE);
   assert_names("pool: a group of a free block is stable");
   cmap__store_relaxed(hi, before);
-  map->table.pool.lists->free[list] = free_one->next_free;
-  free_one->next_free = map->table.pool.lists->free[list + 1];
-  map->table.pool.lists->free[list + 1] = free_one;
+  lists->free[list] = free_one->next_free;
+  free_one->next_free = lists->free[list + 1];
+  lists->free[list + 1] = free_one;
   assert_names("pool: a free block is in the list of another size");
-  map->table.pool.lists->free[list + 1] = free_one->next_free;
-  free_one->next_free = map->table.pool.lists->free[list];
-  map->table.pool.lists->free[list] = free_one;
+  lists->free[list + 1] = free_one->next_free;
+  free_one->next_free = lists->free[list];
+  lists->free[list] = free_one;
   end();
 }
 

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "map/map.h"
 #include "table/replace.h"
+#include "table_room.h"
 #include "threads.h"
 
 /* More than the waits that it takes. */
@@ -24,6 +25,7 @@
 
 struct contest {
   struct cmap__table table;
+  struct table_room room;
   uint64_t hash; /* that the other thread locks */
 };
 
@@ -33,7 +35,8 @@ static void contest_begin(struct contest *contest)
 
   cmap_options_init(&options, CMAP_U64, 8);
   options.allocator = cmap__allocator_default;
-  assert_int_equal(cmap__table_init(&contest->table, &options), CMAP_OK);
+  assert_int_equal(table_begin(&contest->table, &contest->room, &options),
+                   CMAP_OK);
 }
 
 static void lock_once(unsigned index, void *ctx)

@@ -14,6 +14,7 @@
 #include "random.h"
 #include "settings.h"
 #include "step.h"
+#include "table_room.h"
 #include "tables.h"
 #include "threads.h"
 
@@ -418,6 +419,7 @@ static void a_wait_that_is_over_is_none(void **state)
 
 struct move {
   struct cmap__table table;
+  struct table_room room;
   uint64_t hash;
 };
 
@@ -475,7 +477,7 @@ static void waiters_follow_their_hash(void **state)
   (void)state;
   for (size_t n = test_scale(MOVES); n > 0; n--) {
     struct move move;
-    assert_ok(cmap__table_init(&move.table, &options));
+    assert_ok(table_begin(&move.table, &move.room, &options));
     move_once(&move, &reused);
     checks_assert();
     tables_close(&move.table);

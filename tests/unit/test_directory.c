@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "table_room.h"
 #include "tables.h"
 #include "valid.h"
 
@@ -14,6 +15,7 @@ struct fixture {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__table table;
+  struct table_room room;
   struct cmap__directory *directory;
   const struct cmap__layout *layout;
 };
@@ -25,7 +27,7 @@ static void begin(struct fixture *f)
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f->alloc};
   options = tables_options(&f->setting, 1);
-  assert_ok(cmap__table_init(&f->table, &options));
+  assert_ok(table_begin(&f->table, &f->room, &options));
   f->directory = &f->table.directory;
   f->layout = &f->table.layout;
 }
@@ -120,10 +122,11 @@ static void one_shard_is_named_for_all(void **state)
   end(&f);
 }
 
-/* Without memory a table begins without a block. */
+/* A table that begins without a block needs no memory for that. */
 static void tables_begin_without_memory(void **state)
 {
   struct cmap_options options;
+  struct cmap__layout layout;
   struct cmap__table table;
   struct cmap__shard *shard;
   struct fixture f;
@@ -133,7 +136,8 @@ static void tables_begin_without_memory(void **state)
   f.setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f.alloc};
   options = tables_options(&f.setting, 1);
   counting_alloc_fail_from(&f.alloc, 1);
-  assert_ok(cmap__table_init(&table, &options));
+  assert_ok(cmap__layout_init(&layout, &options));
+  assert_ok(cmap__table_init(&table, &layout, &f.room.first, NULL));
   assert_true(table_is_valid(&table));
   shard = cmap__directory_shard(&table.directory, 0);
   assert_true(cmap__block_is_empty(shard->block));

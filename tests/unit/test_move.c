@@ -3,6 +3,7 @@
  * After each step the whole table is checked.
  */
 #include "table/move.h"
+#include "table_room.h"
 #include "tables.h"
 #include "valid.h"
 
@@ -18,6 +19,7 @@ struct fixture {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__table table;
+  struct table_room room;
   uint64_t keys;
 };
 
@@ -35,7 +37,7 @@ static void begin_empty(struct fixture *f, unsigned kind, size_t upper, int g)
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){kind, SPREAD_GOOD, &f->alloc};
   options = tables_options(&f->setting, upper);
-  assert_ok(cmap__table_init(&f->table, &options));
+  assert_ok(table_begin(&f->table, &f->room, &options));
   shard = tables_lock(&f->table, 0);
   assert_ok(cmap__shard_resize(&f->table, &shard, g));
   tables_unlock(shard);

@@ -25,13 +25,13 @@ static void begin(struct fixture *f)
   f->setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f->alloc};
   options = tables_options(&f->setting, 64);
   assert_ok(cmap__layout_init(&f->layout, &options));
-  assert_ok(cmap__pool_init(&f->pool, &f->layout));
-  assert_int_equal(f->pool.source.bytes, 0);
+  assert_ok(cmap__pool_init(&f->pool));
+  assert_int_equal(pool_takes(&f->pool), 0);
 }
 
 static void end(struct fixture *f)
 {
-  assert_int_equal(f->pool.source.bytes, counting_alloc_live_bytes(&f->alloc));
+  assert_int_equal(pool_takes(&f->pool), counting_alloc_live_bytes(&f->alloc));
   cmap__pool_destroy(&f->pool);
   assert_true(counting_alloc_is_empty(&f->alloc));
   checks_assert();
@@ -100,7 +100,7 @@ static void parts_are_whole_and_apart(void **state)
     for (int j = 0; bytes > 0 && j < 1 << (i % 8 - 1); j++)
       assert_int_equal(cmap__block_groups(shards[i]->block)[j].lo, i);
   }
-  assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
+  assert_int_equal(pool_takes(&f.pool), counting_alloc_live_bytes(&f.alloc));
   end(&f);
 }
 
@@ -115,8 +115,8 @@ static void little_is_left_over(void **state)
   for (unsigned i = 0; i < 3000; i++) {
     used += 64 + cmap__layout_block_bytes(&f.layout, 2);
     (void)take(&f, 2);
-    assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
-    assert_true(f.pool.source.bytes <= used + used / 8 + 2048);
+    assert_int_equal(pool_takes(&f.pool), counting_alloc_live_bytes(&f.alloc));
+    assert_true(pool_takes(&f.pool) <= used + used / 8 + 2048);
   }
   end(&f);
 }
@@ -173,11 +173,11 @@ static void sizes_are_kept_apart(void **state)
     shards[g + 1] = take(&f, g);
   for (int g = -1; g < 4; g++)
     give(&f, shards[g + 1]);
-  bytes = f.pool.source.bytes;
+  bytes = pool_takes(&f.pool);
   counting_alloc_fail_from(&f.alloc, 1);
   for (int g = 3; g >= -1; g--)
     assert_ptr_equal(take(&f, g), shards[g + 1]);
-  assert_int_equal(f.pool.source.bytes, bytes);
+  assert_int_equal(pool_takes(&f.pool), bytes);
   assert_int_equal(counting_alloc_failures(&f.alloc), 0);
   end(&f);
 }
@@ -217,7 +217,7 @@ static void a_larger_block_serves(void **state)
   begin(&f);
   first = take(&f, LARGE);
   give(&f, first);
-  bytes = f.pool.source.bytes;
+  bytes = pool_takes(&f.pool);
   counting_alloc_fail_from(&f.alloc, 1);
   for (unsigned life = 0; life < 20; life++) {
     int g = (int)(life * 7 % (LARGE + 1));
@@ -238,7 +238,7 @@ static void a_larger_block_serves(void **state)
     give(&f, shard);
     assert_null(cmap__pool_broken(&f.pool));
   }
-  assert_int_equal(f.pool.source.bytes, bytes);
+  assert_int_equal(pool_takes(&f.pool), bytes);
   assert_null(cmap__pool_take(&f.pool, &f.layout, LARGE + 1));
   end(&f);
 }
@@ -287,7 +287,7 @@ static void memory_may_be_refused_at_any_time(void **state)
         cmap__pool_take(&f.pool, &f.layout, (int)(i % 5) - 1);
 
     taken += shard != NULL;
-    assert_int_equal(f.pool.source.bytes, counting_alloc_live_bytes(&f.alloc));
+    assert_int_equal(pool_takes(&f.pool), counting_alloc_live_bytes(&f.alloc));
   }
   assert_true(taken > 0);
   counting_alloc_fail_from(&f.alloc, 1);
@@ -315,13 +315,13 @@ static void large_chunks_are_huge_pages(void **state)
   (void)state;
   options.flags |= CMAP_HUGE_PAGES;
   assert_ok(cmap__layout_init(&layout, &options));
-  assert_ok(cmap__pool_init(&pool, &layout));
-  while (pool.source.bytes < (size_t)20 << 20)
+  assert_ok(cmap__pool_init(&pool));
+  while (pool_takes(&pool) < (size_t)20 << 20)
     assert_non_null(cmap__pool_take(&pool, &layout, 6));
   assert_non_null(cmap__pool_take(&pool, &layout, 16));
-  assert_true(pool.source.bytes > cmap__layout_block_bytes(&layout, 16));
-  for (struct cmap__chunk *chunk = pool.blocks.chunks; chunk != NULL;
-       chunk = chunk->next) {
+  assert_true(pool_takes(&pool) > cmap__layout_block_bytes(&layout, 16));
+  for (struct cmap__chunk *chunk = cmap__pool_grown(&pool)->blocks.chunks;
+       chunk != NULL; chunk = chunk->next) {
     assert_true(chunk->mapped || chunk->size < CMAP__HUGE_PAGE);
     if (!chunk->mapped)
       continue;

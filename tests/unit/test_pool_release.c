@@ -25,7 +25,7 @@ static void begin(struct fixture *f, size_t value_size)
   cmap_options_init(&options, CMAP_U64, value_size);
   options.allocator = cmap__allocator_default;
   assert_ok(cmap__layout_init(&f->layout, &options));
-  assert_ok(cmap__pool_init(&f->pool, &f->layout));
+  assert_ok(cmap__pool_init(&f->pool));
   for (size_t i = 0; i < SHARDS; i++) {
     f->shards[i] = cmap__pool_take(&f->pool, &f->layout, LOG2);
     assert_non_null(f->shards[i]);
@@ -149,7 +149,7 @@ static void groups_far_apart_stay(void **state)
       assert_int_equal(cmap__pool_idle(&f.pool), 0);
       assert_int_equal(resident(f.shards[1]), 0);
       assert_int_equal(resident(shard) > 0, more > 0);
-      f.pool.lists->given[LOG2 + 1] =
+      cmap__pool_grown(&f.pool)->lists.given[LOG2 + 1] =
           shard; /* the rest is left to the destroyer */
       shard->next_free = NULL;
       assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, LOG2), shard);
@@ -177,7 +177,8 @@ static void smaller_lives_keep_counts(void **state)
   age(shard, 60, 5000);
   give(&f, 0);
   release_all(&f);
-  f.pool.source.own_pages = false; /* larger blocks are used before new ones */
+  cmap__pool_grown(&f.pool)->source.own_pages =
+      false; /* larger blocks are used before new ones */
   assert_ptr_equal(cmap__pool_take(&f.pool, &f.layout, 2), shard);
   assert_int_equal(cmap__block_log2(shard->block), 2);
   give(&f, 0);
@@ -260,7 +261,8 @@ static void sums_are_right(void **state)
   assert_int_equal(after, bytes);
   assert_int_equal(unused_after, unused + SHARDS / 2 * block);
   release_all(&f);
-  rest = f.pool.blocks.left & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
+  rest = cmap__pool_grown(&f.pool)->blocks.left &
+         ~((size_t)sysconf(_SC_PAGESIZE) - 1);
   assert_true(rest > 0);
   cmap__pool_bytes(&f.pool, &after, &unused_after);
   assert_int_equal(after, bytes - SHARDS / 2 * block - rest);
@@ -271,7 +273,7 @@ static void sums_are_right(void **state)
   assert_int_equal(after, bytes - rest);
   assert_int_equal(unused_after, unused - rest);
   /* What was never cut comes back when it is. */
-  for (; f.pool.blocks.left >= block; rest -= block) {
+  for (; cmap__pool_grown(&f.pool)->blocks.left >= block; rest -= block) {
     cmap__shardlock_write_unlock(
         &cmap__pool_take(&f.pool, &f.layout, LOG2)->lock);
     cmap__pool_bytes(&f.pool, &after, &unused_after);

@@ -53,8 +53,8 @@ static inline bool cmap__shard_walk_next(struct cmap__shard_walk *walk)
 static inline uint64_t
 cmap__shard_walk_prefix(const struct cmap__shard_walk *walk)
 {
-  return (uint64_t)(walk->next - 1)
-         << (64 - cmap__directory_depth(walk->array));
+  /* In two steps: there may be one entry. */
+  return (uint64_t)(walk->next - 1) << walk->array->shift << CMAP__ENTRY_LOG2;
 }
 
 /*

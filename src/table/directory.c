@@ -121,18 +121,12 @@ enum cmap_status cmap__directory_init(struct cmap__directory *directory,
 {
   struct cmap__directory_array *array = (void *)directory->first;
 
-  _Static_assert(sizeof directory->first >= sizeof *array +
-                                                2 * sizeof *array->entries +
-                                                2 * sizeof(size_t),
-                 "it has room for depth 1");
   memset(directory, 0, sizeof *directory);
   if (pthread_mutex_init(&directory->mutex, NULL) != 0)
     return CMAP_ENOMEM;
-  add_array(directory, array, 1);
+  add_array(directory, array, 0);
   set_entry(&array->entries[0], shard);
-  set_entry(&array->entries[1], shard);
   cmap__directory_shards_at(array)[0] = 1;
-  cmap__directory_shards_at(array)[1] = 0;
   cmap__store_relaxed(&directory->shards, 1); /* nobody sees it yet */
   cmap__store_release(&directory->current, array);
   return CMAP_OK;
@@ -380,7 +374,7 @@ static bool shrink_step(struct cmap__directory *directory,
     return true;
   }
   depth = now;
-  while (depth > 1 && shards_at[depth] == 0)
+  while (depth > 0 && shards_at[depth] == 0)
     depth--;
   /* Without memory for it, the large one does as well. */
   if (depth + least > now || !begin_next(directory, layout, depth))

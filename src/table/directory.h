@@ -62,16 +62,17 @@ struct cmap__directory_array {
 struct cmap__directory {
   /* Atomic, written under mutex [D1]. */
   struct cmap__directory_array *_Atomic current;
-  /* The array of depth 1, which small maps never leave. Readers share the line
-     of the pointer and its entries; its numbers, and the mutex, begin another.
-     */
-  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
-  unsigned char first[CMAP__CACHE_LINE];
-  pthread_mutex_t mutex;
   struct cmap__directory_array *arrays; /* under mutex: all, newest first */
+  /* The array of depth 0, which small maps never leave: an entry and a number.
+     Readers share the line of the pointer and the entry; the mutex begins
+     another. */
+  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
+  unsigned char first[sizeof(struct cmap__directory_array) +
+                      sizeof(struct cmap__directory_entry) + sizeof(size_t)];
   /* Under mutex: the array that is being filled, or NULL; and its entries that
      are. No shard is deeper than it. */
   struct cmap__directory_array *next;
+  pthread_mutex_t mutex;
   size_t filled;
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
   /* Atomic, written under mutex: odd while entries are being changed. */
@@ -158,7 +159,7 @@ cmap__directory_shard(const struct cmap__directory *directory, uint64_t hash)
   return cmap__load_acquire(&cmap__directory_at(array, hash)->shard); /* [D2] */
 }
 
-/* Makes a directory of depth 1 that names one live shard of depth 0. */
+/* Makes a directory of depth 0 that names one live shard of depth 0. */
 enum cmap_status cmap__directory_init(struct cmap__directory *directory,
                                       struct cmap__shard *shard);
 

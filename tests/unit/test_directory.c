@@ -110,7 +110,7 @@ static void one_shard_is_named_for_all(void **state)
   (void)state;
   random_begin(&random, 1);
   begin(&f);
-  assert_int_equal(depth_of(&f), 1);
+  assert_int_equal(depth_of(&f), 0);
   shard = cmap__directory_shard(f.directory, 0);
   assert_true(cmap__shard_covers(shard, 0));
   for (unsigned i = 0; i < 100; i++) {
@@ -200,7 +200,7 @@ static void arrays_are_used_again(void **state)
       if (depth % 2 == 0)
         continue;
       cmap__directory_shrink(f.directory, f.layout, 1);
-      assert_int_equal(depth_of(&f), depth > 1 ? depth - 1 : 1);
+      assert_int_equal(depth_of(&f), depth - 1);
       assert_true(table_is_valid(&f.table));
     }
     for (unsigned depth = 0; depth < 8; depth++) {
@@ -230,7 +230,7 @@ static void announced_depth_is_kept(void **state)
   assert_int_equal(depth_of(&f), 5);
   cmap__directory_withdraw(f.directory, 5, 1);
   cmap__directory_shrink(f.directory, f.layout, 1);
-  assert_int_equal(depth_of(&f), 1);
+  assert_int_equal(depth_of(&f), 0);
   end(&f);
 }
 

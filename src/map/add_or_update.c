@@ -50,10 +50,10 @@ struct unlocked {
 
 static void destroy_value(const struct unlocked *u, void *value)
 {
-  const struct cmap_options *o = &u->map->table.layout.options;
+  const struct cmap__user *user = u->map->table.layout.user;
 
-  if (o->value_destroy != NULL)
-    o->value_destroy(value, o->value_ctx);
+  if (user->value_destroy != NULL)
+    user->value_destroy(value, user->value_ctx);
 }
 
 /*
@@ -90,7 +90,7 @@ static enum cmap_status try_to_store(struct unlocked *u, bool found)
 static enum cmap_status attempt(struct unlocked *u)
 {
   const struct cmap__layout *layout = &u->map->table.layout;
-  size_t size = layout->options.value_size;
+  size_t size = layout->value_size;
   enum cmap_status status = cmap_get(u->map, u->key, u->old.data, &u->how);
   bool found = status == CMAP_OK;
 
@@ -174,9 +174,8 @@ enum cmap_status cmap_add_or_update_unlocked(
   if (CMAP__MISSING(add) || CMAP__MISSING(update))
     return CMAP_EINVAL;
   layout = &map->table.layout;
-  if (layout->options.value_destroy != NULL &&
-      (layout->options.value_clone == NULL ||
-       layout->options.value_equal == NULL))
+  if (layout->user->value_destroy != NULL &&
+      (layout->user->value_clone == NULL || layout->user->value_equal == NULL))
     return CMAP_ENOTSUP;
   (void)cmap__how_copy(how, &u.how); /* it was read before */
   u.how.flags |= CMAP_HASHED;

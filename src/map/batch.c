@@ -59,7 +59,7 @@ struct ahead {
 
 static inline void *value_at(const struct batch *batch, size_t i)
 {
-  size_t size = batch->map->table.layout.options.value_size;
+  size_t size = batch->map->table.layout.value_size;
 
   return batch->values == NULL ? NULL : batch->values + i * size;
 }
@@ -170,8 +170,7 @@ static inline void ask_boxes(const struct batch *batch,
       cmap__key_is_boxed(layout, slot))
     ask_box(cmap__load_relaxed(slot + layout->key_word), 0);
   if (layout->value_boxed && batch->values != NULL)
-    ask_box(cmap__load_relaxed(slot + layout->value_word),
-            layout->options.value_size);
+    ask_box(cmap__load_relaxed(slot + layout->value_word), layout->value_size);
 }
 
 /* Step 5. */

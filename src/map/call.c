@@ -148,7 +148,7 @@ bool cmap__call_value_equals(const struct cmap *map, struct cmap__call *call,
 {
   const struct cmap__layout *layout = &map->table.layout;
 
-  if (layout->options.value_equal != NULL && !call->locked.borrowed)
+  if (layout->user->value_equal != NULL && !call->locked.borrowed)
     cmap__section_begin(true, &call->locked);
   return cmap__value_equal(layout, cmap__call_value(map, call), expected);
 }

@@ -7,9 +7,9 @@
 
 bool cmap__copies_keys(const struct cmap *map)
 {
-  const struct cmap_options *o = &map->table.layout.options;
+  const struct cmap__user *user = map->table.layout.user;
 
-  return o->key_destroy == NULL || o->key_copy != NULL;
+  return user->key_destroy == NULL || user->key_copy != NULL;
 }
 
 enum cmap_status cmap__copies_init(const struct cmap__layout *layout,
@@ -25,7 +25,7 @@ enum cmap_status cmap__copies_init(const struct cmap__layout *layout,
   if (copies->bytes == 0)
     return CMAP_OK;
   copies->words =
-      cmap__alloc(&layout->options.allocator, copies->bytes, CMAP__CACHE_LINE);
+      cmap__alloc(&layout->allocator, copies->bytes, CMAP__CACHE_LINE);
   return copies->words == NULL ? CMAP_ENOMEM : CMAP_OK;
 }
 
@@ -125,6 +125,6 @@ void cmap__copies_free(const struct cmap__layout *layout,
   if (copies->half)
     cmap__key_words_destroy(layout,
                             copies->words + copies->count * layout->slot_words);
-  cmap__free(&layout->options.allocator, copies->words, copies->bytes,
+  cmap__free(&layout->allocator, copies->words, copies->bytes,
              CMAP__CACHE_LINE);
 }

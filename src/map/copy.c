@@ -112,17 +112,17 @@ static enum cmap_status merge_shard(struct cmap *from,
 /* Can entries of one map be compared with, and stored in, the other? */
 static bool are_compatible(const struct cmap *a, const struct cmap *b)
 {
-  const struct cmap_options *p = &a->table.layout.options;
-  const struct cmap_options *q = &b->table.layout.options;
+  const struct cmap__layout *p = &a->table.layout;
+  const struct cmap__layout *q = &b->table.layout;
 
-  return !CMAP__WRONG(p->key_kind != q->key_kind || p->key_size != q->key_size,
+  return !CMAP__WRONG(p->kind != q->kind || p->key_size != q->key_size,
                       "the maps have keys of different kinds or sizes") &&
          !CMAP__WRONG(p->value_size != q->value_size,
                       "the maps have values of different sizes") &&
-         !CMAP__WRONG(
-             p->key_kind == CMAP_CUSTOM &&
-                 (p->key_hash != q->key_hash || p->key_equal != q->key_equal),
-             "the maps have different key_hash or key_equal");
+         !CMAP__WRONG(p->kind == CMAP_CUSTOM &&
+                          (p->user->key_hash != q->user->key_hash ||
+                           p->user->key_equal != q->user->key_equal),
+                      "the maps have different key_hash or key_equal");
 }
 
 enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
@@ -135,8 +135,8 @@ enum cmap_status cmap_merge(struct cmap *into, struct cmap *from,
       CMAP__MISSING(from) ||
       CMAP__WRONG(into == from, "into and from are the same map") ||
       !are_compatible(into, from) ||
-      CMAP__WRONG(into->table.layout.options.value_destroy !=
-                      from->table.layout.options.value_destroy,
+      CMAP__WRONG(into->table.layout.user->value_destroy !=
+                      from->table.layout.user->value_destroy,
                   "the maps have different value_destroy"))
     return CMAP_EINVAL;
   if (!from->table.copies_values || !cmap__copies_keys(from))
@@ -160,7 +160,7 @@ static enum cmap_status clone_entry(const struct cmap__layout *layout,
   enum cmap_status status;
   bool half = false;
 
-  if (!layout->owns_anything && layout->options.key_copy == NULL) {
+  if (!layout->owns_anything && layout->user->key_copy == NULL) {
     cmap__payload_move(to, slot, layout->slot_words);
     return CMAP_OK;
   }
@@ -298,6 +298,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
 {
   struct clone clone = {.merge.how = {.size = sizeof clone.merge.how}};
   const struct cmap__layout *layout;
+  struct cmap__layout *made;
   struct cmap_options options;
   enum cmap_status status;
 
@@ -308,7 +309,7 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
   if (!map->table.copies_values || !cmap__copies_keys(map))
     return CMAP_ENOTSUP;
   layout = &map->table.layout;
-  options = layout->options;
+  cmap__layout_options(layout, &options);
   options.capacity = 0; /* it grows as it needs */
   options.flags |= CMAP_FIXED_SEED;
   options.seed[0] = layout->hash_key.k0;
@@ -323,7 +324,9 @@ enum cmap_status cmap_clone(struct cmap *map, struct cmap **copy,
     cmap_destroy(clone.merge.into);
     return status;
   }
-  clone.merge.into->table.layout.options = layout->options;
+  made = &clone.merge.into->table.layout;
+  made->flags = layout->flags;
+  made->capacity = layout->capacity;
   *copy = clone.merge.into;
   return CMAP_OK;
 }

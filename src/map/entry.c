@@ -178,7 +178,7 @@ enum cmap_status cmap_entry_or_insert_with(struct cmap_entry *entry,
     return CMAP_EINVAL;
   if (!held->occupied) {
     value = held->box.data != NULL ? held->box.data : words;
-    memset(value, 0, cmap__held_layout(held)->options.value_size);
+    memset(value, 0, cmap__held_layout(held)->value_size);
     status = make(entry->key, value, ctx);
     if (status != CMAP_OK)
       return status;
@@ -253,7 +253,7 @@ enum cmap_status cmap_entry_remove_entry(struct cmap_entry *entry, void *key,
   status = cmap__held_remove(held, old);
   if (status != CMAP_OK)
     return status;
-  memcpy(key, cmap__held_key(held).data, layout->options.key_size);
+  memcpy(key, cmap__held_key(held).data, layout->key_size);
   held->has_key = false; /* it is the caller's */
   return cmap_entry_release(entry);
 }

@@ -76,8 +76,8 @@ fetch_any(struct cmap *map, struct cmap_key key, enum operation operation,
   if (status != CMAP_OK)
     return status;
   layout = &map->table.layout;
-  small = layout->options.value_size == 4;
-  if ((!small && layout->options.value_size != 8) || layout->owns_values)
+  small = layout->value_size == 4;
+  if ((!small && layout->value_size != 8) || layout->owns_values)
     return CMAP_ENOTSUP;
   if (CMAP__WRONG(small && operand > UINT32_MAX && operation != ADD &&
                       operation != SUB,
@@ -99,8 +99,8 @@ fetch_far(struct cmap *map, struct cmap_key key, uint64_t hash,
   struct cmap__call call;
 
   cmap__call_resume(map, key, hash, shard, absent, &call);
-  return fetch_locked(map, &call, map->table.layout.options.value_size == 4,
-                      operation, operand, before);
+  return fetch_locked(map, &call, map->table.layout.value_size == 4, operation,
+                      operand, before);
 }
 
 /* The short way, as in map/insert.c. */
@@ -111,8 +111,7 @@ fetch_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
 {
   const struct cmap__layout *layout = &map->table.layout;
   const struct cmap__form form = cmap__form_of(layout, shape);
-  const bool small =
-      shape != CMAP__SHAPE_WORD && layout->options.value_size == 4;
+  const bool small = shape != CMAP__SHAPE_WORD && layout->value_size == 4;
   struct cmap__probe probe;
   struct cmap__aim aim;
   uint64_t old, fresh;
@@ -162,7 +161,7 @@ static bool is_quick(const struct cmap *map, enum operation operation,
 
   if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
     return false;
-  size = map->table.layout.options.value_size;
+  size = map->table.layout.value_size;
   return size == 8 || (size == 4 && (operation == ADD || operation == SUB ||
                                      operand <= UINT32_MAX));
 }

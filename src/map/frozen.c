@@ -16,8 +16,8 @@ enum cmap_status cmap__frozen_begin(struct cmap *map)
   /* Relaxed: who froze it before has released the state to us. */
   if (cmap__load_relaxed(&map->frozen) != NULL)
     return CMAP_OK;
-  frozen = cmap__alloc_zeroed(&map->table.layout.options.allocator,
-                              sizeof *frozen, CMAP__CACHE_LINE);
+  frozen = cmap__alloc_zeroed(&map->table.layout.allocator, sizeof *frozen,
+                              CMAP__CACHE_LINE);
   if (frozen == NULL)
     return CMAP_ENOMEM;
   /* Relaxed: for others the state releases it [F1]. */
@@ -28,9 +28,8 @@ enum cmap_status cmap__frozen_begin(struct cmap *map)
 void cmap__frozen_end(struct cmap *map)
 {
   /* Relaxed: nobody else sees the map any more. */
-  cmap__free(&map->table.layout.options.allocator,
-             cmap__load_relaxed(&map->frozen), sizeof(struct cmap__frozen),
-             CMAP__CACHE_LINE);
+  cmap__free(&map->table.layout.allocator, cmap__load_relaxed(&map->frozen),
+             sizeof(struct cmap__frozen), CMAP__CACHE_LINE);
 }
 
 /* Of a map that has been frozen. Relaxed: the caller has seen that [F1]. */

@@ -107,8 +107,8 @@ void cmap__held_put(struct cmap__held *held, const void *value)
   } else if (layout->value_words > 0) {
     words[layout->value_words - 1] = 0; /* what the value does not fill */
   }
-  if (layout->options.value_size > 0 && to != value)
-    memcpy(to, value, layout->options.value_size);
+  if (layout->value_size > 0 && to != value)
+    memcpy(to, value, layout->value_size);
   cmap__held_settle(held);
   cmap__shard_put(layout, held->locked.shard, &held->place, true, &held->key,
                   words);
@@ -122,7 +122,7 @@ static size_t corpse_bytes(const struct cmap__layout *layout,
 {
   switch (kind) {
   case CMAP__CORPSE_VALUE:
-    return layout->options.value_size;
+    return layout->value_size;
   case CMAP__CORPSE_KEY:
     return sizeof(struct cmap__key_image);
   default:
@@ -137,7 +137,7 @@ static struct cmap__corpse *corpse_new(const struct cmap__layout *layout,
   size_t size =
       offsetof(struct cmap__corpse, words) + corpse_bytes(layout, kind);
   struct cmap__corpse *corpse =
-      cmap__alloc(&layout->options.allocator, size, CMAP__ALIGN_MAX);
+      cmap__alloc(&layout->allocator, size, CMAP__ALIGN_MAX);
 
   if (corpse != NULL) {
     corpse->size = size;
@@ -149,7 +149,7 @@ static struct cmap__corpse *corpse_new(const struct cmap__layout *layout,
 static void corpse_free(const struct cmap__layout *layout,
                         struct cmap__corpse *corpse)
 {
-  cmap__free(&layout->options.allocator, corpse, corpse->size, CMAP__ALIGN_MAX);
+  cmap__free(&layout->allocator, corpse, corpse->size, CMAP__ALIGN_MAX);
 }
 
 static void corpse_add(struct cmap__held *held, struct cmap__corpse *corpse)
@@ -168,7 +168,7 @@ static bool place_for_old(struct cmap__held *held, void *old, void **to)
   struct cmap__corpse *corpse;
 
   *to = old;
-  if (old != NULL || layout->options.value_destroy == NULL)
+  if (old != NULL || layout->user->value_destroy == NULL)
     return true;
   corpse = corpse_new(layout, CMAP__CORPSE_VALUE);
   if (corpse == NULL)
@@ -190,7 +190,7 @@ static void exchange_bytes(unsigned char *a, unsigned char *b, size_t size)
 enum cmap_status cmap__held_replace(struct cmap__held *held, const void *value,
                                     void *old)
 {
-  size_t size = cmap__held_layout(held)->options.value_size;
+  size_t size = cmap__held_layout(held)->value_size;
   void *present = cmap__held_value(held);
   void *to;
 
@@ -226,8 +226,8 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
     held->box = cmap__box_of_words(value);
     value = held->box.data;
   }
-  if (to != NULL && layout->options.value_size > 0)
-    memcpy(to, value, layout->options.value_size);
+  if (to != NULL && layout->value_size > 0)
+    memcpy(to, value, layout->value_size);
   held->has_key = true;
   held->occupied = false;
   return CMAP_OK;
@@ -236,7 +236,7 @@ enum cmap_status cmap__held_remove(struct cmap__held *held, void *old)
 enum cmap_status cmap__held_discard(struct cmap__held *held, void *old)
 {
   const struct cmap__layout *layout = cmap__held_layout(held);
-  size_t value_size = layout->options.value_size;
+  size_t value_size = layout->value_size;
   struct cmap__corpse *corpse = NULL;
   struct cmap__slot_image image;
   uint64_t *words = image.words;
@@ -271,7 +271,7 @@ enum cmap_status cmap__held_replace_entry(struct cmap__held *held,
   /* Equal keys of the other kinds are the same bytes. */
   if (layout->kind != CMAP_CUSTOM)
     return cmap__held_replace(held, value, old);
-  if (layout->options.key_destroy != NULL) {
+  if (layout->user->key_destroy != NULL) {
     corpse = corpse_new(layout, CMAP__CORPSE_KEY);
     if (corpse == NULL)
       return CMAP_ENOMEM;
@@ -326,14 +326,14 @@ void cmap__held_close(struct cmap__held *held)
 void cmap__held_bury(struct cmap__held *held)
 {
   const struct cmap__layout *layout = cmap__held_layout(held);
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
 
   while (held->corpses != NULL) {
     struct cmap__corpse *corpse = held->corpses;
     held->corpses = corpse->next;
     switch (corpse->kind) {
     case CMAP__CORPSE_VALUE:
-      o->value_destroy(corpse->words, o->value_ctx);
+      user->value_destroy(corpse->words, user->value_ctx);
       break;
     case CMAP__CORPSE_KEY:
       cmap__key_words_destroy(layout, corpse->words);

@@ -15,8 +15,8 @@ static struct cmap_key array_key(const struct cmap__layout *layout,
     return cmap_key_string(((const char *const *)keys)[i]);
   if (layout->kind == CMAP_BYTES)
     return ((const struct cmap_key *)keys)[i];
-  return cmap_key_bytes((const char *)keys + i * layout->options.key_size,
-                        layout->options.key_size);
+  return cmap_key_bytes((const char *)keys + i * layout->key_size,
+                        layout->key_size);
 }
 
 enum cmap_status cmap_lock_keys(struct cmap *map, const void *keys, size_t n,

@@ -34,37 +34,55 @@ void cmap__open_short_ways(struct cmap *map, bool open)
     sizeof(struct cmap__group) + CMAP__CACHE_LINE - 1) &                       \
    ~(size_t)(CMAP__CACHE_LINE - 1))
 
-size_t cmap__map_bytes(const struct cmap__layout *layout)
+/* Where the slots end: there are the user's functions, if there are any. */
+static size_t user_at(const struct cmap__layout *layout)
 {
   size_t slots = cmap__pool_first_bytes(layout);
 
   return slots == 0 ? sizeof(struct cmap) : FIRST_SLOTS + slots;
 }
 
+size_t cmap__map_bytes(const struct cmap__layout *layout)
+{
+  return user_at(layout) +
+         (layout->user == &cmap__no_user ? 0 : sizeof *layout->user);
+}
+
+static void keep_user(struct cmap *map, const struct cmap__layout *layout)
+{
+  struct cmap__user *user = (void *)((char *)map + user_at(layout));
+
+  if (layout->user == &cmap__no_user)
+    return;
+  *user = *layout->user;
+  map->table.layout.user = user;
+}
+
 /* Makes a map of an allocation, in which nothing has been reserved. */
 static enum cmap_status create(const struct cmap__layout *layout,
                                struct cmap **map)
 {
-  const struct cmap_options *options = &layout->options;
+  const struct cmap__user *user = layout->user;
   size_t bytes = cmap__map_bytes(layout);
   enum cmap_status status;
   struct cmap *fresh;
 
-  fresh = cmap__alloc(&options->allocator, bytes, CMAP__CACHE_LINE);
+  fresh = cmap__alloc(&layout->allocator, bytes, CMAP__CACHE_LINE);
   if (fresh == NULL)
     return CMAP_ENOMEM;
-  status = cmap__table_init(&fresh->table, layout, &fresh->first,
-                            bytes > sizeof *fresh ? (char *)fresh + FIRST_SLOTS
-                                                  : NULL);
+  status = cmap__table_init(
+      &fresh->table, layout, &fresh->first,
+      cmap__pool_first_bytes(layout) > 0 ? (char *)fresh + FIRST_SLOTS : NULL);
   if (status != CMAP_OK) {
-    cmap__free(&options->allocator, fresh, bytes, CMAP__CACHE_LINE);
+    cmap__free(&layout->allocator, fresh, bytes, CMAP__CACHE_LINE);
     return status;
   }
+  keep_user(fresh, layout);
   /* Relaxed: nobody else sees it yet. */
   cmap__store_relaxed(&fresh->frozen, NULL);
   cmap__store_relaxed(&fresh->pop, 0);
   fresh->table.copies_values =
-      options->value_destroy == NULL || options->value_clone != NULL;
+      user->value_destroy == NULL || user->value_clone != NULL;
   fresh->table.reads =
       fresh->table.copies_values && layout->lock_free && !layout->value_boxed
           ? layout->shape
@@ -79,6 +97,7 @@ enum cmap_status cmap_create(const struct cmap_options *options,
 {
   struct cmap_options given;
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap *fresh;
   enum cmap_status status;
 
@@ -94,7 +113,7 @@ enum cmap_status cmap_create(const struct cmap_options *options,
   if (CMAP__WRONG(given.allocator.alloc == NULL || given.allocator.free == NULL,
                   "options->allocator has only one of its functions"))
     return CMAP_EINVAL;
-  status = cmap__layout_init(&layout, &given);
+  status = cmap__layout_init(&layout, &given, &user);
   if (status == CMAP_OK)
     status = create(&layout, &fresh);
   if (status != CMAP_OK)
@@ -169,7 +188,7 @@ void cmap_destroy(struct cmap *map)
   if (map == NULL)
     return;
   bytes = cmap__map_bytes(&map->table.layout);
-  allocator = map->table.layout.options.allocator;
+  allocator = map->table.layout.allocator;
   bury_guards(map);
   /* The other boxes go with all their memory. Relaxed: as above. */
   if (map->table.layout.has_destructors ||
@@ -183,11 +202,14 @@ void cmap_destroy(struct cmap *map)
 enum cmap_status cmap_get_options(const struct cmap *map,
                                   struct cmap_options *options)
 {
-  return CMAP__MISSING(map) || CMAP__MISSING(options) ||
-                 CMAP__WRONG(!cmap__struct_write(&map->table.layout.options,
-                                                 CMAP__OPTIONS_FIRST,
-                                                 sizeof *options, options),
-                             "options->size is wrong")
+  struct cmap_options in_force;
+
+  if (CMAP__MISSING(map) || CMAP__MISSING(options))
+    return CMAP_EINVAL;
+  cmap__layout_options(&map->table.layout, &in_force);
+  return CMAP__WRONG(!cmap__struct_write(&in_force, CMAP__OPTIONS_FIRST,
+                                         sizeof in_force, options),
+                     "options->size is wrong")
              ? CMAP_EINVAL
              : CMAP_OK;
 }

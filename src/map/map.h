@@ -247,7 +247,7 @@ static inline void cmap__set_event(enum cmap_event *event, enum cmap_event what)
 static inline bool cmap__value_is_missing(const struct cmap *map,
                                           const void *value)
 {
-  return CMAP__WRONG(value == NULL && map->table.layout.options.value_size > 0,
+  return CMAP__WRONG(value == NULL && map->table.layout.value_size > 0,
                      "value is NULL");
 }
 

@@ -181,7 +181,7 @@ enum cmap_status cmap__call_read_hit(struct cmap *map, struct cmap__call *call,
     return hit_is_locked_read(map, call) ? get_locked(map, call, value)
                                          : CMAP_NOT_FOUND;
   if (status == CMAP_OK && copies)
-    memcpy(value, words, layout->options.value_size);
+    memcpy(value, words, layout->value_size);
   return status;
 }
 

@@ -130,7 +130,7 @@ CMAP__ALWAYS_INLINE enum cmap_status remove_as(struct cmap *map,
       word = cmap__value_word(&form, aim.slot);
     else if (old != NULL)
       cmap__payload_copy_bytes(old, aim.slot + form.value_word,
-                               layout->options.value_size);
+                               layout->value_size);
     cmap__aim_take(&aim);
     cmap__unlock_after_removal(&map->table, aim.shard);
     if (cmap__unlikely(probe.boxed))

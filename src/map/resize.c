@@ -45,7 +45,7 @@ static bool has_room(const struct cmap__layout *layout, uint64_t prefix,
 static bool is_thinkable(const struct cmap__table *table, size_t entries)
 {
   const struct cmap__layout *layout = &table->layout;
-  const struct cmap_allocator *allocator = &layout->options.allocator;
+  const struct cmap_allocator *allocator = &layout->allocator;
   size_t bytes;
   void *trial;
 

@@ -66,20 +66,20 @@ static bool fits(const struct scan *scan, const struct need *need)
 
 static void *scanned_key(const struct scan *scan, size_t i)
 {
-  size_t size = is_text(scan->layout) ? sizeof(struct cmap_key)
-                                      : scan->layout->options.key_size;
+  size_t size =
+      is_text(scan->layout) ? sizeof(struct cmap_key) : scan->layout->key_size;
   return (char *)scan->buffer->keys + i * size;
 }
 
 static void *scanned_value(const struct scan *scan, size_t i)
 {
-  return (char *)scan->buffer->values + i * scan->layout->options.value_size;
+  return (char *)scan->buffer->values + i * scan->layout->value_size;
 }
 
 static enum cmap_status copy_scanned_key(struct scan *scan,
                                          const _Atomic uint64_t *slot)
 {
-  const struct cmap_options *o = &scan->layout->options;
+  const struct cmap__user *user = scan->layout->user;
   struct cmap_key key = cmap__slot_key(scan->layout, slot);
   void *to = scanned_key(scan, scan->has.entries);
 
@@ -93,8 +93,8 @@ static enum cmap_status copy_scanned_key(struct scan *scan,
     memcpy(to, &copy, sizeof copy);
     return CMAP_OK;
   }
-  if (o->key_copy != NULL)
-    return o->key_copy(key, to, o->key_ctx);
+  if (user->key_copy != NULL)
+    return user->key_copy(key, to, user->key_ctx);
   memcpy(to, key.data, key.size);
   return CMAP_OK;
 }
@@ -120,14 +120,14 @@ static enum cmap_status add(struct scan *scan, _Atomic uint64_t *slot)
 /* Releases what was added; no lock is held. */
 static void undo(struct scan *scan)
 {
-  const struct cmap_options *o = &scan->layout->options;
+  const struct cmap__user *user = scan->layout->user;
 
-  for (size_t i = 0; i < scan->keys && o->key_destroy != NULL; i++)
-    o->key_destroy(scanned_key(scan, i), o->key_ctx);
-  if (scan->buffer->values == NULL || o->value_destroy == NULL)
+  for (size_t i = 0; i < scan->keys && user->key_destroy != NULL; i++)
+    user->key_destroy(scanned_key(scan, i), user->key_ctx);
+  if (scan->buffer->values == NULL || user->value_destroy == NULL)
     return;
   for (size_t i = 0; i < scan->has.entries; i++)
-    o->value_destroy(scanned_value(scan, i), o->value_ctx);
+    user->value_destroy(scanned_value(scan, i), user->value_ctx);
 }
 
 /* Where the shard's part of the scan ends. */
@@ -240,7 +240,7 @@ static enum cmap_status add_some(struct scan *scan,
                                  const struct cmap__shard *shard,
                                  struct cmap__cursor cursor, size_t entries)
 {
-  const struct cmap_allocator *allocator = &scan->layout->options.allocator;
+  const struct cmap_allocator *allocator = &scan->layout->allocator;
   size_t n = scan->buffer->capacity; /* the buffer is empty */
   enum cmap_status status;
   struct found *lowest;
@@ -272,7 +272,7 @@ static bool is_plain_whole(const struct scan *scan,
   const struct cmap__layout *layout = scan->layout;
 
   return layout->shape == CMAP__SHAPE_WORD &&
-         layout->options.value_clone == NULL && cursor->from == 0 &&
+         layout->user->value_clone == NULL && cursor->from == 0 &&
          cursor->to == UINT64_MAX;
 }
 

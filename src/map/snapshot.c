@@ -8,6 +8,7 @@
 
 struct cmap_snapshot {
   struct cmap__layout layout; /* of the map, which may be gone */
+  struct cmap__user user;     /* the same */
   struct cmap__boxes boxes;   /* of the copies */
   struct cmap__copies copies;
 };
@@ -100,12 +101,14 @@ enum cmap_status cmap_snapshot_create(struct cmap *map,
   if ((parts != CMAP_KEYS_ONLY && !map->table.copies_values) ||
       (parts != CMAP_VALUES_ONLY && !cmap__copies_keys(map)))
     return CMAP_ENOTSUP;
-  allocator = &map->table.layout.options.allocator;
+  allocator = &map->table.layout.allocator;
   fresh = cmap__alloc(allocator, sizeof *fresh, CMAP__CACHE_LINE);
   if (fresh == NULL)
     return CMAP_ENOMEM;
   fresh->layout = map->table.layout;
-  allocator = &fresh->layout.options.allocator;
+  fresh->user = *map->table.layout.user;
+  fresh->layout.user = &fresh->user;
+  allocator = &fresh->layout.allocator;
   cmap__boxes_init(&fresh->boxes, allocator, false);
   fresh->layout.boxes = &fresh->boxes;
   status = fill_snapshot(map, fresh, parts, &patience);
@@ -155,7 +158,7 @@ void cmap_snapshot_destroy(struct cmap_snapshot *snapshot)
 
   if (snapshot == NULL)
     return;
-  allocator = snapshot->layout.options.allocator;
+  allocator = snapshot->layout.allocator;
   /* The other boxes go with all their memory. Relaxed: nobody else sees it. */
   snapshot->layout.owns_anything =
       snapshot->layout.has_destructors ||

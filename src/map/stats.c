@@ -141,16 +141,16 @@ static const char *kind_name(unsigned kind)
   return kind < sizeof names / sizeof *names ? names[kind] : "";
 }
 
-static void dump_options(const struct dump *dump, const struct cmap_options *o)
+static void dump_layout(const struct dump *dump, const struct cmap__layout *o)
 {
   print(dump, "map of %s keys to values of %zu bytes%s%s%s%s",
-        kind_name(o->key_kind), o->value_size,
+        kind_name(o->kind), o->value_size,
         o->flags & CMAP_HASH_FAST ? ", fast hash" : "",
         o->flags & CMAP_FIXED_SEED ? ", fixed seed" : "",
         o->flags & CMAP_HUGE_PAGES ? ", huge pages" : "",
         o->flags & CMAP_AUTO_SHRINK ? ", shrinks by itself" : "");
-  print(dump, "  a shard has up to %zu groups of %d entries", o->shard_groups,
-        CMAP__GROUP_SLOTS);
+  print(dump, "  a shard has up to %u groups of %d entries",
+        (unsigned)o->shard_groups, CMAP__GROUP_SLOTS);
 }
 
 static double ratio(uint64_t a, uint64_t b)
@@ -214,7 +214,7 @@ enum cmap_status cmap_dump(struct cmap *map, cmap_line_fn *line, void *ctx)
   status = cmap_get_stats(map, &stats);
   if (status != CMAP_OK)
     return status;
-  dump_options(&dump, &map->table.layout.options);
+  dump_layout(&dump, &map->table.layout);
   dump_stats(&dump, &stats);
   dump_loads(&dump, map);
   return CMAP_OK;

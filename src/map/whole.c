@@ -26,8 +26,8 @@ static bool list_alloc(const struct cmap__layout *layout,
   list->capacity = capacity;
   if (capacity == 0)
     return true;
-  list->words = cmap__alloc(&layout->options.allocator,
-                            list_bytes(layout, capacity), CMAP__CACHE_LINE);
+  list->words = cmap__alloc(&layout->allocator, list_bytes(layout, capacity),
+                            CMAP__CACHE_LINE);
   return list->words != NULL;
 }
 
@@ -69,7 +69,7 @@ static void list_release(const struct cmap__layout *layout,
 static void list_free(const struct cmap__layout *layout,
                       struct removed_list *list)
 {
-  cmap__free(&layout->options.allocator, list->words,
+  cmap__free(&layout->allocator, list->words,
              list_bytes(layout, list->capacity), CMAP__CACHE_LINE);
 }
 

@@ -74,9 +74,8 @@ class Map:
     def __init__(self, val):
         self.table = val["table"]
         self.layout = self.table["layout"]
-        self.options = self.layout["options"]
-        self.kind = int(self.options["key_kind"])
-        self.value_size = int(self.options["value_size"])
+        self.kind = int(self.layout["kind"])
+        self.value_size = int(self.layout["value_size"])
 
     def shards(self):
         """The live ones, in the order of the hash."""
@@ -114,7 +113,7 @@ class Map:
             if unused == 0xFF:
                 return memory(word(place), word(place + room - 7) & ((1 << 56) - 1))
             return memory(place, room - unused)
-        return memory(place, int(self.options["key_size"]))
+        return memory(place, int(self.layout["key_size"]))
 
     def key(self, slot, key_type=None):
         if key_type is not None and self.kind == 3:

@@ -129,16 +129,16 @@ enum cmap_status cmap_store_create(const struct cmap_store_options *given,
   status = cmap_create(&options.keys, &map);
   if (status != CMAP_OK)
     return status;
-  fresh = cmap__alloc_zeroed(&map->table.layout.options.allocator,
-                             sizeof *fresh, CMAP__CACHE_LINE);
+  fresh = cmap__alloc_zeroed(&map->table.layout.allocator, sizeof *fresh,
+                             CMAP__CACHE_LINE);
   if (fresh == NULL || !begin_parts(fresh, &options)) {
-    cmap__free(&map->table.layout.options.allocator, fresh, sizeof *fresh,
+    cmap__free(&map->table.layout.allocator, fresh, sizeof *fresh,
                CMAP__CACHE_LINE);
     cmap_destroy(map);
     return CMAP_ENOMEM;
   }
   fresh->map = map;
-  fresh->allocator = map->table.layout.options.allocator;
+  fresh->allocator = map->table.layout.allocator;
   fill(fresh, &options);
   cmap__counts_begin(&fresh->counts, &fresh->allocator);
   *store = fresh;

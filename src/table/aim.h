@@ -221,7 +221,7 @@ CMAP__ALWAYS_INLINE void cmap__aim_overwrite(const struct cmap__layout *layout,
                                              const void *value, void *old)
 {
   _Atomic uint64_t *words = aim->slot + form->value_word;
-  size_t size = layout->options.value_size;
+  size_t size = layout->value_size;
 
   if (size == 0)
     return;

@@ -54,8 +54,8 @@ array_for(struct cmap__directory *directory, const struct cmap__layout *layout,
       cmap__directory_array_of(directory, depth);
 
   if (array == NULL) {
-    array = cmap__alloc(&layout->options.allocator, array_bytes(depth),
-                        CMAP__CACHE_LINE);
+    array =
+        cmap__alloc(&layout->allocator, array_bytes(depth), CMAP__CACHE_LINE);
     if (array == NULL)
       return NULL;
     add_array(directory, array, depth);
@@ -139,7 +139,7 @@ void cmap__directory_destroy(struct cmap__directory *directory,
     struct cmap__directory_array *array = directory->arrays;
     directory->arrays = array->older;
     if (array->older != NULL) /* the first was not allocated */
-      cmap__free(&layout->options.allocator, array,
+      cmap__free(&layout->allocator, array,
                  array_bytes(cmap__directory_depth(array)), CMAP__CACHE_LINE);
   }
   pthread_mutex_destroy(&directory->mutex);

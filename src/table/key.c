@@ -8,9 +8,9 @@
 static uint64_t hash_by_user(const struct cmap__layout *layout,
                              struct cmap_key key)
 {
-  uint64_t hash = layout->options.key_hash(key, layout->options.key_ctx);
+  uint64_t hash = layout->user->key_hash(key, layout->user->key_ctx);
 
-  if (layout->options.flags & CMAP_HASH_IS_GOOD)
+  if (layout->flags & CMAP_HASH_IS_GOOD)
     return hash;
   return cmap__hash_u64(&layout->hash_key, hash);
 }
@@ -55,7 +55,7 @@ static enum cmap_status other_probe_init(const struct cmap__layout *layout,
 
   switch (layout->kind) {
   case CMAP_CUSTOM:
-    if (CMAP__WRONG(key.size != layout->options.key_size,
+    if (CMAP__WRONG(key.size != layout->key_size,
                     "key has not the size of this map's keys"))
       return CMAP_EINVAL;
     break;
@@ -150,8 +150,8 @@ bool cmap__key_equal_slow(const struct cmap__layout *layout,
   struct cmap_key stored;
 
   if (layout->kind == CMAP_CUSTOM)
-    return layout->options.key_equal(cmap__slot_key(layout, slot), probe->key,
-                                     layout->options.key_ctx);
+    return layout->user->key_equal(cmap__slot_key(layout, slot), probe->key,
+                                   layout->user->key_ctx);
   if (!cmap__key_is_boxed(layout, slot))
     return false;
   stored = cmap__slot_key(layout, slot);
@@ -200,7 +200,7 @@ enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
                                       const struct cmap__probe *probe,
                                       struct cmap__key_image *image)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
   uint64_t *words = image->words + layout->key_word;
 
   image->words[0] = probe->hash;
@@ -212,15 +212,15 @@ enum cmap_status cmap__key_image_init(const struct cmap__layout *layout,
     return CMAP_OK;
   }
   words[layout->key_words - 1] = 0;
-  if (o->key_copy != NULL)
-    return o->key_copy(probe->key, words, o->key_ctx);
+  if (user->key_copy != NULL)
+    return user->key_copy(probe->key, words, user->key_ctx);
   memcpy(words, probe->key.data, probe->key.size);
   return CMAP_OK;
 }
 
 void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
 
   words += layout->key_word;
   if (is_string_like(layout)) {
@@ -228,7 +228,7 @@ void cmap__key_words_destroy(const struct cmap__layout *layout, uint64_t *words)
     if (cmap__last_byte(words[layout->key_words - 1]) == CMAP__KEY_BOXED)
       cmap__box_give(layout->boxes, &box,
                      cmap__boxed_size(words[layout->key_words - 1]) + 1, 1);
-  } else if (o->key_destroy != NULL) {
-    o->key_destroy(words, o->key_ctx);
+  } else if (user->key_destroy != NULL) {
+    user->key_destroy(words, user->key_ctx);
   }
 }

@@ -182,7 +182,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
   case CMAP__SHAPE_PACKED:
   case CMAP__SHAPE_INTEGER:
   case CMAP__SHAPE_PAIR:
-    if (cmap__unlikely(key.size != layout->options.key_size))
+    if (cmap__unlikely(key.size != layout->key_size))
       return false;
     cmap__fixed_words(words, n, key.data, key.size);
     fixed = true;
@@ -202,7 +202,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
         return cmap__probe_box(layout, hashed, probe);
       zero = cmap__inline_words(words, n, key.data, key.size);
     } else {
-      if (cmap__unlikely(key.size != layout->options.key_size))
+      if (cmap__unlikely(key.size != layout->key_size))
         return false;
       cmap__fixed_words(words, n, key.data, key.size);
       fixed = layout->hasher == CMAP__HASH_WORDS;
@@ -292,7 +292,7 @@ CMAP__ALWAYS_INLINE uint64_t
 cmap__word_copy_in(const struct cmap__layout *layout, enum cmap__shape shape,
                    const void *value)
 {
-  size_t size = layout->options.value_size;
+  size_t size = layout->value_size;
   uint64_t word = 0;
   uint32_t half;
 
@@ -362,7 +362,7 @@ CMAP__ALWAYS_INLINE void cmap__value_store(const struct cmap__layout *layout,
                            cmap__word_copy_in(layout, shape, value));
   else
     cmap__payload_store_bytes(slot + form->value_word, value,
-                              layout->options.value_size);
+                              layout->value_size);
 }
 
 /* Stores the probe's key words into a slot. */
@@ -399,7 +399,7 @@ static inline struct cmap_key cmap__slot_key(const struct cmap__layout *layout,
                                              const _Atomic uint64_t *slot)
 {
   struct cmap_key key = {cmap__payload_plain(slot + layout->key_word),
-                         layout->options.key_size};
+                         layout->key_size};
 
   return cmap__likely(key.size != 0) ? key : cmap__slot_string(layout, slot);
 }

@@ -234,10 +234,9 @@ static bool allocator_is_valid(const struct cmap_allocator *a)
                       "options->allocator has one function");
 }
 
-static bool hash_key_init(struct cmap__layout *layout)
+static bool hash_key_init(struct cmap__layout *layout,
+                          const struct cmap_options *o)
 {
-  struct cmap_options *o = &layout->options;
-
   if (o->flags & CMAP_FIXED_SEED) {
     layout->hash_key.k0 = o->seed[0];
     layout->hash_key.k1 = o->seed[1];
@@ -247,15 +246,14 @@ static bool hash_key_init(struct cmap__layout *layout)
 }
 
 /* The key's place in the slot. */
-static void lay_out_key(struct cmap__layout *layout)
+static void lay_out_key(struct cmap__layout *layout,
+                        const struct cmap_options *o)
 {
-  const struct cmap_options *o = &layout->options;
   size_t bytes =
       kind_is_string_like(o->key_kind) ? o->inline_key_size + 1 : o->key_size;
 
   layout->kind = (uint8_t)o->key_kind;
   layout->hasher = (uint8_t)hasher_of(o);
-  layout->inline_key = o->inline_key_size;
   layout->key_words = (uint16_t)((bytes + 7) / 8);
   layout->stores_hash =
       layout->hasher != CMAP__HASH_WORDS || layout->key_words > 2;
@@ -265,9 +263,9 @@ static void lay_out_key(struct cmap__layout *layout)
 }
 
 /* The value's place in the slot, the slot's size, the block's upper size. */
-static void lay_out_value(struct cmap__layout *layout)
+static void lay_out_value(struct cmap__layout *layout,
+                          const struct cmap_options *o)
 {
-  const struct cmap_options *o = &layout->options;
   size_t align = (o->value_align + 7) / 8;
   size_t words = (o->value_size + 7) / 8;
   size_t end, gap;
@@ -316,15 +314,79 @@ static enum cmap__shape shape_of(const struct cmap__layout *layout)
     return CMAP__SHAPE_PACKED;
   if (layout->slot_words != 2 || layout->value_words != 1)
     return CMAP__SHAPE_INTEGER;
-  return layout->kind == CMAP_U64 && layout->options.value_size == 8
+  return layout->kind == CMAP_U64 && layout->value_size == 8
              ? CMAP__SHAPE_WORD
              : CMAP__SHAPE_PLAIN;
 }
 
-enum cmap_status cmap__layout_init(struct cmap__layout *layout,
-                                   const struct cmap_options *options)
+const struct cmap__user cmap__no_user;
+
+/* What is asked for later; not what the layout says otherwise. */
+static void keep_options(struct cmap__layout *layout,
+                         const struct cmap_options *o, struct cmap__user *user)
 {
-  struct cmap_options *o = &layout->options;
+  bool any = o->key_hash != NULL || o->key_equal != NULL ||
+             o->key_copy != NULL || o->key_destroy != NULL ||
+             o->key_ctx != NULL || o->value_destroy != NULL ||
+             o->value_clone != NULL || o->value_equal != NULL ||
+             o->value_ctx != NULL;
+
+  layout->key_align = (uint8_t)o->key_align;
+  layout->value_align = (uint8_t)o->value_align;
+  layout->key_size = (uint16_t)o->key_size;
+  layout->inline_key = o->inline_key_size;
+  layout->value_size = o->value_size;
+  layout->flags = o->flags;
+  layout->inline_value = (uint16_t)o->inline_value_size;
+  layout->shard_groups = (uint16_t)o->shard_groups;
+  layout->shard_bytes = o->shard_bytes;
+  layout->capacity = o->capacity;
+  layout->allocator = o->allocator;
+  layout->user = any ? user : &cmap__no_user;
+  if (any)
+    *user =
+        (struct cmap__user){o->key_hash,    o->key_equal,   o->key_copy,
+                            o->key_destroy, o->key_ctx,     o->value_destroy,
+                            o->value_clone, o->value_equal, o->value_ctx};
+}
+
+void cmap__layout_options(const struct cmap__layout *layout,
+                          struct cmap_options *options)
+{
+  const struct cmap__user *user = layout->user;
+  bool seeded = (layout->flags & CMAP_FIXED_SEED) != 0;
+
+  *options = (struct cmap_options){.size = sizeof *options,
+                                   .key_kind = layout->kind,
+                                   .flags = layout->flags,
+                                   .key_size = layout->key_size,
+                                   .key_align = layout->key_align,
+                                   .value_size = layout->value_size,
+                                   .value_align = layout->value_align,
+                                   .inline_key_size = layout->inline_key,
+                                   .inline_value_size = layout->inline_value,
+                                   .capacity = layout->capacity,
+                                   .shard_groups = layout->shard_groups,
+                                   .shard_bytes = layout->shard_bytes,
+                                   .seed = {seeded ? layout->hash_key.k0 : 0,
+                                            seeded ? layout->hash_key.k1 : 0},
+                                   .key_hash = user->key_hash,
+                                   .key_equal = user->key_equal,
+                                   .key_copy = user->key_copy,
+                                   .key_destroy = user->key_destroy,
+                                   .key_ctx = user->key_ctx,
+                                   .value_destroy = user->value_destroy,
+                                   .value_clone = user->value_clone,
+                                   .value_equal = user->value_equal,
+                                   .value_ctx = user->value_ctx,
+                                   .allocator = layout->allocator};
+}
+
+enum cmap_status cmap__layout_init(struct cmap__layout *layout,
+                                   const struct cmap_options *options,
+                                   struct cmap__user *user)
+{
+  struct cmap_options in_force, *o = &in_force;
 
   if (CMAP__MISSING(options) ||
       CMAP__WRONG(
@@ -341,10 +403,11 @@ enum cmap_status cmap__layout_init(struct cmap__layout *layout,
       !shard_options_are_valid(o) || !seed_is_valid(o) ||
       !allocator_is_valid(&o->allocator))
     return CMAP_EINVAL;
-  if (!hash_key_init(layout))
+  if (!hash_key_init(layout, o))
     return CMAP_ENORANDOM;
-  lay_out_key(layout);
-  lay_out_value(layout);
+  keep_options(layout, o, user);
+  lay_out_key(layout, o);
+  lay_out_value(layout, o);
   layout->runs_user_code = o->key_kind == CMAP_CUSTOM || o->key_hash != NULL ||
                            o->value_clone != NULL;
   layout->owns_values = o->value_destroy != NULL;

@@ -142,12 +142,38 @@ struct cmap__layout {
   uint16_t value_word;  /* index of the first value word */
   uint16_t value_words; /* in the slot */
   uint16_t slot_words;
-  uint32_t slot_inverse;     /* to divide by slot_words, see there */
-  size_t inline_key;         /* bytes, of STRING and BYTES */
+  uint32_t slot_inverse; /* to divide by slot_words, see there */
+  /* The options in force, defaults filled in, as they are there. */
+  uint8_t key_align;
+  uint8_t value_align;
+  uint16_t key_size;
+  size_t inline_key;         /* inline_key_size */
   struct cmap__boxes *boxes; /* of the table, or what else has its slots */
   struct cmap__hash_key hash_key;
-  struct cmap_options options; /* in force: defaults filled in */
+  size_t value_size;
+  uint32_t flags;
+  uint16_t inline_value; /* inline_value_size */
+  uint16_t shard_groups;
+  size_t shard_bytes;
+  size_t capacity;
+  const struct cmap__user *user; /* the functions: its owner's memory */
+  struct cmap_allocator allocator;
 };
+
+/* The user's functions, most of them NULL. Maps without any share one. */
+struct cmap__user {
+  uint64_t (*key_hash)(struct cmap_key key, void *ctx);
+  bool (*key_equal)(struct cmap_key a, struct cmap_key b, void *ctx);
+  enum cmap_status (*key_copy)(struct cmap_key key, void *to, void *ctx);
+  void (*key_destroy)(void *key, void *ctx);
+  void *key_ctx;
+  void (*value_destroy)(void *value, void *ctx);
+  enum cmap_status (*value_clone)(const void *value, void *to, void *ctx);
+  bool (*value_equal)(const void *a, const void *b, void *ctx);
+  void *value_ctx;
+};
+
+extern const struct cmap__user cmap__no_user;
 
 /* n / slot_words, of words of one group's slots: n * slot_inverse, without so
  * many bits. */
@@ -179,11 +205,17 @@ static inline unsigned cmap__key_next(const struct cmap__layout *layout,
 }
 
 /*
- * Checks the options and derives the layout, hash key included.
+ * Checks the options and derives the layout, hash key included. If there are
+ * functions among them, they are in *user from then on.
  * CMAP_EINVAL, or CMAP_ENORANDOM when there is no random seed.
  */
 enum cmap_status cmap__layout_init(struct cmap__layout *layout,
-                                   const struct cmap_options *options);
+                                   const struct cmap_options *options,
+                                   struct cmap__user *user);
+
+/* The options in force. */
+void cmap__layout_options(const struct cmap__layout *layout,
+                          struct cmap_options *options);
 
 /*
  * Structs that begin with their size as the program knows them. It may know

@@ -56,7 +56,7 @@ void cmap__pool_destroy(struct cmap__pool *pool)
 static struct cmap__grown *make_grown(struct cmap__pool *pool,
                                       const struct cmap__layout *layout)
 {
-  const struct cmap_allocator *allocator = &layout->options.allocator;
+  const struct cmap_allocator *allocator = &layout->allocator;
   struct cmap__grown *grown = grown_of(pool);
 
   if (grown != NULL)
@@ -66,7 +66,7 @@ static struct cmap__grown *make_grown(struct cmap__pool *pool,
   if (grown == NULL)
     return NULL;
   cmap__source_init(&grown->source, allocator,
-                    (layout->options.flags & CMAP_HUGE_PAGES) != 0);
+                    (layout->flags & CMAP_HUGE_PAGES) != 0);
   grown->source.bytes = sizeof *grown;
   cmap__store_release(&pool->grown, grown); /* [G1] */
   return grown;

@@ -69,7 +69,7 @@ CMAP__ALWAYS_INLINE void cmap__word_copy_out(const struct cmap__layout *layout,
                                              enum cmap__shape shape, void *to,
                                              uint64_t word)
 {
-  size_t size = layout->options.value_size;
+  size_t size = layout->value_size;
 
   /* The sizes that nearly all have, without a call. */
   if (shape == CMAP__SHAPE_WORD || cmap__likely(size == 8))
@@ -109,7 +109,7 @@ CMAP__ALWAYS_INLINE bool cmap__read_value(const struct cmap__layout *layout,
   else if (form.value_words == 1)
     cmap__payload_copy_out(&word, words, 1);
   else if (value != NULL)
-    cmap__payload_copy_bytes(value, words, layout->options.value_size);
+    cmap__payload_copy_bytes(value, words, layout->value_size);
   if (cmap__unlikely(cmap__load_relaxed(hi) != seen))
     return false;
   if (form.value_words == 1 && value != NULL)

@@ -62,7 +62,7 @@ uint32_t cmap__shard_floor(const struct cmap__layout *layout,
 {
   size_t quarter = cmap__full_at(cmap__block_slot_count(shard->block)) / 4;
 
-  if ((layout->options.flags & CMAP_AUTO_SHRINK) == 0)
+  if ((layout->flags & CMAP_AUTO_SHRINK) == 0)
     return 0;
   /* The last block stays: a map that has one entry now and then keeps it. */
   return cmap__shard_depth(shard) == 0 && quarter < CMAP__GROUP_SLOTS / 4 + 1

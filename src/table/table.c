@@ -33,8 +33,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   memset(&table->counts, 0, sizeof table->counts);
   cmap__store_relaxed(&table->bias_from_ns, 0);
   cmap__store_relaxed(&table->bias_pause_ns, 0);
-  cmap__boxes_init(&table->boxes, &table->layout.options.allocator,
-                   (table->layout.options.flags & CMAP_HUGE_PAGES) != 0);
+  cmap__boxes_init(&table->boxes, &table->layout.allocator,
+                   (table->layout.flags & CMAP_HUGE_PAGES) != 0);
   table->layout.boxes = &table->boxes;
   cmap__shard_first(&table->layout, first, slots);
   status = cmap__directory_init(&table->directory, first);

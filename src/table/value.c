@@ -6,8 +6,7 @@
 void cmap__value_box_give(const struct cmap__layout *layout,
                           const struct cmap__box *box)
 {
-  cmap__box_give(layout->boxes, box, layout->options.value_size,
-                 layout->options.value_align);
+  cmap__box_give(layout->boxes, box, layout->value_size, layout->value_align);
 }
 
 static void give_box(const struct cmap__layout *layout, const uint64_t *words)
@@ -29,8 +28,8 @@ static enum cmap_status image_room(const struct cmap__layout *layout,
       image->words[layout->value_words - 1] = 0;
     return CMAP_OK;
   }
-  if (!cmap__box_take(layout->boxes, layout->options.value_size,
-                      layout->options.value_align, &box))
+  if (!cmap__box_take(layout->boxes, layout->value_size, layout->value_align,
+                      &box))
     return CMAP_ENOMEM;
   image->data = box.data;
   cmap__box_to_words(&box, image->words);
@@ -43,7 +42,7 @@ enum cmap_status cmap__value_image_init(const struct cmap__layout *layout,
   enum cmap_status status = image_room(layout, image);
 
   if (status == CMAP_OK)
-    memset(image->data, 0, layout->options.value_size);
+    memset(image->data, 0, layout->value_size);
   return status;
 }
 
@@ -53,8 +52,8 @@ enum cmap_status cmap__value_image_move(const struct cmap__layout *layout,
 {
   enum cmap_status status = image_room(layout, image);
 
-  if (status == CMAP_OK && layout->options.value_size > 0)
-    memcpy(image->data, value, layout->options.value_size);
+  if (status == CMAP_OK && layout->value_size > 0)
+    memcpy(image->data, value, layout->value_size);
   return status;
 }
 
@@ -82,15 +81,15 @@ void cmap__value_image_drop(const struct cmap__layout *layout,
 void cmap__value_words_release(const struct cmap__layout *layout, void *words,
                                void *out)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
   void *value = layout->value_boxed
                     ? (void *)(uintptr_t) * (const uint64_t *)words
                     : words;
 
-  if (out != NULL && o->value_size > 0)
-    memcpy(out, value, o->value_size);
-  else if (out == NULL && o->value_destroy != NULL)
-    o->value_destroy(value, o->value_ctx);
+  if (out != NULL && layout->value_size > 0)
+    memcpy(out, value, layout->value_size);
+  else if (out == NULL && user->value_destroy != NULL)
+    user->value_destroy(value, user->value_ctx);
   if (layout->value_boxed)
     give_box(layout, words);
 }
@@ -113,23 +112,23 @@ void cmap__slot_words_forget(const struct cmap__layout *layout, uint64_t *words)
 enum cmap_status cmap__value_copy_out(const struct cmap__layout *layout,
                                       const void *value, void *out)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
 
-  if (o->value_clone != NULL)
-    return o->value_clone(value, out, o->value_ctx);
-  if (o->value_size > 0)
-    memcpy(out, value, o->value_size);
+  if (user->value_clone != NULL)
+    return user->value_clone(value, out, user->value_ctx);
+  if (layout->value_size > 0)
+    memcpy(out, value, layout->value_size);
   return CMAP_OK;
 }
 
 bool cmap__value_equal(const struct cmap__layout *layout, const void *a,
                        const void *b)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap__user *user = layout->user;
 
-  if (o->value_equal != NULL)
-    return o->value_equal(a, b, o->value_ctx);
-  return o->value_size == 0 || memcmp(a, b, o->value_size) == 0;
+  if (user->value_equal != NULL)
+    return user->value_equal(a, b, user->value_ctx);
+  return layout->value_size == 0 || memcmp(a, b, layout->value_size) == 0;
 }
 
 void cmap__slot_exchange(const struct cmap__layout *layout,

@@ -9,14 +9,14 @@
 
 enum { IDS = 24, STEPS = 150 };
 
-static size_t boxes_of(const struct cmap_options *in_force,
+static size_t boxes_of(const struct cmap__layout *in_force,
                        const struct map_spec *spec, uint64_t id)
 {
   struct key_room room;
   struct cmap_key key = key_make(spec, id, &room);
   bool key_boxed = (spec->keys == KEYS_STRING || spec->keys == KEYS_BYTES) &&
-                   key.size > in_force->inline_key_size;
-  bool value_boxed = spec->value_size > in_force->inline_value_size &&
+                   key.size > in_force->inline_key;
+  bool value_boxed = spec->value_size > in_force->inline_value &&
                      !cmap__box_is_large(spec->value_size);
 
   return (size_t)key_boxed + value_boxed;
@@ -24,7 +24,7 @@ static size_t boxes_of(const struct cmap_options *in_force,
 
 static void check_boxes(const struct oracle *oracle, struct test_map *m)
 {
-  const struct cmap_options *in_force = &m->map->table.layout.options;
+  const struct cmap__layout *in_force = &m->map->table.layout;
   const char *broken = NULL;
   size_t boxes = 0;
 

@@ -8,9 +8,9 @@ void one_shard_begin(struct one_shard *f, unsigned kind, enum spread spread,
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){kind, spread, &f->alloc};
   options = tables_options(&f->setting, 64);
-  assert_ok(cmap__layout_init(&f->layout, &options));
+  assert_ok(cmap__layout_init(&f->layout, &options, &f->user));
   assert_ok(cmap__pool_init(&f->pool));
-  cmap__boxes_init(&f->boxes, &f->layout.options.allocator, false);
+  cmap__boxes_init(&f->boxes, &f->layout.allocator, false);
   f->layout.boxes = &f->boxes;
   f->shard = cmap__pool_take(&f->pool, &f->layout, g);
   assert_non_null(f->shard);

@@ -14,6 +14,7 @@ struct one_shard {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap__pool pool;
   struct cmap__boxes boxes;
   struct cmap__shard *shard;

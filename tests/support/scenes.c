@@ -441,7 +441,7 @@ void scene_check(struct scene *scene, enum scene_key key, scene_read *read)
   if (hit) {
     CHECK(count_in(scene, words) >= done);
     CHECK(count_in(scene, words) <= atomic_load(&state->begun));
-    for (unsigned i = 1; i < scene->table.layout.options.value_size / 8; i++)
+    for (unsigned i = 1; i < scene->table.layout.value_size / 8; i++)
       CHECK(words[i] == words[0]);
   }
   /* K0 never changes, so that it must always be found. */

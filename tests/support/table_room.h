@@ -1,6 +1,6 @@
 /*
- * What a map has for its table beside it: the first header and, if it is small,
- * the first block.
+ * What a map has for its table beside it: the first header, the user's
+ * functions, and, if it is small, the first block.
  */
 #ifndef CMAP_TEST_TABLE_ROOM_H
 #define CMAP_TEST_TABLE_ROOM_H
@@ -10,6 +10,7 @@
 /* Lives as long as the table. */
 struct table_room {
   struct cmap__shard first;
+  struct cmap__user user;
   CMAP__ALIGNED(CMAP__CACHE_LINE) unsigned char block[1024];
 };
 
@@ -19,7 +20,7 @@ static inline enum cmap_status table_begin(struct cmap__table *table,
                                            const struct cmap_options *options)
 {
   struct cmap__layout layout;
-  enum cmap_status status = cmap__layout_init(&layout, options);
+  enum cmap_status status = cmap__layout_init(&layout, options, &room->user);
   size_t slots;
 
   if (status != CMAP_OK)

@@ -59,12 +59,11 @@ static bool entry_is_valid(const struct cmap__layout *layout,
   if ((uintptr_t)(place->slot + layout->value_word) %
           (layout->value_boxed || layout->value_words == 0
                ? 8
-               : layout->options.value_align) !=
+               : layout->value_align) !=
       0)
     return FAULT("a value is not aligned");
   if (layout->kind == CMAP_CUSTOM &&
-      (uintptr_t)(place->slot + layout->key_word) % layout->options.key_align !=
-          0)
+      (uintptr_t)(place->slot + layout->key_word) % layout->key_align != 0)
     return FAULT("a key is not aligned");
   return true;
 }
@@ -144,7 +143,7 @@ static bool directory_is_valid(const struct cmap__table *table)
   size_t at_depth[CMAP__DEPTH_MAX + 1] = {0};
   size_t shards = 0;
 
-  if (depth < 1 || depth > CMAP__DEPTH_MAX ||
+  if (depth > CMAP__DEPTH_MAX ||
       cmap__directory_array_of(directory, depth) != array)
     return FAULT("the directory's current array");
   if (cmap__load_relaxed(&directory->changes) % 2 != 0)

@@ -136,7 +136,7 @@ static void tables_begin_without_memory(void **state)
   f.setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f.alloc};
   options = tables_options(&f.setting, 1);
   counting_alloc_fail_from(&f.alloc, 1);
-  assert_ok(cmap__layout_init(&layout, &options));
+  assert_ok(cmap__layout_init(&layout, &options, &f.room.user));
   assert_ok(cmap__table_init(&table, &layout, &f.room.first, NULL));
   assert_true(table_is_valid(&table));
   shard = cmap__directory_shard(&table.directory, 0);

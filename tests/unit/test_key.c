@@ -19,6 +19,7 @@ struct fixture {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap__boxes boxes;
 };
 
@@ -33,8 +34,8 @@ static void begin(struct fixture *f, unsigned kind, enum spread spread,
   f->setting.alloc = &f->alloc;
   options = tables_options(&f->setting, 0);
   options.inline_key_size = inline_key_size;
-  assert_ok(cmap__layout_init(&f->layout, &options));
-  cmap__boxes_init(&f->boxes, &f->layout.options.allocator, false);
+  assert_ok(cmap__layout_init(&f->layout, &options, &f->user));
+  cmap__boxes_init(&f->boxes, &f->layout.allocator, false);
   f->layout.boxes = &f->boxes;
 }
 
@@ -160,7 +161,7 @@ static void sizes_that_do_not_fit_are_refused(void **state)
     if (kind == CMAP_STRING || kind == CMAP_BYTES)
       continue;
     for (size_t size = 0; size < sizeof bytes; size++) {
-      if (size != f.layout.options.key_size)
+      if (size != f.layout.key_size)
         assert_status(cmap__probe_init(&f.layout, cmap_key_bytes(bytes, size),
                                        NULL, &probe),
                       CMAP_EINVAL);
@@ -228,16 +229,17 @@ static void user_hashes_are_mixed(void **state)
 {
   struct cmap_options options;
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap__probe probe;
 
   (void)state;
   cmap_options_init(&options, CMAP_BYTES, 0);
   options.key_hash = size_hash;
-  assert_ok(cmap__layout_init(&layout, &options));
+  assert_ok(cmap__layout_init(&layout, &options, &user));
   assert_ok(cmap__probe_init(&layout, cmap_key_bytes("abc", 3), NULL, &probe));
   assert_int_equal(probe.hash, cmap__hash_u64(&layout.hash_key, 3));
   options.flags = CMAP_HASH_IS_GOOD;
-  assert_ok(cmap__layout_init(&layout, &options));
+  assert_ok(cmap__layout_init(&layout, &options, &user));
   assert_ok(cmap__probe_init(&layout, cmap_key_bytes("abc", 3), NULL, &probe));
   assert_int_equal(probe.hash, 3);
 }
@@ -284,13 +286,14 @@ static void fixed_keys_are_hashed_as_words(void **state)
     for (unsigned sip = 0; sip < 2; sip++) {
       struct cmap_options options;
       struct cmap__layout layout;
+      struct cmap__user user;
       struct cmap__probe probe;
       struct stored stored;
 
       cmap_options_init(&options, CMAP_FIXED, 0);
       options.key_size = size;
       options.flags = CMAP_FIXED_SEED | (sip ? CMAP_HASH_SIPHASH : 0);
-      assert_ok(cmap__layout_init(&layout, &options));
+      assert_ok(cmap__layout_init(&layout, &options, &user));
       assert_ok(
           cmap__probe_init(&layout, cmap_key_bytes(bytes, size), NULL, &probe));
       assert_ok(cmap__key_image_init(&layout, &probe, &stored.image));
@@ -415,13 +418,14 @@ static void fixed_keys_of_every_size_compare_all_bytes(void **state)
     struct cmap__probe probe, other;
     struct cmap_options options;
     struct cmap__layout layout;
+    struct cmap__user user;
     struct stored stored;
 
     assert_non_null(bytes);
     memset(bytes, 0xcc, size);
     cmap_options_init(&options, CMAP_FIXED, 0);
     options.key_size = size;
-    assert_ok(cmap__layout_init(&layout, &options));
+    assert_ok(cmap__layout_init(&layout, &options, &user));
     assert_ok(
         cmap__probe_init(&layout, cmap_key_bytes(bytes, size), NULL, &probe));
     memset(&stored, 0xa5, sizeof stored);

@@ -81,19 +81,37 @@ static struct cmap_options options_of(enum cmap_key_kind kind)
   return options;
 }
 
+/* The functions, in turn of all layouts. */
+static struct cmap__user user;
+
 static struct cmap__layout layout_of(const struct cmap_options *options)
 {
   struct cmap__layout layout;
 
   memset(&layout, 0xa5, sizeof layout);
-  assert_ok(cmap__layout_init(&layout, options));
+  assert_ok(cmap__layout_init(&layout, options, &user));
   return layout;
+}
+
+static struct cmap_options in_force(const struct cmap__layout *layout)
+{
+  struct cmap_options options;
+
+  cmap__layout_options(layout, &options);
+  return options;
+}
+
+static struct cmap_options in_force_of(const struct cmap_options *options)
+{
+  struct cmap__layout layout = layout_of(options);
+
+  return in_force(&layout);
 }
 
 #define assert_refused(options)                                                \
   do {                                                                         \
     struct cmap__layout unused;                                                \
-    assert_status(cmap__layout_init(&unused, &(options)), CMAP_EINVAL);        \
+    assert_status(cmap__layout_init(&unused, &(options), &user), CMAP_EINVAL); \
   } while (0)
 
 #define FOR_EACH_KIND(kind)                                                    \
@@ -125,15 +143,15 @@ static void size_field_is_checked(void **state)
   assert_refused(u.options);
   /* Larger, with a tail of zeros, is the struct of a later version. */
   u.options.size = sizeof u;
-  assert_ok(cmap__layout_init(&layout, &u.options));
-  assert_int_equal(layout.options.size, sizeof u.options);
+  assert_ok(cmap__layout_init(&layout, &u.options, &user));
+  assert_int_equal(in_force(&layout).size, sizeof u.options);
   u.bytes[sizeof u - 1] = 1;
   assert_refused(u.options);
   u.options.size = sizeof u - 1;
-  assert_ok(cmap__layout_init(&layout, &u.options));
+  assert_ok(cmap__layout_init(&layout, &u.options, &user));
   u.options.size = SIZE_MAX; /* not read through to the end */
   assert_refused(u.options);
-  assert_status(cmap__layout_init(&layout, NULL), CMAP_EINVAL);
+  assert_status(cmap__layout_init(&layout, NULL, &user), CMAP_EINVAL);
 }
 
 static void kinds_and_flags_are_known_ones(void **state)
@@ -243,7 +261,7 @@ static void inline_key_sizes_are_rounded(void **state)
       assert_true(layout.inline_key < 31 || layout.inline_key < size + 8);
       assert_int_equal((layout.inline_key + 1) % 8, 0);
       assert_int_equal(layout.key_words, (layout.inline_key + 1) / 8);
-      assert_int_equal(layout.options.inline_key_size, layout.inline_key);
+      assert_int_equal(in_force(&layout).inline_key_size, layout.inline_key);
     }
   }
   o = options_of(CMAP_STRING);
@@ -264,7 +282,7 @@ static void value_options_are_checked(void **state)
       assert_refused(o);
       continue;
     }
-    assert_int_equal(layout_of(&o).options.value_align, align < 8 ? 8 : align);
+    assert_int_equal(in_force_of(&o).value_align, align < 8 ? 8 : align);
   }
   o = options_of(CMAP_U64);
   o.value_size = SIZE_MAX;
@@ -273,9 +291,9 @@ static void value_options_are_checked(void **state)
   assert_refused(o);
 
   o = options_of(CMAP_U64);
-  assert_int_equal(layout_of(&o).options.inline_value_size, 256);
+  assert_int_equal(in_force_of(&o).inline_value_size, 256);
   o.inline_value_size = 1024;
-  assert_int_equal(layout_of(&o).options.inline_value_size, 1024);
+  assert_int_equal(in_force_of(&o).inline_value_size, 1024);
   o.inline_value_size = 1025;
   assert_refused(o);
 
@@ -407,7 +425,7 @@ static void seeds_are_fixed_or_random(void **state)
   a = layout_of(&o);
   b = layout_of(&o);
   assert_int_not_equal(a.hash_key.k0, b.hash_key.k0);
-  assert_int_equal(a.options.seed[0] | a.options.seed[1], 0);
+  assert_int_equal(in_force(&a).seed[0] | in_force(&a).seed[1], 0);
   o.seed[1] = 4;
   assert_refused(o);
   o.seed[0] = 3;
@@ -416,7 +434,7 @@ static void seeds_are_fixed_or_random(void **state)
   a = layout_of(&o);
   assert_int_equal(a.hash_key.k0, 3);
   assert_int_equal(a.hash_key.k1, 4);
-  assert_int_equal(a.options.seed[0], 3);
+  assert_int_equal(in_force(&a).seed[0], 3);
 }
 
 int main(void)

@@ -15,7 +15,7 @@ static void large_blocks_take_more_than_small_ones(void **state)
     size_t bytes = 0;
     cmap_options_init(&o, CMAP_U64, size);
     o.inline_value_size = size;
-    assert_ok(cmap__layout_init(&layout, &o));
+    assert_ok(cmap__layout_init(&layout, &o, NULL));
     for (unsigned g = 0; g <= CMAP__BLOCK_LOG2_MAX; g++) {
       size_t next = cmap__layout_block_bytes(&layout, g);
       assert_int_equal(next % CMAP__CACHE_LINE, 0);

@@ -35,19 +35,37 @@ static struct cmap_options options_of(enum cmap_key_kind kind)
   return options;
 }
 
+/* The functions, in turn of all layouts. */
+static struct cmap__user user;
+
 static struct cmap__layout layout_of(const struct cmap_options *options)
 {
   struct cmap__layout layout;
 
   memset(&layout, 0xa5, sizeof layout);
-  assert_ok(cmap__layout_init(&layout, options));
+  assert_ok(cmap__layout_init(&layout, options, &user));
   return layout;
+}
+
+static struct cmap_options in_force(const struct cmap__layout *layout)
+{
+  struct cmap_options options;
+
+  cmap__layout_options(layout, &options);
+  return options;
+}
+
+static struct cmap_options in_force_of(const struct cmap_options *options)
+{
+  struct cmap__layout layout = layout_of(options);
+
+  return in_force(&layout);
 }
 
 #define assert_refused(options)                                                \
   do {                                                                         \
     struct cmap__layout unused;                                                \
-    assert_status(cmap__layout_init(&unused, &(options)), CMAP_EINVAL);        \
+    assert_status(cmap__layout_init(&unused, &(options), &user), CMAP_EINVAL); \
   } while (0)
 
 #define FOR_EACH_KIND(kind)                                                    \
@@ -80,14 +98,13 @@ static void key_align_is_checked(void **state)
     if (!power || align > 64)
       assert_refused(o);
     else
-      assert_int_equal(layout_of(&o).options.key_align, align < 8 ? 8 : align);
+      assert_int_equal(in_force_of(&o).key_align, align < 8 ? 8 : align);
   }
   /* By default as malloc would. */
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     o = options_of(CMAP_CUSTOM);
     o.key_size = sizes[i];
-    assert_int_equal(layout_of(&o).options.key_align,
-                     sizes[i] % 16 == 0 ? 16 : 8);
+    assert_int_equal(in_force_of(&o).key_align, sizes[i] % 16 == 0 ? 16 : 8);
   }
   /* A value of a word takes the room before the key. */
   o = options_of(CMAP_CUSTOM);
@@ -98,7 +115,7 @@ static void key_align_is_checked(void **state)
 
 static void check_shape(const struct cmap__layout *layout, size_t key_bytes)
 {
-  const struct cmap_options *o = &layout->options;
+  const struct cmap_options in = in_force(layout), *o = &in;
   size_t align = o->value_align;
   bool boxed = o->value_size > o->inline_value_size;
   bool in_slot = !boxed && o->value_size > 0;

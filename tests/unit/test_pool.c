@@ -14,6 +14,7 @@ struct fixture {
   struct counting_alloc alloc;
   struct tables_setting setting;
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap__pool pool;
 };
 
@@ -24,7 +25,7 @@ static void begin(struct fixture *f)
   counting_alloc_begin(&f->alloc);
   f->setting = (struct tables_setting){CMAP_U64, SPREAD_GOOD, &f->alloc};
   options = tables_options(&f->setting, 64);
-  assert_ok(cmap__layout_init(&f->layout, &options));
+  assert_ok(cmap__layout_init(&f->layout, &options, &f->user));
   assert_ok(cmap__pool_init(&f->pool));
   assert_int_equal(pool_takes(&f->pool), 0);
 }
@@ -309,12 +310,13 @@ static void large_chunks_are_huge_pages(void **state)
   struct tables_setting setting = {CMAP_U64, SPREAD_GOOD, NULL};
   struct cmap_options options = tables_options(&setting, 64);
   struct cmap__layout layout;
+  struct cmap__user user;
   struct cmap__pool pool;
   unsigned mapped = 0;
 
   (void)state;
   options.flags |= CMAP_HUGE_PAGES;
-  assert_ok(cmap__layout_init(&layout, &options));
+  assert_ok(cmap__layout_init(&layout, &options, &user));
   assert_ok(cmap__pool_init(&pool));
   while (pool_takes(&pool) < (size_t)20 << 20)
     assert_non_null(cmap__pool_take(&pool, &layout, 6));

@@ -24,7 +24,7 @@ static void begin(struct fixture *f, size_t value_size)
 
   cmap_options_init(&options, CMAP_U64, value_size);
   options.allocator = cmap__allocator_default;
-  assert_ok(cmap__layout_init(&f->layout, &options));
+  assert_ok(cmap__layout_init(&f->layout, &options, NULL));
   assert_ok(cmap__pool_init(&f->pool));
   for (size_t i = 0; i < SHARDS; i++) {
     f->shards[i] = cmap__pool_take(&f->pool, &f->layout, LOG2);

@@ -150,7 +150,7 @@ static bool peek_by_schedule(const struct cmap__table *table,
   }
   if (found)
     memcpy(value, cmap__slot_value(&table->layout, place.slot),
-           table->layout.options.value_size);
+           table->layout.value_size);
   cmap__table_unlock(&locked);
   return found;
 }

@@ -158,10 +158,11 @@ static void probes_are_those_of_the_general_way(void **state)
     for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
       struct cmap_options options;
       struct cmap__layout layout;
+      struct cmap__user user;
 
       cmap_options_init(&options, kind, 8);
       options.flags = flags[f];
-      assert_ok(cmap__layout_init(&layout, &options));
+      assert_ok(cmap__layout_init(&layout, &options, &user));
       assert_int_equal(layout.shape, CMAP__SHAPE_SHORT);
       for (size_t size = 0; size <= CMAP__SHORT_SIZE; size++) {
         for (int round = 0; round < 100; round++) {
@@ -209,12 +210,13 @@ static void shapes_follow_from_the_options(void **state)
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct cmap_options options;
     struct cmap__layout layout;
+    struct cmap__user user;
 
     cmap_options_init(&options, cases[i].kind, cases[i].value_size);
     options.key_size = cases[i].key_size;
     options.flags = cases[i].flags;
     options.inline_key_size = cases[i].inline_key_size;
-    assert_ok(cmap__layout_init(&layout, &options));
+    assert_ok(cmap__layout_init(&layout, &options, &user));
     assert_int_equal(layout.shape, cases[i].shape);
     assert_int_equal(layout.stores_hash, layout.shape >= CMAP__SHAPE_SHORT);
   }

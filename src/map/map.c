@@ -34,6 +34,11 @@ void cmap__open_short_ways(struct cmap *map, bool open)
     sizeof(struct cmap__group) + CMAP__CACHE_LINE - 1) &                       \
    ~(size_t)(CMAP__CACHE_LINE - 1))
 
+_Static_assert(offsetof(struct cmap, table) +
+                       offsetof(struct cmap__table, bias_from_ns) <=
+                   FIRST_SLOTS - CMAP__CACHE_LINE,
+               "what calls look at is not in the line of the group");
+
 /* Where the slots end: there are the user's functions, if there are any. */
 static size_t user_at(const struct cmap__layout *layout)
 {
@@ -71,7 +76,7 @@ static enum cmap_status create(const struct cmap__layout *layout,
   if (fresh == NULL)
     return CMAP_ENOMEM;
   status = cmap__table_init(
-      &fresh->table, layout, &fresh->first,
+      &fresh->table, layout,
       cmap__pool_first_bytes(layout) > 0 ? (char *)fresh + FIRST_SLOTS : NULL);
   if (status != CMAP_OK) {
     cmap__free(&layout->allocator, fresh, bytes, CMAP__CACHE_LINE);

@@ -23,7 +23,6 @@ struct cmap__frozen;
  * a cache line with the block's group, and no read or write looks at it.
  */
 struct cmap {
-  struct cmap__shard first; /* the first of the pool's headers */
   struct cmap__table table;
   /* map/frozen.h; NULL until the first freeze, then const. Atomic, and released
      by the state [F1]. */

@@ -65,9 +65,8 @@ cmap__seat_shard(const struct cmap__seats *seats, unsigned i)
 static inline struct cmap *cmap__seat_map(const struct cmap__seats *seats,
                                           unsigned i)
 {
-  const void *table = cmap__load_relaxed(&seats->object[i]);
-
-  return (struct cmap *)((uintptr_t)table - offsetof(struct cmap, table));
+  _Static_assert(offsetof(struct cmap, table) == 0, "a table is a map's");
+  return (struct cmap *)(uintptr_t)cmap__load_relaxed(&seats->object[i]);
 }
 
 /* The shard's lock has been taken in the seat: it is a guard's, and named. */

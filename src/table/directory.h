@@ -60,23 +60,22 @@ struct cmap__directory_array {
 };
 
 struct cmap__directory {
-  /* Atomic, written under mutex [D1]. */
-  struct cmap__directory_array *_Atomic current;
-  struct cmap__directory_array *arrays; /* under mutex: all, newest first */
-  /* The array of depth 0, which small maps never leave: an entry and a number.
-     Readers share the line of the pointer and the entry; the mutex begins
-     another. */
-  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
-  unsigned char first[sizeof(struct cmap__directory_array) +
-                      sizeof(struct cmap__directory_entry) + sizeof(size_t)];
-  /* Under mutex: the array that is being filled, or NULL; and its entries that
-     are. No shard is deeper than it. */
-  struct cmap__directory_array *next;
   pthread_mutex_t mutex;
-  size_t filled;
+  size_t filled;         /* under mutex: of `next`, its entries that are */
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
   /* Atomic, written under mutex: odd while entries are being changed. */
   _Atomic uint64_t changes;
+  /* What readers look at begins a cache line, and is most of it: the pointer,
+     and the array of depth 0, an entry and a number, which small maps never
+     leave. Atomic, written under mutex [D1]. */
+  struct cmap__directory_array *_Atomic current;
+  struct cmap__directory_array *arrays; /* under mutex: all, newest first */
+  CMAP__ALIGNED(sizeof(struct cmap__directory_entry))
+  unsigned char first[sizeof(struct cmap__directory_array) +
+                      sizeof(struct cmap__directory_entry) + sizeof(size_t)];
+  /* Under mutex: the array that is being filled, or NULL. No shard is deeper
+     than it. */
+  struct cmap__directory_array *next;
 };
 
 /*

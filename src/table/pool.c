@@ -77,12 +77,12 @@ static bool grow_regions(struct cmap__grown *grown,
                          const struct cmap__layout *layout, int g)
 {
   size_t more = grown->source.bytes / 16;
-  size_t headers = sizeof(struct cmap__shard) * FIRST_HEADERS;
+  size_t headers = CMAP__SHARD_BYTES * FIRST_HEADERS;
 
   if (headers < more / 16)
     headers = more / 16;
-  if (!cmap__region_grow(&grown->source, &grown->headers,
-                         sizeof(struct cmap__shard), headers, false))
+  if (!cmap__region_grow(&grown->source, &grown->headers, CMAP__SHARD_BYTES,
+                         headers, false))
     return false;
   return g == CMAP__NO_BLOCK ||
          cmap__region_grow(&grown->source, &grown->blocks,
@@ -149,7 +149,7 @@ static struct cmap__shard *cut_shard(struct cmap__pool *pool,
 
   if (grown == NULL || !grow_regions(grown, layout, g))
     return NULL;
-  shard = cmap__region_cut(&grown->headers, sizeof *shard);
+  shard = cmap__region_cut(&grown->headers, CMAP__SHARD_BYTES);
   begin_shard(shard);
   if (g != CMAP__NO_BLOCK)
     cut_block(grown, layout, (unsigned)g, shard);

@@ -38,7 +38,7 @@
 #include "table/chunk.h"
 #include "table/key.h"
 
-struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
+struct cmap__shard {
   struct cmap__shardlock lock;
   _Atomic uint32_t waiters;  /* atomic: see CMAP__ONE_PARKED */
   uint64_t prefix;           /* under lock: top bits of the hashes it holds */
@@ -63,7 +63,13 @@ struct CMAP__ALIGNED(CMAP__CACHE_LINE) cmap__shard {
   uint32_t floor; /* under lock: with fewer entries a removal shrinks it */
 };
 
-_Static_assert(sizeof(struct cmap__shard) == CMAP__CACHE_LINE,
+/*
+ * The bytes of a header, which begins a cache line where it is allocated. The
+ * type does not say so: a table, which has one, would be padded to whole lines.
+ */
+#define CMAP__SHARD_BYTES ((size_t)CMAP__CACHE_LINE)
+
+_Static_assert(sizeof(struct cmap__shard) <= CMAP__SHARD_BYTES,
                "a shard's header is one cache line");
 
 /*

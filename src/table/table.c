@@ -20,7 +20,7 @@
 
 enum cmap_status cmap__table_init(struct cmap__table *table,
                                   const struct cmap__layout *layout,
-                                  struct cmap__shard *first, void *slots)
+                                  void *slots)
 {
   enum cmap_status status = cmap__pool_init(&table->pool);
 
@@ -36,8 +36,8 @@ enum cmap_status cmap__table_init(struct cmap__table *table,
   cmap__boxes_init(&table->boxes, &table->layout.allocator,
                    (table->layout.flags & CMAP_HUGE_PAGES) != 0);
   table->layout.boxes = &table->boxes;
-  cmap__shard_first(&table->layout, first, slots);
-  status = cmap__directory_init(&table->directory, first);
+  cmap__shard_first(&table->layout, &table->first, slots);
+  status = cmap__directory_init(&table->directory, &table->first);
   if (status != CMAP_OK)
     cmap__pool_destroy(&table->pool);
   return status;

@@ -17,7 +17,17 @@ enum {
   CMAP__TABLE_FROZEN    /* all shards are locked to read, by nobody */
 };
 
+/*
+ * In the order of pairs of cache lines, which some processors fetch together:
+ * what each locking writes, and what is seldom looked at; what every call
+ * reads, in two pairs; what is seldom looked at again, in which a small map's
+ * group is the end (map/map.h).
+ */
 struct cmap__table {
+  union {
+    struct cmap__shard first; /* the first of the pool's headers */
+    unsigned char first_line[CMAP__SHARD_BYTES];
+  };
   struct cmap__directory directory;
   struct cmap__layout layout; /* const after create */
   bool copies_values;         /* const: values may be copied out */
@@ -42,13 +52,12 @@ struct cmap__table {
 };
 
 /*
- * Makes an empty table with a layout. Its first header and the slots of that,
- * or NULL, are the caller's, as cmap__pool_first wants them: they live as long
- * as the table.
+ * Makes an empty table with a layout. `slots` of its first block, or NULL, are
+ * the caller's, as cmap__pool_first wants them: they live as long as the table.
  */
 enum cmap_status cmap__table_init(struct cmap__table *table,
                                   const struct cmap__layout *layout,
-                                  struct cmap__shard *first, void *slots);
+                                  void *slots);
 
 /* Frees all storage; the entries' destructors have run. */
 void cmap__table_destroy(struct cmap__table *table);

@@ -1,6 +1,6 @@
 /*
- * What a map has for its table beside it: the first header, the user's
- * functions, and, if it is small, the first block.
+ * What a map has for its table beside it: the user's functions and, if it is
+ * small, the first block.
  */
 #ifndef CMAP_TEST_TABLE_ROOM_H
 #define CMAP_TEST_TABLE_ROOM_H
@@ -9,7 +9,6 @@
 
 /* Lives as long as the table. */
 struct table_room {
-  struct cmap__shard first;
   struct cmap__user user;
   CMAP__ALIGNED(CMAP__CACHE_LINE) unsigned char block[1024];
 };
@@ -26,7 +25,7 @@ static inline enum cmap_status table_begin(struct cmap__table *table,
   if (status != CMAP_OK)
     return status;
   slots = cmap__pool_first_bytes(&layout);
-  return cmap__table_init(table, &layout, &room->first,
+  return cmap__table_init(table, &layout,
                           slots == 0 ? NULL : room->block + CMAP__CACHE_LINE);
 }
 

@@ -137,7 +137,7 @@ static void tables_begin_without_memory(void **state)
   options = tables_options(&f.setting, 1);
   counting_alloc_fail_from(&f.alloc, 1);
   assert_ok(cmap__layout_init(&layout, &options, &f.room.user));
-  assert_ok(cmap__table_init(&table, &layout, &f.room.first, NULL));
+  assert_ok(cmap__table_init(&table, &layout, NULL));
   assert_true(table_is_valid(&table));
   shard = cmap__directory_shard(&table.directory, 0);
   assert_true(cmap__block_is_empty(shard->block));

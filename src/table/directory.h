@@ -65,9 +65,9 @@ struct cmap__directory {
   _Atomic size_t shards; /* atomic, written under mutex: all of them */
   /* Atomic, written under mutex: odd while entries are being changed. */
   _Atomic uint64_t changes;
-  /* What readers look at begins a cache line, and is most of it: the pointer,
-     and the array of depth 0, an entry and a number, which small maps never
-     leave. Atomic, written under mutex [D1]. */
+  /* What readers look at is, with 64 bits, one cache line: the pointer, and the
+     array of depth 0, an entry and a number, which small maps never leave.
+     Atomic, written under mutex [D1]. */
   struct cmap__directory_array *_Atomic current;
   struct cmap__directory_array *arrays; /* under mutex: all, newest first */
   CMAP__ALIGNED(sizeof(struct cmap__directory_entry))

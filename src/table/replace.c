@@ -53,10 +53,14 @@ void cmap__shard_first(const struct cmap__layout *layout,
   cmap__shardlock_write_unlock(&shard->lock);
 }
 
-/* Of a table whose first header was replaced, or would have been. */
+/* Of a table whose first header was replaced, or has a key that has passed more
+ * groups than a small map has: there has been a second header. */
 static struct cmap__replaced_counts *counts_of(const struct cmap__table *table)
 {
-  return &cmap__pool_grown(&table->pool)->counts;
+  struct cmap__grown *grown = cmap__pool_grown(&table->pool);
+
+  cmap__assert(grown != NULL);
+  return &grown->counts;
 }
 
 /* Step 8, and for shards that were taken in vain. */

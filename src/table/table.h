@@ -18,9 +18,8 @@ enum {
 };
 
 /*
- * In the order of pairs of cache lines, which some processors fetch together:
- * what each locking writes, and what is seldom looked at; what every call
- * reads, in two pairs; what is seldom looked at again, in which a small map's
+ * In this order: what each locking writes, and what is seldom looked at; what
+ * every call reads; what is seldom looked at again, in which a small map's
  * group is the end (map/map.h).
  */
 struct cmap__table {
@@ -47,8 +46,8 @@ struct cmap__table {
    * were not before (cmap__table_bias). Atomic, relaxed: guesses. */
   _Atomic uint32_t bias_pause_ns;
   _Atomic uint64_t bias_from_ns;
-  struct cmap__pool pool;
   struct cmap__table_counts counts;
+  struct cmap__pool pool; /* small maps look at it seldom, and write it never */
 };
 
 /*

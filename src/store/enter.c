@@ -140,7 +140,7 @@ static bool launch_at_once(struct attempt *a)
   bool put;
 
   if (a->own == NULL ||
-      cmap__load_relaxed(&a->request->store->map->writes) !=
+      cmap__load_relaxed(&a->request->store->map->table.writes) !=
           CMAP__SHAPE_WORD || /* a hint */
       !cmap__aim_gap(table, CMAP__SHAPE_WORD, probe->hash, &aim) ||
       !cmap__aim_lock_gap(&aim, probe->hash))

@@ -63,7 +63,7 @@ static bool evict_at_once(struct cmap_store *store, uint64_t hash,
   struct cmap__aim aim;
 
   if (store->has_times ||
-      cmap__load_relaxed(&store->map->writes) !=
+      cmap__load_relaxed(&store->map->table.writes) !=
           CMAP__SHAPE_WORD || /* a hint */
       cmap__aim_gap(table, CMAP__SHAPE_WORD, hash, &aim))
     return false;

@@ -2464,7 +2464,8 @@ cmap_store_maintain(struct cmap_store *store, const struct cmap_how *how)
     CMAP_SYMBOL(store_maintain);
 
 /* The number of objects in the store, among them those whose time is over and
-   that were not taken out yet. Exact when no thread changes it. */
+   that were not taken out yet. Exact when no thread changes it; with a bound or
+   times an object may be counted moments before it can be found. */
 CMAP_API size_t cmap_store_len(const struct cmap_store *store)
     CMAP_SYMBOL(store_len);
 

@@ -33,7 +33,8 @@ struct cmap__object {
   _Atomic uint8_t used;           /* atomic: hits, up to CMAP__USED_MAX */
   _Atomic uint8_t queue;          /* atomic, enum cmap__queue_name: written
                                      under the cache's mutex; from PICKED on,
-                                     under the shard lock */
+                                     under the shard lock, or while nobody else
+                                     has it */
   _Atomic bool refreshing;        /* atomic, written under the shard lock: a
                                      flight replaces it (store/refresh.h) */
   _Atomic bool retired;           /* atomic: without references, but borrowed

@@ -116,7 +116,7 @@ static bool directory_entry_is_valid(const struct cmap__table *table,
                                      size_t i, bool *first)
 {
   unsigned depth = cmap__directory_depth(array);
-  uint64_t hash = (uint64_t)i << (64 - depth);
+  uint64_t hash = depth == 0 ? 0 : (uint64_t)i << (64 - depth);
   struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
   const struct cmap__shard *shard = cmap__load_relaxed(&entry->shard);
 

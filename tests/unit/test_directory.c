@@ -281,10 +281,10 @@ static void all_are_named(const struct fixture *f)
   unsigned depth = cmap__directory_depth(array);
 
   for (uint64_t i = 0; i < UINT64_C(1) << depth; i++) {
-    struct cmap__directory_entry *entry =
-        cmap__directory_at(array, i << (64 - depth));
+    uint64_t hash = depth == 0 ? 0 : i << (64 - depth);
+    struct cmap__directory_entry *entry = cmap__directory_at(array, hash);
     struct cmap__shard *shard = cmap__load_relaxed(&entry->shard);
-    assert_true(cmap__shard_covers(shard, i << (64 - depth)));
+    assert_true(cmap__shard_covers(shard, hash));
     assert_int_equal(cmap__load_relaxed(&entry->block), shard->block);
   }
 }

@@ -7,16 +7,16 @@
  */
 #include "table/table.h"
 
-/* The longest pause; in tests as long as a writer takes that has taken a bias
- * away to announce itself. */
+/* The longest pause, and after how many reads the next look comes in it. In
+ * tests as long as a writer takes that has taken a bias away to announce
+ * itself, and each. */
 #ifdef CMAP_EAGER_BIAS
 #  define PAUSE_MOST_NS UINT64_C(100000)
+#  define PAUSE_SAMPLE  1
 #else
 #  define PAUSE_MOST_NS UINT64_C(200000000)
+#  define PAUSE_SAMPLE  2048
 #endif
-
-/* In a pause the next look comes after so many. */
-#define PAUSE_SAMPLE 2048
 
 /* A pause is at least so many times what taking biases away has cost, which is
  * then no more than that part of the time. */

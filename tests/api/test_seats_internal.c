@@ -5,6 +5,7 @@
 #include "map/seat.h"
 
 #include "numbers.h"
+#include "settings.h"
 #include "step.h"
 #include "threads.h"
 
@@ -43,7 +44,9 @@ static bool has_seat(const struct cmap_read_guard *guard)
 /* The lock is biased, and the calling thread expects that. */
 static void bias(struct cmap *map)
 {
-  for (int i = 0; i < 1000; i++) {
+  uint64_t end = test_now() + 10 * UINT64_C(1000000000);
+
+  while (test_now() < end) {
     struct cmap_read_guard guard = guard_of(map);
     bool done = has_seat(&guard);
     release(&guard);

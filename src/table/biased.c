@@ -8,11 +8,11 @@
 #include "table/table.h"
 
 /* The longest pause, and after how many reads the next look comes in it. In
- * tests as long as a writer takes that has taken a bias away to announce
- * itself, and each. */
+ * tests: as long as a writer takes that has taken a bias away to announce
+ * itself, and soon. */
 #ifdef CMAP_EAGER_BIAS
 #  define PAUSE_MOST_NS UINT64_C(100000)
-#  define PAUSE_SAMPLE  1
+#  define PAUSE_SAMPLE  32
 #else
 #  define PAUSE_MOST_NS UINT64_C(200000000)
 #  define PAUSE_SAMPLE  2048

@@ -15,10 +15,9 @@
 
 machine_names=(i686 armhf aarch64 riscv64 s390x ppc64el musl windows)
 
-# name: Debian's name of the processor, prefix of the tools, emulator (of i686:
-# where the system, as some kernels of x86_64, runs no programs of 32 bits).
+# name: Debian's name of the processor, prefix of the tools, emulator.
 declare -A machine_table=(
-  [i686]="i386 i686-linux-gnu i386"
+  [i686]="i386 i686-linux-gnu -"
   [armhf]="armhf arm-linux-gnueabihf arm"
   [aarch64]="arm64 aarch64-linux-gnu aarch64"
   [riscv64]="riscv64 riscv64-linux-gnu riscv64"
@@ -29,7 +28,8 @@ declare -A machine_table=(
 # destructors run; with the libraries of this gcc.
 windows_gcc=x86_64-w64-mingw32-gcc-posix
 
-# Does this system run what the compiler makes?
+# Does this system run what the compiler makes? (Some kernels of x86_64 run no
+# programs of 32 bits.)
 runs() {
   local dir status=0
   dir=$(mktemp -d)
@@ -52,7 +52,7 @@ machine_want() {
     read -r processor prefix emulator <<<"${machine_table[$1]}"
     want "gcc-${prefix//_/-}" has_command "$prefix-gcc"
     want "libc6-dev-$processor-cross" links "$prefix-gcc"
-    want qemu-user has_command "qemu-$emulator"
+    [ "$emulator" = - ] || want qemu-user has_command "qemu-$emulator"
   fi
 }
 
@@ -123,8 +123,9 @@ machine_begin() {
     tool=$prefix-gcc
     lib=/usr/$prefix
     machine_options+=(-DCMAKE_SYSTEM_PROCESSOR="${prefix%%-*}")
-    if runs "$tool"; then
-      # With the loader of the cross package.
+    if [ "$emulator" = - ]; then
+      runs "$tool" || { echo "this system does not run its programs"; return 1; }
+      # This processor runs its programs, with the loader of the cross package.
       loader=$(echo "$lib"/lib/ld-linux*.so.*)
       flags="-Wl,-dynamic-linker,$loader -Wl,-rpath,$lib/lib"
       machine_options+=(-DCMAKE_EXE_LINKER_FLAGS="$flags"

@@ -299,8 +299,8 @@ lock_shard_slow(struct cmap__table *table, struct cmap__locked *locked,
   wait.wanted.mode = mode;
   wait.wanted.timed = wait.wait.deadline_ns < CMAP__PARK_LATEST;
   wait.wanted.lock = &shard->lock;
-  /* Ends: locks are not biased anew so soon, nor where a writer is announced.
-   */
+  /* Ends: locks are not biased anew so soon, and the next time the writer is
+   * announced by then. */
   do {
     result = mode == CMAP__WRITE
                  ? cmap__shardlock_write_slow(&shard->lock, &wait.wait)

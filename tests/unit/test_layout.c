@@ -1,25 +1,7 @@
 /*
  * layout.h: the options' rules in cmap.h, and the slots and blocks they make.
  */
-#include <string.h>
-
-#include "checks.h"
-#include "table/layout.h"
-
-static uint64_t any_hash(struct cmap_key key, void *ctx)
-{
-  (void)key;
-  (void)ctx;
-  return 0;
-}
-
-static bool any_equal(struct cmap_key stored, struct cmap_key key, void *ctx)
-{
-  (void)stored;
-  (void)key;
-  (void)ctx;
-  return true;
-}
+#include "layout_fixture.h"
 
 static enum cmap_status any_copy(struct cmap_key key, void *stored, void *ctx)
 {
@@ -65,61 +47,6 @@ static void any_free(void *memory, size_t size, size_t align, void *ctx)
   (void)size;
   (void)align;
   (void)ctx;
-}
-
-static struct cmap_options options_of(enum cmap_key_kind kind)
-{
-  struct cmap_options options;
-
-  cmap_options_init(&options, kind, 8);
-  if (kind == CMAP_FIXED || kind == CMAP_CUSTOM)
-    options.key_size = 16;
-  if (kind == CMAP_CUSTOM) {
-    options.key_hash = any_hash;
-    options.key_equal = any_equal;
-  }
-  return options;
-}
-
-/* The functions, in turn of all layouts. */
-static struct cmap__user user;
-
-static struct cmap__layout layout_of(const struct cmap_options *options)
-{
-  struct cmap__layout layout;
-
-  memset(&layout, 0xa5, sizeof layout);
-  assert_ok(cmap__layout_init(&layout, options, &user));
-  return layout;
-}
-
-static struct cmap_options in_force(const struct cmap__layout *layout)
-{
-  struct cmap_options options;
-
-  cmap__layout_options(layout, &options);
-  return options;
-}
-
-static struct cmap_options in_force_of(const struct cmap_options *options)
-{
-  struct cmap__layout layout = layout_of(options);
-
-  return in_force(&layout);
-}
-
-#define assert_refused(options)                                                \
-  do {                                                                         \
-    struct cmap__layout unused;                                                \
-    assert_status(cmap__layout_init(&unused, &(options), &user), CMAP_EINVAL); \
-  } while (0)
-
-#define FOR_EACH_KIND(kind)                                                    \
-  for (unsigned kind = CMAP_U32; kind <= CMAP_CUSTOM; kind++)
-
-static bool is_string_like(unsigned kind)
-{
-  return kind == CMAP_STRING || kind == CMAP_BYTES;
 }
 
 /* -------------------------------------------------------------------------

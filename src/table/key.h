@@ -194,7 +194,7 @@ CMAP__ALWAYS_INLINE bool cmap__probe_fill(const struct cmap__layout *layout,
     probe->hash = hashed ? *hashed : cmap__short_hash(layout, key, three);
     three[2] |= cmap__last_byte_word((unsigned)(CMAP__SHORT_SIZE - key.size));
     for (unsigned i = 0; i < CMAP__SHORT_WORDS; i++)
-      words[i] = three[i];
+      words[i] = cmap__scalar(three[i]);
     break;
   case CMAP__SHAPE_WORDS:
     if (layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) {

@@ -126,13 +126,18 @@ CMAP__ALWAYS_INLINE const void *cmap__or_zeros(const void *p, bool wanted)
   return from;
 }
 
+/* Keeps the compiler from making vectors of a few words, which go to memory to
+ * be taken apart again. */
+CMAP__ALWAYS_INLINE uint64_t cmap__scalar(uint64_t word)
+{
+  __asm__("" : "+r"(word));
+  return word;
+}
+
 /* All ones, or 0; no branch either. */
 CMAP__ALWAYS_INLINE uint64_t cmap__mask_if(bool condition)
 {
-  uint64_t mask = -(uint64_t)condition;
-
-  __asm__("" : "+r"(mask));
-  return mask;
+  return cmap__scalar(-(uint64_t)condition);
 }
 
 /* The last bytes of a string, `n` of them, 0 to 7, as the first ones of a word
@@ -172,8 +177,8 @@ CMAP__ALWAYS_INLINE bool cmap__short_words(uint64_t *words, const void *data,
   no_second = cmap__mask_if(whole < 2);
   memcpy(&first, cmap__or_zeros(p, whole >= 1), 8);
   memcpy(&second, cmap__or_zeros(p + 8 * (whole / 2), whole >= 2), 8);
-  words[0] = first | (tail & no_first);
-  words[1] = second | (tail & no_second & ~no_first);
+  words[0] = cmap__scalar(first | (tail & no_first));
+  words[1] = cmap__scalar(second | (tail & no_second & ~no_first));
   words[2] = tail & ~no_second;
 
   /* Of all that is not in the string no byte shall be 0. A borrow goes from a

@@ -79,6 +79,19 @@ bool cmap__pages_release(void *memory, size_t size)
   return madvise(start + before, whole, ADVICE_RELEASE) == 0;
 }
 
+#  ifdef MADV_POPULATE_WRITE /* Linux 5.14 */
+#    define ADVICE_POPULATE MADV_POPULATE_WRITE
+#  else
+#    define ADVICE_POPULATE ADVICE_NONE
+#  endif
+
+bool cmap__pages_populate(void *memory, size_t size)
+{
+  size_t before = (uintptr_t)memory & (cmap__page_size() - 1);
+
+  return madvise((char *)memory - before, before + size, ADVICE_POPULATE) == 0;
+}
+
 #  ifdef MADV_HUGEPAGE
 #    define ADVICE_HUGE MADV_HUGEPAGE
 #  else
@@ -110,6 +123,8 @@ void cmap__pages_touch(void *memory, size_t size)
   volatile char *start = memory;
   size_t page = cmap__page_size();
 
+  if (cmap__pages_populate(memory, size))
+    return;
   for (size_t i = 0; i < size; i += page)
     start[i] = 0;
   if (size > 0)

@@ -43,9 +43,14 @@ void cmap__pages_unmap(void *memory, size_t size);
 bool cmap__pages_release(void *memory, size_t size);
 
 /*
- * Writes a zero byte into each page between memory and memory + size, so that
- * the system finds memory for them now, and not while a lock is held.
+ * The system finds memory for all pages between memory and memory + size now,
+ * at once, and not for each when it is first written to: that takes a fault,
+ * and many times as long. What is there stays. False: it cannot, or will not.
  */
+bool cmap__pages_populate(void *memory, size_t size);
+
+/* The same, by a zero byte written into each page if need be: what is there is
+ * lost. */
 void cmap__pages_touch(void *memory, size_t size);
 
 /*

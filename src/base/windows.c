@@ -123,6 +123,13 @@ void cmap__pages_unmap(void *memory, size_t size)
     (void)VirtualFree(memory, 0, MEM_RELEASE);
 }
 
+bool cmap__pages_populate(void *memory, size_t size)
+{
+  (void)memory;
+  (void)size;
+  return false;
+}
+
 bool cmap__pages_release(void *memory, size_t size)
 {
   size_t page = cmap__page_size();

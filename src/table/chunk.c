@@ -186,9 +186,10 @@ static bool page_walk_next(const struct cmap__chunk *chunk,
 }
 
 void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
-                     const char *part, size_t size)
+                     char *part, size_t size)
 {
   struct page_walk walk;
+  size_t fresh = 0;
 
   if (chunk->pages == 0)
     return;
@@ -199,8 +200,12 @@ void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
       source->given_back -= cmap__page_size();
       *in_use = 0;
     }
+    fresh += *in_use == 0;
     *in_use += (uint32_t)walk.bytes;
   }
+  /* A single one comes as soon when it is written to. */
+  if (fresh > 1)
+    (void)cmap__pages_populate(part, size);
 }
 
 /* Gives back so many pages that nobody uses. */

@@ -83,9 +83,9 @@ size_t cmap__region_release(struct cmap__source *source,
 void cmap__region_free(struct cmap__source *source,
                        struct cmap__region *region);
 
-/* The part is in use from now on. */
+/* The part is in use from now on. Pages that are not yet there come now. */
 void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
-                     const char *part, size_t size);
+                     char *part, size_t size);
 
 /*
  * The part is not in use any more: pages that no other part in use lies in are

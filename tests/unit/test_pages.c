@@ -83,6 +83,28 @@ static void touched_pages_are_there(void **state)
   cmap__pages_unmap(memory, PAGES * page);
 }
 
+/* The same, and what is there stays. */
+static void populated_pages_are_there(void **state)
+{
+  size_t page = cmap__page_size();
+  char *memory = cmap__pages_map(PAGES * page);
+  bool populated;
+
+  (void)state;
+  assert_non_null(memory);
+  if (madvise(memory, PAGES * page, MADV_NOHUGEPAGE) != 0)
+    skip();
+  memory[page + 1] = 'x';
+  populated = cmap__pages_populate(memory + 2 * page - 1, page + 2);
+  for (size_t i = 0; i < PAGES; i++)
+    assert_int_equal(is_resident(memory + i * page, page),
+                     i == 1 || (populated && (i == 2 || i == 3)));
+  assert_int_equal(memory[page + 1], 'x');
+  cmap__pages_unmap(memory, PAGES * page);
+  if (!populated)
+    skip(); /* an older kernel */
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
   (void)state;
@@ -279,6 +301,7 @@ int main(void)
       cmocka_unit_test(page_size_is_the_systems),
       cmocka_unit_test(mapped_memory_is_zero_and_ours),
       cmocka_unit_test(touched_pages_are_there),
+      cmocka_unit_test(populated_pages_are_there),
       cmocka_unit_test(impossible_sizes_are_refused),
       cmocka_unit_test(unmapped_memory_is_gone),
       cmocka_unit_test(whole_pages_are_given_back),

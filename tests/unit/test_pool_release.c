@@ -4,6 +4,7 @@
  */
 #include "checks.h"
 #include "base/alloc.h"
+#include "base/pages.h"
 #include "table/layout.h"
 #include "table/pool.h"
 
@@ -71,6 +72,38 @@ static size_t resident(const struct cmap__shard *shard)
   for (size_t i = 0; i < 2; i++)
     count += in[i] & 1;
   return count;
+}
+
+/* Whether a block is new or lives again, its pages are there before it is
+ * filled: no fault comes while a shard is locked. */
+static void blocks_come_with_their_pages(void **state)
+{
+  static struct fixture f;
+  size_t page = cmap__page_size();
+  char *probe = cmap__pages_map(page);
+  bool populates;
+
+  (void)state;
+  assert_non_null(probe);
+  populates = cmap__pages_populate(probe, page);
+  cmap__pages_unmap(probe, page);
+  if (!populates || page > 4096)
+    skip();
+  begin(&f, 8);
+  for (size_t i = 0; i < SHARDS; i++) {
+    assert_int_equal(resident(f.shards[i]), 2);
+    give(&f, i);
+  }
+  release_all(&f);
+  assert_int_equal(resident(f.shards[0]), 0);
+  for (size_t i = 0; i < SHARDS; i++) {
+    f.shards[i] = cmap__pool_take(&f.pool, &f.layout, LOG2);
+    assert_non_null(f.shards[i]);
+    assert_int_equal(resident(f.shards[i]), 2);
+  }
+  for (size_t i = 0; i < SHARDS; i++)
+    give(&f, i);
+  cmap__pool_destroy(&f.pool);
 }
 
 static void counts_never_go_back(void **state)
@@ -287,6 +320,7 @@ static void sums_are_right(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(blocks_come_with_their_pages),
       cmocka_unit_test(counts_never_go_back),
       cmocka_unit_test(high_counts_wrap_around),
       cmocka_unit_test(groups_far_apart_stay),

@@ -202,22 +202,6 @@ static void wake_sleeper(struct cmap__sleeper *sleeper)
   cmap__park_wake(sleeper->at, CLASS_WRITER | CLASS_READER, CMAP__PARK_ALL);
 }
 
-/* Sleeps, unless the token was cancelled. False: until the time was over. */
-static bool sleep_with(struct cmap_token *token, _Atomic uint32_t *word,
-                       uint32_t announced, uint32_t class_mask, uint64_t until)
-{
-  struct cmap__sleeper sleeper = {.wake = wake_sleeper, .at = word};
-  enum cmap__park_result result = CMAP__PARK_WOKEN;
-
-  if (token != NULL)
-    cmap__token_enter(token, &sleeper);
-  if (!cmap__token_is_canceled(token))
-    result = cmap__park_wait(word, announced, class_mask, until);
-  if (token != NULL)
-    cmap__token_leave(token, &sleeper);
-  return result != CMAP__PARK_TIMEDOUT;
-}
-
 /*
  * When a thread that parks now looks again by itself: when it has waited twice
  * as long as now, or soon. Where one writer is woken of all who wait, it may be
@@ -254,8 +238,11 @@ static enum cmap__lock_result park(struct waiter *waiter,
     if (look < until)
       until = look;
     cmap__probe(lock_park, waiter->lock, mode == &write_mode);
-    waiter->parked |= sleep_with(wait->token, &waiter->lock->word, announced,
-                                 mode->class_mask, until);
+    /* Who cancels the token from now on wakes until the caller has left it. */
+    if (!cmap__token_is_canceled(wait->token))
+      waiter->parked |=
+          cmap__park_wait(&waiter->lock->word, announced, mode->class_mask,
+                          until) != CMAP__PARK_TIMEDOUT;
     cmap__probe(lock_parked, waiter->lock, mode == &write_mode);
     if (wait->after_park)
       wait->after_park(wait);
@@ -330,16 +317,12 @@ bool cmap__shardlock_try_any(struct cmap__shardlock *lock, bool write)
   return true;
 }
 
-static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
-                                               const struct mode *mode,
-                                               struct cmap__lock_wait *wait)
+static inline enum cmap__lock_result wait_for(struct waiter *waiter,
+                                              const struct mode *mode)
 {
-  struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
-  struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
+  struct cmap__shardlock *lock = waiter->lock;
+  struct cmap__lock_wait *wait = waiter->wait;
 
-  wait = waiter.wait;
-  waiter.rounds = wait->announce_soon ? CMAP__LOCK_ROUNDS : 0;
-  waiter.degree = wait->try_only || wait->soon ? 0 : cmap__lock_heat(lock);
   /* Ends: see "Policy"; with a deadline or a token, refusal() ends it. */
   for (;;) {
     /* Relaxed: the compare-and-swap acquires. */
@@ -349,18 +332,18 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     enum cmap__lock_result result;
 
     if (!is_turn(mode, word, obstacles))
-      waiter.turn_ends = 0;
-    else if (turn_is_over(&waiter, mode, word))
+      waiter->turn_ends = 0;
+    else if (turn_is_over(waiter, mode, word))
       lapsed = obstacles;
     if (obstacles == lapsed) {
-      uint32_t next = taken(mode, word, waiter.announced, lapsed);
+      uint32_t next = taken(mode, word, waiter->announced, lapsed);
 
       if (cmap__cas_weak_acquire(&lock->word, &word, next)) { /* [L1] [L2] */
         if (cmap__unlikely((next & WATCHED) != 0))
           tell_taken(lock, mode == &write_mode);
         wake_both(lock, word & ~next);
         if (wait->waited && mode == &write_mode &&
-            waiter.degree >= CMAP__LOCK_HOT && (next & WRITERS_WAIT) == 0)
+            waiter->degree >= CMAP__LOCK_HOT && (next & WRITERS_WAIT) == 0)
           cmap__lock_notice();
         return CMAP__LOCK_OK;
       }
@@ -368,18 +351,40 @@ static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
     }
     result = refusal(wait, word, obstacles);
     if (result != CMAP__LOCK_OK)
-      return give_up(&waiter, mode, result);
+      return give_up(waiter, mode, result);
     wait->waited = true;
-    if (cmap__lock_spin(&waiter.rounds, waiter.degree))
+    if (cmap__lock_spin(&waiter->rounds, waiter->degree))
       continue;
     if (obstacles == FULL) {
       nap(lock, word, wait->deadline_ns);
-    } else if (announce(&waiter, mode, &word)) {
-      result = park(&waiter, mode, word);
+    } else if (announce(waiter, mode, &word)) {
+      result = park(waiter, mode, word);
       if (result != CMAP__LOCK_OK && result != CMAP__LOCK_AGAIN)
-        return give_up(&waiter, mode, result);
+        return give_up(waiter, mode, result);
     }
   }
+}
+
+static inline enum cmap__lock_result lock_slow(struct cmap__shardlock *lock,
+                                               const struct mode *mode,
+                                               struct cmap__lock_wait *wait)
+{
+  struct cmap__lock_wait forever = {.deadline_ns = CMAP__NO_DEADLINE};
+  struct waiter waiter = {.lock = lock, .wait = wait ? wait : &forever};
+  struct cmap__sleeper sleeper = {.wake = wake_sleeper, .at = &lock->word};
+  struct cmap_token *token;
+  enum cmap__lock_result result;
+
+  wait = waiter.wait;
+  waiter.rounds = wait->announce_soon ? CMAP__LOCK_ROUNDS : 0;
+  waiter.degree = wait->try_only || wait->soon ? 0 : cmap__lock_heat(lock);
+  token = wait->try_only ? NULL : wait->token;
+  if (token != NULL)
+    cmap__token_enter(token, &sleeper);
+  result = wait_for(&waiter, mode);
+  if (token != NULL)
+    cmap__token_leave(token, &sleeper);
+  return result;
 }
 
 CMAP__NOINLINE enum cmap__lock_result

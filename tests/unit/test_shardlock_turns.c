@@ -27,6 +27,8 @@
 /* All tests leave the lock free and its word 0. */
 static struct cmap__shardlock lock;
 
+static struct cmap_token *token; /* of the sleepers; NULL: none */
+
 static uint32_t word_now(void)
 {
   return cmap__load_relaxed(&lock.word);
@@ -94,6 +96,7 @@ static void *sleeper_main(void *argument)
 static void sleeper_park(struct sleeper *sleeper, bool writes)
 {
   *sleeper = (struct sleeper){.wait = {.deadline_ns = CMAP__NO_DEADLINE,
+                                       .token = token,
                                        .before_park = may_park,
                                        .after_park = stop_here},
                               .writes = writes};
@@ -431,6 +434,20 @@ static void test_no_turn_among_readers(void **state)
   sleeper_end(&writer);
 }
 
+/* Who waits has its token also between two sleeps. */
+static void test_token_stays(void **state)
+{
+  struct sleeper reader;
+
+  (void)state;
+  assert_int_equal(cmap_token_create(&token), CMAP_OK);
+  give_turn(&reader);
+  assert_int_equal(cmap_token_destroy(token), CMAP_BUSY);
+  sleeper_end(&reader);
+  assert_int_equal(cmap_token_destroy(token), CMAP_OK);
+  token = NULL;
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -446,6 +463,7 @@ int main(void)
       cmocka_unit_test(test_parked_readers),
       cmocka_unit_test(test_parked_writer_behind_another),
       cmocka_unit_test(test_no_turn_among_readers),
+      cmocka_unit_test(test_token_stays),
   };
 
   alarm(HANG_SECONDS);

@@ -3,6 +3,7 @@
  * never go back, whatever happens to the pages.
  */
 #include "checks.h"
+#include "settings.h"
 #include "base/alloc.h"
 #include "base/pages.h"
 #include "table/layout.h"
@@ -87,7 +88,7 @@ static void blocks_come_with_their_pages(void **state)
   assert_non_null(probe);
   populates = cmap__pages_populate(probe, page);
   cmap__pages_unmap(probe, page);
-  if (!populates || page > 4096)
+  if (!populates || page > 4096 || test_emulated())
     skip();
   begin(&f, 8);
   for (size_t i = 0; i < SHARDS; i++) {

@@ -262,11 +262,33 @@ insert_new_any(struct cmap *map, struct cmap_key key, const void *value,
   return status;
 }
 
+/* The key seems to be there. Its value is read to `present`, which may be where
+ * the value to insert lies, and is left alone if this is false. */
+CMAP__ALWAYS_INLINE bool read_present(const struct cmap *map,
+                                      enum cmap__shape shape,
+                                      const struct cmap__aim *aim,
+                                      const struct cmap__probe *probe,
+                                      void *present)
+{
+  const struct cmap__layout *layout = &map->table.layout;
+  uint64_t copy[CMAP__VALUE_WORDS_MAX];
+  /* A single word comes whole, or not at all. */
+  bool copies = cmap__form_of(layout, shape).value_words > 1 && present != NULL;
+
+  if (map->table.reads == CMAP__SHAPE_CUSTOM ||
+      cmap__unlikely(!cmap__read_first(layout, shape, aim->group, aim->hi,
+                                       aim->match, aim->slots, probe,
+                                       copies ? copy : present)))
+    return false;
+  if (copies)
+    memcpy(present, copy, layout->value_size);
+  return true;
+}
+
 /*
  * The short way to store an absent key. CMAP_OK; CMAP_EXISTS: it is there, and
- * its value, of a word, has been read to `present` (NULL: not), which may be
- * where the value to insert lies; CMAP_BUSY: nothing was done; or a failure of
- * the insertion.
+ * its value was read to `present` (NULL: not), which may be where the value to
+ * insert lies; CMAP_BUSY: nothing was done; or a failure of the insertion.
  */
 CMAP__ALWAYS_INLINE enum cmap_status
 put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
@@ -279,14 +301,9 @@ put_absent_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   if (cmap__unlikely(
           !cmap__probe_fill(layout, shape, key, cmap__how_hash(how), &probe)))
     return CMAP_BUSY;
-  if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim)) {
-    if (map->table.reads == CMAP__SHAPE_CUSTOM || layout->value_words > 1 ||
-        cmap__unlikely(!cmap__read_first(layout, shape, aim.group, aim.hi,
-                                         aim.match, aim.slots, &probe,
-                                         present)))
-      return CMAP_BUSY;
-    return CMAP_EXISTS;
-  }
+  if (!cmap__aim_gap(&map->table, shape, probe.hash, &aim))
+    return read_present(map, shape, &aim, &probe, present) ? CMAP_EXISTS
+                                                           : CMAP_BUSY;
   if (cmap__unlikely(!cmap__aim_lock_gap(&aim, probe.hash)))
     return CMAP_BUSY;
   if (cmap__unlikely(!cmap__aim_put(layout, shape, &aim, &probe, value)))

@@ -2,6 +2,9 @@
  * One entry's value, written by one thread in any of the ways there are, and
  * read by two in any of theirs: it is whole, was written, and is never older
  * than what the same thread has read before. In a word, in a slot, in a box.
+ *
+ * And a value that is to be inserted if the key is absent: it is inserted as it
+ * was given, whatever the call has seen before of a value that was there.
  */
 #include "play.h"
 
@@ -220,6 +223,69 @@ static void act(unsigned thread)
   }
 }
 
+/* -------------------------------------------------------------------------
+ * Inserting one's own
+ * ------------------------------------------------------------------------- */
+
+enum { MINE = 100 };
+
+static bool is_whole(const struct value *value)
+{
+  for (unsigned i = 1; i < words; i++)
+    if (value->words[i] != value->words[0])
+      return false;
+  return true;
+}
+
+static void come_and_go(void)
+{
+  for (uint64_t n = 2; n < 2 + WRITES; n++) {
+    struct value theirs = value_of(n);
+
+    if (world_choose(2) == 0)
+      WORLD_OK(cmap_insert(map, key(), &theirs, NULL, NULL, NULL));
+    else
+      cmap_ignore(cmap_remove(map, key(), NULL, NULL));
+  }
+}
+
+static void insert_mine(void)
+{
+  struct value mine = value_of(MINE), there = mine;
+  enum cmap_event event = CMAP_FOUND;
+
+  if (world_choose(2) == 0)
+    WORLD_OK(cmap_get_or_insert(map, key(), &there, &event, NULL));
+  else if (cmap_insert_new(map, key(), &mine, &there, NULL) == CMAP_OK)
+    event = CMAP_INSERTED;
+  WORLD_CHECK(is_whole(&there) &&
+              (there.words[0] == MINE) == (event == CMAP_INSERTED));
+  if (cmap_remove(map, key(), &there, NULL) == CMAP_OK)
+    WORLD_CHECK(is_whole(&there));
+}
+
+static void act_own(unsigned thread)
+{
+  if (thread == 0) {
+    come_and_go();
+    return;
+  }
+  for (unsigned i = 0; i < READS; i++)
+    insert_mine();
+}
+
+static void own_values_go_in(void **state)
+{
+  static const struct scenario scenario = {.name = "own values",
+                                           .threads = 2,
+                                           .begin = begin,
+                                           .end = play_end,
+                                           .act = act_own};
+
+  (void)state;
+  world_play(&scenario, world_runs());
+}
+
 static void values_are_whole(void **state)
 {
   static const struct scenario scenario = {.name = "values",
@@ -236,6 +302,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_are_whole),
+      cmocka_unit_test(own_values_go_in),
   };
 
   return cmocka_run_group_tests_name("values", tests, NULL, NULL);

@@ -54,7 +54,7 @@ static bool claim(struct cmap__object *header)
 
   /* Ends: each round that goes on, another thread has given it back. */
   while (cmap__cas_strong_acq_rel(&header->retired, &retired, false)) {
-    struct cmap_store *store = header->page->store;
+    struct cmap_store *store = cmap__header_store(header);
 
     if (!look_through(store, is_same, header))
       return true;
@@ -78,7 +78,7 @@ bool cmap__borrowed_retire(struct cmap__object *header)
 void cmap__borrowed_clear(struct cmap__object *header)
 {
   if (claim(header))
-    cmap__object_destroy(header);
+    cmap__object_destroy(cmap__header_store(header), header);
 }
 
 bool cmap__borrowed_any(struct cmap_store *store)

@@ -33,7 +33,7 @@ static void abandon(void *building)
 
   b->hold->object = NULL; /* nobody will wait for it any more */
   cmap__construction_end(b->request->store, 1, b->since_ns);
-  cmap__header_give(b->header);
+  cmap__header_give(b->request->store, b->header);
   if (b->flight == NULL)
     cmap__count(&b->request->store->counts, CMAP__COUNT_ABANDONED, 1);
   else if (cmap__flight_end(b->request, b->flight, CMAP_EABANDONED, false,
@@ -81,7 +81,7 @@ enum cmap_status cmap__building_finish(struct cmap__building *b,
   if (b->status == CMAP_OK)
     own = b->header;
   else if (b->header != NULL)
-    cmap__header_give(b->header);
+    cmap__header_give(b->request->store, b->header);
   header = own;
   status = cmap__flight_end(b->request, b->flight, b->status, b->keep, &header);
   if (status == CMAP_OK)

@@ -67,6 +67,12 @@ static bool is_queued(const struct cmap__object *header)
   return name == CMAP__QUEUE_YOUNG || name == CMAP__QUEUE_MAIN;
 }
 
+static struct cmap__kept *kept_in(const struct cmap_store *store,
+                                  const struct cmap__object *header)
+{
+  return cmap__kept_of(header, store->kept_size);
+}
+
 /* The next newer one, which is where a header has room for it. */
 static struct cmap__object **next_of(const struct cmap__cache *cache,
                                      struct cmap__object *header)
@@ -83,7 +89,7 @@ static void push(struct cmap__cache *cache, struct cmap__object *header,
   set_queue(header, name);
   queue = queue_of(cache, header);
   *next_of(cache, header) = NULL;
-  cmap__kept(header)->previous = queue->newest;
+  header->previous = queue->newest;
   if (queue->newest != NULL)
     *next_of(cache, queue->newest) = header;
   else
@@ -98,13 +104,13 @@ static void unlink_object(struct cmap__cache *cache,
                           struct cmap__object *header)
 {
   struct cmap__queue *queue = queue_of(cache, header);
-  struct cmap__object *previous = cmap__kept(header)->previous;
+  struct cmap__object *previous = header->previous;
   struct cmap__object *next = *next_of(cache, header);
 
   if (cache->hand == header)
     cache->hand = next;
   if (next != NULL)
-    cmap__kept(next)->previous = previous;
+    next->previous = previous;
   else
     queue->newest = previous;
   if (previous != NULL)
@@ -131,12 +137,13 @@ static void leave(struct cmap__cache *cache, struct cmap__object *header)
   change_sums(cache, -(size_t)1, -cmap__cache_cost(cache, header));
 }
 
-static void enter_queue(struct cmap__cache *cache, struct cmap__object *header,
+static void enter_queue(struct cmap_store *store, struct cmap__object *header,
                         uint64_t hash)
 {
+  struct cmap__cache *cache = &store->cache;
   bool comes_back = cmap__ghost_take(&cache->ghosts, hash);
 
-  cmap__kept(header)->hash = hash;
+  kept_in(store, header)->hash = hash;
   cmap__store_relaxed(&header->used, 0); /* a hint */
   push(cache, header, comes_back ? CMAP__QUEUE_MAIN : CMAP__QUEUE_YOUNG);
   change_sums(cache, 1, cmap__cache_cost(cache, header));
@@ -150,7 +157,7 @@ void cmap__cache_add(struct cmap_store *store, struct cmap__object *header,
   if (is_queued(header))
     return;
   pthread_mutex_lock(&cache->mutex);
-  enter_queue(cache, header, hash);
+  enter_queue(store, header, hash);
   pthread_mutex_unlock(&cache->mutex);
 }
 
@@ -207,11 +214,11 @@ static void look_ahead(struct cmap_store *store,
   if (header == NULL)
     return;
   cmap__table_prefetch(table, table->layout.slot_words,
-                       cmap__kept(header)->hash);
+                       kept_in(store, header)->hash);
   header = *next_of(&store->cache, header);
   if (header == NULL)
     return;
-  cmap__prefetch_write(cmap__kept(header));
+  cmap__prefetch_write(kept_in(store, header));
   cmap__prefetch_write(*next_of(&store->cache, header));
 }
 
@@ -236,9 +243,9 @@ static struct cmap__object *pick(struct cmap_store *store, uint64_t *hash)
   } while (passes && ++passed < PASSED_MAX);
   /* If it has passed, it is to go all the same. */
   if (is_young && !passes)
-    cmap__ghost_put(&cache->ghosts, cmap__kept(header)->hash);
+    cmap__ghost_put(&cache->ghosts, kept_in(store, header)->hash);
   leave(cache, header);
-  *hash = cmap__kept(header)->hash;
+  *hash = kept_in(store, header)->hash;
   set_queue(header, CMAP__QUEUE_PICKED);
   look_ahead(store, is_young ? &cache->young : &cache->main);
   return header;
@@ -292,7 +299,7 @@ static bool evict_one(struct cmap_store *store, const struct eviction *eviction,
     header = pick(store, &hash);
   }
   if (eviction->entering != NULL && !cmap__cache_is_full(cache, eviction->cost))
-    enter_queue(cache, eviction->entering, eviction->hash);
+    enter_queue(store, eviction->entering, eviction->hash);
   pthread_mutex_unlock(&cache->mutex);
   evicted->header = NULL;
   if (header == NULL)
@@ -453,7 +460,7 @@ size_t cmap__cache_sweep(struct cmap_store *store, uint64_t now, unsigned steps)
     if (cmap__object_age(header, now) != CMAP__EXPIRED)
       continue;
     old[found].header = header;
-    old[found++].hash = cmap__kept(header)->hash;
+    old[found++].hash = kept_in(store, header)->hash;
   }
   pthread_mutex_unlock(&cache->mutex);
   cancel = cmap__cancel_disable();

@@ -199,7 +199,7 @@ enum cmap_status cmap__store_enter(struct cmap__request *r,
   if (!entered->mine && a.own != NULL)
     cmap__flight_unref(a.own, 2);
   if (!entered->mine && a.fresh != NULL)
-    cmap__header_give(a.fresh);
+    cmap__header_give(store, a.fresh);
   cmap__cancel_restore(cancel);
   return a.status;
 }

@@ -7,9 +7,6 @@
 #include "base/pages.h"
 #include "store/store.h"
 
-/* The size of a page that is none of the system's. */
-#define SMALL_PAGE ((size_t)4096)
-
 /* From so many pages on an extent is whole pages of the system's. */
 #define WHOLE_MIN ((size_t)16)
 
@@ -20,21 +17,30 @@
  * and down a little asks the system for nothing. */
 #define KEEP_EMPTY ((size_t)16)
 
-/* Memory for some pages, which follow behind it. */
+/* An extent of a few pages leaves so many bytes to malloc's own books: with
+ * them it has the size of whole units, and the next one adjoins. */
+#define MALLOC_BYTES ((size_t)16)
+
+/* Memory for some pages; this lies behind them, or in the end of the last. */
 struct cmap__header_extent {
   struct cmap__header_extent *next;
+  char *memory;
   size_t size; /* of the whole */
   size_t align;
-  size_t page_size;
   size_t count; /* of pages */
   struct cmap__header_page pages[];
 };
 
-static unsigned headers_of(const struct cmap__header_page *page)
+/* A page's header of this number, from its front. */
+static struct cmap__object *header_at(const struct cmap__headers *headers,
+                                      const struct cmap__header_page *page,
+                                      unsigned number)
 {
-  size_t size = page->whole ? cmap__page_size() : SMALL_PAGE;
+  char *end =
+      page->memory + (number / headers->in_unit + 1) * CMAP__HEADER_UNIT;
 
-  return (unsigned)(size / (sizeof *page->objects + page->kept_size));
+  return (struct cmap__object *)(void *)end - headers->in_unit +
+         number % headers->in_unit;
 }
 
 static void push_page(struct cmap__header_page **list,
@@ -70,7 +76,7 @@ void cmap__headers_end(struct cmap_store *store)
   while (headers->extents != NULL) {
     struct cmap__header_extent *extent = headers->extents;
     headers->extents = extent->next;
-    cmap__free(&store->allocator, extent, extent->size, extent->align);
+    cmap__free(&store->allocator, extent->memory, extent->size, extent->align);
   }
   (void)pthread_mutex_destroy(&headers->mutex);
 }
@@ -79,36 +85,39 @@ void cmap__headers_end(struct cmap_store *store)
 static struct cmap__header_extent *extent_new(struct cmap_store *store,
                                               size_t count)
 {
-  bool whole = count >= WHOLE_MIN &&
-               store->allocator.alloc == cmap__allocator_default.alloc;
-  size_t page_size = whole ? cmap__page_size() : SMALL_PAGE;
-  size_t align = whole ? page_size : CMAP__CACHE_LINE;
-  size_t begin = cmap__round_up(sizeof(struct cmap__header_extent) +
-                                    count * sizeof(struct cmap__header_page),
-                                align);
-  size_t size = begin + count * page_size;
-  struct cmap__header_extent *extent =
-      cmap__alloc(&store->allocator, size, align);
+  bool few = count < WHOLE_MIN;
+  bool whole = !few && store->allocator.alloc == cmap__allocator_default.alloc;
+  size_t page_size = whole ? cmap__page_size() : CMAP__HEADER_UNIT;
+  size_t room = page_size / CMAP__HEADER_UNIT * store->headers.in_unit;
+  size_t known = sizeof(struct cmap__header_extent) +
+                 count * sizeof(struct cmap__header_page);
+  size_t bytes = count * page_size;
+  size_t size = few ? bytes - MALLOC_BYTES : bytes + known;
+  char *memory = cmap__alloc(&store->allocator, size, page_size);
+  struct cmap__header_extent *extent;
 
-  if (extent == NULL)
+  if (memory == NULL)
     return NULL;
+  extent = (void *)(memory + size - known);
+  extent->memory = memory;
   extent->size = size;
-  extent->align = align;
-  extent->page_size = page_size;
+  extent->align = page_size;
   extent->count = count;
   memset(extent->pages, 0, count * sizeof *extent->pages);
   for (size_t i = 0; i < count; i++) {
     struct cmap__header_page *page = &extent->pages[i];
-    page->store = store;
+    page->memory = memory + i * page_size;
+    page->room = (uint16_t)room;
     page->whole = whole;
-    page->objects = (void *)((char *)extent + begin + i * page_size);
-    page->kept_size = store->kept_size;
-    page->kept = page->objects + headers_of(page);
   }
+  if (few) /* the last page ends where this begins */
+    extent->pages[count - 1].room -=
+        (uint16_t)((bytes - size + known + sizeof(struct cmap__object) - 1) /
+                   sizeof(struct cmap__object));
   return extent;
 }
 
-/* Gets new pages: as many as there are, but a sixteenth of them once there are
+/* Gets new pages: as many as there are, but a 32nd of them once there are
  * many. Mutex held. */
 static bool grow(struct cmap_store *store)
 {
@@ -117,8 +126,8 @@ static bool grow(struct cmap_store *store)
       headers->page_count < WHOLE_MIN ? headers->page_count : WHOLE_MIN;
   struct cmap__header_extent *extent;
 
-  if (count < headers->page_count / 16)
-    count = headers->page_count / 16;
+  if (count < headers->page_count / 32)
+    count = headers->page_count / 32;
   if (count > EXTENT_MAX)
     count = EXTENT_MAX;
   extent = extent_new(store, count > 0 ? count : 1);
@@ -133,7 +142,7 @@ static bool grow(struct cmap_store *store)
   for (size_t i = extent->count; i-- > 0;) {
     push_page(&headers->empty, &extent->pages[i]);
     headers->empty_count += extent->pages[i].whole;
-    headers->room += headers_of(&extent->pages[i]);
+    headers->room += extent->pages[i].room;
   }
   return true;
 }
@@ -162,6 +171,25 @@ static struct cmap__header_page *page_with_some(struct cmap_store *store)
   return page;
 }
 
+/* The next header of a page that was not taken yet. Mutex held. */
+static struct cmap__object *begin_header(struct cmap_store *store,
+                                         struct cmap__header_page *page)
+{
+  unsigned number = page->begun++;
+  struct cmap__object *header = header_at(&store->headers, page, number);
+
+  if (number % store->headers.in_unit == 0)
+    *cmap__header_unit(header) =
+        (struct cmap__header_unit){.page = page, .store = store};
+  /* Relaxed: it has none for a late reader, if there is one, either. */
+  cmap__store_relaxed(&header->refs, 0);
+  cmap__store_relaxed(&header->used, 0);
+  cmap__store_relaxed(&header->queue, CMAP__QUEUE_NONE);
+  cmap__store_relaxed(&header->refreshing, false);
+  cmap__store_relaxed(&header->retired, false);
+  return header;
+}
+
 /* A header of a page; NULL: out of memory. */
 static struct cmap__object *take_from_page(struct cmap_store *store)
 {
@@ -173,19 +201,11 @@ static struct cmap__object *take_from_page(struct cmap_store *store)
   page = page_with_some(store);
   if (page != NULL) {
     header = page->free;
-    if (header != NULL) {
+    if (header != NULL)
       page->free = header->next;
-    } else {
-      header = page->objects + page->begun++;
-      header->page = page;
-      /* Relaxed: it has none for a late reader, if there is one, either. */
-      cmap__store_relaxed(&header->refs, 0);
-      cmap__store_relaxed(&header->used, 0);
-      cmap__store_relaxed(&header->queue, CMAP__QUEUE_NONE);
-      cmap__store_relaxed(&header->refreshing, false);
-      cmap__store_relaxed(&header->retired, false);
-    }
-    if (++page->taken == headers_of(page))
+    else
+      header = begin_header(store, page);
+    if (++page->taken == page->room)
       unlink_page(&headers->some, page);
   }
   pthread_mutex_unlock(&headers->mutex);
@@ -211,7 +231,7 @@ static void page_give(struct cmap__headers *headers,
                       struct cmap__header_page *page)
 {
   size_t size = cmap__page_size();
-  bool given = cmap__pages_release(page->objects, size);
+  bool given = cmap__pages_release(page->memory, size);
 
   pthread_mutex_lock(&headers->mutex);
   page->free = NULL;
@@ -224,16 +244,16 @@ static void page_give(struct cmap__headers *headers,
   pthread_mutex_unlock(&headers->mutex);
 }
 
-static void give_to_page(struct cmap__object *header)
+static void give_to_page(struct cmap__headers *headers,
+                         struct cmap__object *header)
 {
-  struct cmap__header_page *page = header->page;
-  struct cmap__headers *headers = &page->store->headers;
+  struct cmap__header_page *page = cmap__header_unit(header)->page;
   bool give = false;
 
   pthread_mutex_lock(&headers->mutex);
   header->next = page->free;
   page->free = header;
-  if (page->taken-- == headers_of(page))
+  if (page->taken-- == page->room)
     push_page(&headers->some, page);
   if (page->taken == 0) {
     unlink_page(&headers->some, page);
@@ -248,15 +268,14 @@ static void give_to_page(struct cmap__object *header)
     page_give(headers, page);
 }
 
-void cmap__header_give(struct cmap__object *header)
+void cmap__header_give(struct cmap_store *store, struct cmap__object *header)
 {
-  struct cmap__count_line *line =
-      cmap__count_line(&header->page->store->counts);
+  struct cmap__count_line *line = cmap__count_line(&store->counts);
 
   if (line != NULL && line->header == NULL)
     line->header = header;
   else
-    give_to_page(header);
+    give_to_page(&store->headers, header);
 }
 
 bool cmap__headers_reserve(struct cmap_store *store, size_t count)
@@ -283,7 +302,7 @@ void cmap__headers_shrink(struct cmap_store *store)
   struct cmap__header_page *page, *whole = NULL;
 
   if (line != NULL && line->header != NULL) {
-    give_to_page(line->header);
+    give_to_page(headers, line->header);
     line->header = NULL;
   }
   pthread_mutex_lock(&headers->mutex);
@@ -314,7 +333,7 @@ uint64_t cmap__headers_refs(struct cmap_store *store)
     for (size_t i = 0; i < extent->count; i++) {
       const struct cmap__header_page *page = &extent->pages[i];
       for (unsigned h = 0; h < page->begun; h++)
-        refs += cmap__object_refs(&page->objects[h]);
+        refs += cmap__object_refs(header_at(&store->headers, page, h));
     }
   }
   pthread_mutex_unlock(&store->headers.mutex);

@@ -18,32 +18,39 @@ static CMAP__COLD bool leave_watched(struct cmap__object *header)
   return true;
 }
 
-void cmap__object_unref(struct cmap__object *header)
+/* One reference less. Was it the last? */
+static bool leave_one(struct cmap__object *header)
 {
-  int32_t before;
-
   /* Acquire and release: all uses of the object come before its end. */
-  before = (int32_t)cmap__sub_acq_rel(&header->refs, 1);
-  if (before > 1 || (cmap__unlikely(before < 0) && !leave_watched(header)))
-    return;
-  cmap__fence_after_rmw(); /* [N7] */
-  if (cmap__unlikely(cmap__load_relaxed(&header->page->store->borrow_end) !=
-                     0) &&
-      !cmap__borrowed_retire(header))
-    return;
-  cmap__object_destroy(header);
+  int32_t before = (int32_t)cmap__sub_acq_rel(&header->refs, 1);
+
+  return before <= 1 && (cmap__likely(before >= 0) || leave_watched(header));
 }
 
-void cmap__object_destroy(struct cmap__object *header)
+/* It has no references; somebody may have borrowed it. */
+static void end_object(struct cmap_store *store, struct cmap__object *header)
 {
-  struct cmap_store *store = header->page->store;
+  cmap__fence_after_rmw(); /* [N7] */
+  if (cmap__unlikely(cmap__load_relaxed(&store->borrow_end) != 0) &&
+      !cmap__borrowed_retire(header))
+    return;
+  cmap__object_destroy(store, header);
+}
 
+void cmap__object_unref(struct cmap__object *header)
+{
+  if (leave_one(header))
+    end_object(cmap__header_store(header), header);
+}
+
+void cmap__object_destroy(struct cmap_store *store, struct cmap__object *header)
+{
   if (store->destroy != NULL && header->object != NULL) {
     int cancel = cmap__cancel_disable();
     store->destroy(header->object, store->ctx);
     cmap__cancel_restore(cancel);
   }
-  cmap__header_give(header);
+  cmap__header_give(store, header);
 }
 
 static uint64_t never_if_0(uint64_t ns)
@@ -155,7 +162,8 @@ void cmap__object_left(struct cmap_store *store, struct cmap_key key,
     store->on_remove(key, header->object, reason, store->ctx);
     cmap__cancel_restore(cancel);
   }
-  cmap__object_unref(header);
+  if (leave_one(header))
+    end_object(store, header);
 }
 
 void cmap_handle_release(struct cmap_handle *handle)

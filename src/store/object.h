@@ -2,7 +2,7 @@
  * Objects: their headers, their references, and their time.
  *
  * A hit comes to the header, which has 32 bytes. In a store that is a cache an
- * object has a second part, in the same page: where it is queued, and, if
+ * object has a second part, in the same page: the hash of its key, and, if
  * objects cost more than one or have a time, what they cost and when their time
  * is over. A hit looks there when there may be something to do: the header
  * says from when on.
@@ -29,18 +29,18 @@ struct cmap_store;
 
 /* The header of an object. */
 struct cmap__object {
-  _Atomic uint32_t refs;          /* 0: free; watched: CMAP__REFS_WATCHED */
-  _Atomic uint8_t used;           /* atomic: hits, up to CMAP__USED_MAX */
-  _Atomic uint8_t queue;          /* atomic, enum cmap__queue_name: written
-                                     under the cache's mutex; from PICKED on,
-                                     under the shard lock, or while nobody else
-                                     has it */
-  _Atomic bool refreshing;        /* atomic, written under the shard lock: a
-                                     flight replaces it (store/refresh.h) */
-  _Atomic bool retired;           /* atomic: without references, but borrowed
-                                     when that was looked at */
-  void *object;                   /* const while refs > 0, or retired */
-  struct cmap__header_page *page; /* const */
+  _Atomic uint32_t refs;         /* 0: free; watched: CMAP__REFS_WATCHED */
+  _Atomic uint8_t used;          /* atomic: hits, up to CMAP__USED_MAX */
+  _Atomic uint8_t queue;         /* atomic, enum cmap__queue_name: written
+                                    under the cache's mutex; from PICKED on,
+                                    under the shard lock, or while nobody else
+                                    has it */
+  _Atomic bool refreshing;       /* atomic, written under the shard lock: a
+                                    flight replaces it (store/refresh.h) */
+  _Atomic bool retired;          /* atomic: without references, but borrowed
+                                    when that was looked at */
+  void *object;                  /* const while refs > 0, or retired */
+  struct cmap__object *previous; /* under the cache's mutex: older */
   union {
     struct cmap__object *next; /* of free ones, under their mutex; of queued
                                   ones without a time, under the cache's */
@@ -51,8 +51,7 @@ struct cmap__object {
 
 /* The second part. */
 struct cmap__kept {
-  struct cmap__object *previous; /* under the cache's mutex: older */
-  uint64_t hash;                 /* of the key; const while queued */
+  uint64_t hash; /* of the key; const while queued */
   /* Only in stores with costs or times: */
   struct cmap__object *next; /* under the cache's mutex: newer */
   uint64_t cost;             /* const while refs > 0 */
@@ -68,12 +67,22 @@ struct cmap__kept {
 
 enum cmap__age { CMAP__FRESH, CMAP__STALE, CMAP__EXPIRED };
 
+/* The second part of a header, where they have so many bytes each: the first
+ * one in the unit is that of the unit's last header. */
+static inline struct cmap__kept *
+cmap__kept_of(const struct cmap__object *header, size_t kept_size)
+{
+  struct cmap__header_unit *unit = cmap__header_unit(header);
+  size_t behind = CMAP__HEADER_UNIT - ((uintptr_t)header - (uintptr_t)unit);
+
+  return (void *)((char *)(unit + 1) +
+                  (behind / sizeof *header - 1) * kept_size);
+}
+
+/* The same in a store with costs or times. */
 static inline struct cmap__kept *cmap__kept(const struct cmap__object *header)
 {
-  const struct cmap__header_page *page = header->page;
-  size_t number = (size_t)(header - page->objects);
-
-  return (void *)((char *)page->kept + number * page->kept_size);
+  return cmap__kept_of(header, sizeof(struct cmap__kept));
 }
 
 /* The sum, but no more than there is. */
@@ -146,7 +155,8 @@ static inline uint32_t cmap__object_refs(const struct cmap__object *header)
 void cmap__object_unref(struct cmap__object *header);
 
 /* Nobody has the object any more. */
-void cmap__object_destroy(struct cmap__object *header);
+void cmap__object_destroy(struct cmap_store *store,
+                          struct cmap__object *header);
 
 /*
  * Gives the header an object of the key, and asks the user for its cost and its

@@ -132,7 +132,7 @@ static enum cmap_status build_and_put(struct cmap__building *b,
   cmap__building_run(b);
   if (b->status != CMAP_OK) {
     cmap__count(&store->counts, CMAP__COUNT_FAILED, 1);
-    cmap__header_give(b->header);
+    cmap__header_give(store, b->header);
     return b->status;
   }
   cmap__count(&store->counts, CMAP__COUNT_DONE, 1);

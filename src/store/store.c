@@ -98,6 +98,7 @@ static void fill(struct cmap_store *store, const struct cmap_store_options *o)
                          ? sizeof(struct cmap__kept)
                      : store->is_cache ? CMAP__KEPT_BY_COUNT
                                        : 0;
+  store->headers.in_unit = CMAP__HEADERS_IN_UNIT(store->kept_size);
 }
 
 /* The mutexes of a store, or none. */

@@ -289,7 +289,7 @@ static void ticket_thread_ended(struct cmap__record *record)
   ticket->bound = NULL;
   ticket->refs++;
   pthread_mutex_unlock(mutex);
-  cmap__header_give(ticket->header);
+  cmap__header_give(ticket->store, ticket->header);
   if (end_flight(ticket, CMAP_EABANDONED, false, &header) == CMAP_OK)
     cmap__object_unref(header);
   ticket_unref(ticket);
@@ -416,7 +416,7 @@ enum cmap_status cmap_ticket_fail(struct cmap_ticket *user_ticket,
   status = use_up(user_ticket, &ticket);
   if (status != CMAP_OK)
     return status;
-  cmap__header_give(ticket->header);
+  cmap__header_give(ticket->store, ticket->header);
   if (end_flight(ticket, why, false, &header) == CMAP_OK)
     cmap__object_unref(header);
   ticket_free(ticket);

@@ -42,7 +42,7 @@ static void take_all(void)
   for (size_t i = 0; i < MANY; i++) {
     taken[i] = cmap__header_take(store);
     assert_non_null(taken[i]);
-    assert_true(taken[i]->page->store == store);
+    assert_true(cmap__header_store(taken[i]) == store);
     assert_int_equal(cmap__load_relaxed(&taken[i]->refs), 0);
     (void)cmap__object_init(store, cmap_key_u64(&(uint64_t){0}), taken[i],
                             taken[i]);
@@ -58,7 +58,7 @@ static void take_all(void)
 static void give(size_t i)
 {
   cmap__store_relaxed(&taken[i]->refs, 0);
-  cmap__header_give(taken[i]);
+  cmap__header_give(store, taken[i]);
 }
 
 static void shuffle(void)
@@ -167,6 +167,7 @@ static void another_object_is_not_evicted(void **state)
   struct cmap_store_options options;
   struct cmap__evicted evicted;
   struct cmap__object *header;
+  struct cmap__kept *kept;
   int object;
 
   (void)state;
@@ -175,8 +176,9 @@ static void another_object_is_not_evicted(void **state)
   assert_ok(cmap_store_create(&options, &store));
   assert_ok(cmap_store_put(store, key, &object, &handle, NULL));
   header = (struct cmap__object *)handle.internal[0];
+  kept = cmap__kept_of(header, store->kept_size);
   cmap_handle_release(&handle);
-  assert_false(cmap__store_evict(store, cmap__kept(header)->hash, header,
+  assert_false(cmap__store_evict(store, kept->hash, header,
                                  CMAP_EVICTED, 0, &evicted));
   assert_int_equal(cmap_store_len(store), 1);
   assert_ok(cmap_store_put(store, CMAP_KEY_U64(2), &object, NULL, NULL));

@@ -143,7 +143,9 @@ make_chunk(struct cmap__counts *counts)
         cmap__alloc_takes(counts->allocator, bytes, CMAP__CACHE_LINE));
     return lines;
   }
+  cancel = cmap__cancel_disable();
   cmap__free(counts->allocator, lines, bytes, CMAP__CACHE_LINE);
+  cmap__cancel_restore(cancel);
   return cmap__load_acquire(&counts->chunks[place.chunk]); /* [N4] */
 }
 

@@ -81,7 +81,8 @@ void cmap__headers_end(struct cmap_store *store)
   (void)pthread_mutex_destroy(&headers->mutex);
 }
 
-/* An extent of so many pages, their memory as it comes; NULL: none. */
+/* An extent of so many pages, their memory as it comes; NULL: none. Mutex held:
+ * nobody may be cancelled in the allocator. */
 static struct cmap__header_extent *extent_new(struct cmap_store *store,
                                               size_t count)
 {
@@ -93,9 +94,11 @@ static struct cmap__header_extent *extent_new(struct cmap_store *store,
                  count * sizeof(struct cmap__header_page);
   size_t bytes = count * page_size;
   size_t size = few ? bytes - MALLOC_BYTES : bytes + known;
-  char *memory = cmap__alloc(&store->allocator, size, page_size);
   struct cmap__header_extent *extent;
+  int cancel = cmap__cancel_disable();
+  char *memory = cmap__alloc(&store->allocator, size, page_size);
 
+  cmap__cancel_restore(cancel);
   if (memory == NULL)
     return NULL;
   extent = (void *)(memory + size - known);

@@ -304,8 +304,10 @@ void cmap__store_count_given(struct cmap_store *store, size_t bytes)
 
 void *cmap__store_alloc(struct cmap_store *store, size_t size, size_t align)
 {
+  int cancel = cmap__cancel_disable();
   void *memory = cmap__alloc_zeroed(&store->allocator, size, align);
 
+  cmap__cancel_restore(cancel);
   if (memory != NULL)
     cmap__store_count_taken(store,
                             cmap__alloc_takes(&store->allocator, size, align));
@@ -315,7 +317,10 @@ void *cmap__store_alloc(struct cmap_store *store, size_t size, size_t align)
 void cmap__store_free(struct cmap_store *store, void *memory, size_t size,
                       size_t align)
 {
+  int cancel = cmap__cancel_disable();
+
   cmap__free(&store->allocator, memory, size, align);
+  cmap__cancel_restore(cancel);
   cmap__store_count_given(store,
                           cmap__alloc_takes(&store->allocator, size, align));
 }

@@ -179,7 +179,7 @@ void cmap__store_take(struct cmap_store *store,
 
 /*
  * Memory for the store's own books, zeroed, and counted in its statistics;
- * NULL: there is none.
+ * NULL: there is none. Who is cancelled in the allocator is so afterwards.
  */
 void *cmap__store_alloc(struct cmap_store *store, size_t size, size_t align);
 void cmap__store_free(struct cmap_store *store, void *memory, size_t size,

@@ -178,8 +178,8 @@ static void another_object_is_not_evicted(void **state)
   header = (struct cmap__object *)handle.internal[0];
   kept = cmap__kept_of(header, store->kept_size);
   cmap_handle_release(&handle);
-  assert_false(cmap__store_evict(store, kept->hash, header,
-                                 CMAP_EVICTED, 0, &evicted));
+  assert_false(
+      cmap__store_evict(store, kept->hash, header, CMAP_EVICTED, 0, &evicted));
   assert_int_equal(cmap_store_len(store), 1);
   assert_ok(cmap_store_put(store, CMAP_KEY_U64(2), &object, NULL, NULL));
   assert_status(cmap_store_get(store, key, &handle, NULL), CMAP_NOT_FOUND);

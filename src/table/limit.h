@@ -18,7 +18,7 @@ static inline size_t cmap__full_at(size_t slots)
 }
 
 /* Shards of the upper size split at as many sixteenths of their slots, */
-#define CMAP__SPLIT_LEAST  11
+#define CMAP__SPLIT_LEAST  12
 /* and up to as many more, by their place in the hash order. */
 #define CMAP__SPLIT_SPREAD 2
 

@@ -4,14 +4,10 @@
 . "$(dirname "$0")/common.sh"
 
 limit=500
-long=0
-while IFS= read -r -d '' file; do
-  lines=$(wc -l <"$file")
-  if [ "$lines" -gt "$limit" ]; then
-    printf '%s: %s lines\n' "${file#"$source_dir"/}" "$lines"
-    long=$((long + 1))
-  fi
-done < <(find "$source_dir/src" "$source_dir/tests" "$source_dir/bench" \
-  "$source_dir/examples" -type f -print0)
-
-[ "$long" -eq 0 ] || fail "$long files have more than $limit lines"
+find "$source_dir/src" "$source_dir/tests" "$source_dir/bench" \
+  "$source_dir/examples" -type f -exec wc -l {} + >"$scratch/lines"
+[ -s "$scratch/lines" ] || fail "found no files"
+if awk -v limit="$limit" '$1 > limit && $2 != "total"' "$scratch/lines" |
+    grep .; then
+  fail "these files have more than $limit lines"
+fi

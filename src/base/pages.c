@@ -6,6 +6,7 @@
 
 #ifndef _WIN32
 
+#  include <errno.h>
 #  include <stdint.h>
 #  include <sys/mman.h>
 #  include <unistd.h>
@@ -88,8 +89,12 @@ bool cmap__pages_release(void *memory, size_t size)
 bool cmap__pages_populate(void *memory, size_t size)
 {
   size_t before = (uintptr_t)memory & (cmap__page_size() - 1);
+  int saved_errno = errno;
+  bool populated =
+      madvise((char *)memory - before, before + size, ADVICE_POPULATE) == 0;
 
-  return madvise((char *)memory - before, before + size, ADVICE_POPULATE) == 0;
+  errno = saved_errno; /* an insert on an older kernel is no failure */
+  return populated;
 }
 
 #  ifdef MADV_HUGEPAGE

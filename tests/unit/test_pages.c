@@ -1,6 +1,7 @@
 /*
  * pages.h: mapping, giving back, and being refused.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,6 +103,9 @@ static void populated_pages_are_there(void **state)
                      i == 1 || (populated && (i == 2 || i == 3)));
   assert_int_equal(memory[page + 1], 'x');
   cmap__pages_unmap(memory, PAGES * page);
+  errno = 0;
+  assert_false(cmap__pages_populate(memory, page));
+  assert_int_equal(errno, 0);
   if (!populated)
     skip(); /* an older kernel */
 }

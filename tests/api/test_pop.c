@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDS = 150, ENTRIES = 20000 };
+enum { IDS = 150, ENTRIES = 10000 };
 
 static struct test_map m;
 

@@ -5,6 +5,7 @@
 
 #include "content.h"
 #include "random.h"
+#include "settings.h"
 
 const size_t value_sizes[VALUE_SIZES] = {0, 1, 4, 8, 12, 64, 300, 5000};
 
@@ -221,26 +222,36 @@ const char *map_spec_name(const struct map_spec *spec)
   return name;
 }
 
-static void each_value(struct map_spec *spec,
-                       void (*run)(const struct map_spec *spec, void *ctx),
-                       void *ctx)
+struct each {
+  void (*run)(const struct map_spec *spec, void *ctx);
+  void *ctx;
+  struct random random;
+  unsigned one_in; /* so many are called for one */
+};
+
+static void each_spec(struct map_spec *spec, struct each *each)
+{
+  if (!map_spec_is_valid(spec)) {
+    return;
+  }
+  spec->shard_groups = spec->shard_groups ? 0 : 1;
+  if (random_once_in(&each->random, each->one_in)) {
+    each->run(spec, each->ctx);
+  }
+}
+
+static void each_value(struct map_spec *spec, struct each *each)
 {
   for (int size = 0; size < VALUE_SIZES; size++) {
     spec->value_size = value_sizes[size];
     spec->care = VALUES_PLAIN;
-    if (map_spec_is_valid(spec)) {
-      spec->shard_groups = spec->shard_groups ? 0 : 1;
-      run(spec, ctx);
-    }
+    each_spec(spec, each);
   }
   for (int care = VALUES_OWNED; care < VALUE_CARES; care++) {
     spec->care = (enum value_care)care;
     for (spec->value_size = 8; spec->value_size <= 308;
          spec->value_size += 300) {
-      if (map_spec_is_valid(spec)) {
-        spec->shard_groups = spec->shard_groups ? 0 : 1;
-        run(spec, ctx);
-      }
+      each_spec(spec, each);
     }
   }
 }
@@ -249,12 +260,15 @@ void map_spec_each(void (*run)(const struct map_spec *spec, void *ctx),
                    void *ctx)
 {
   struct map_spec spec = {.shard_groups = 0};
+  struct each each = {.run = run, .ctx = ctx};
 
+  each.one_in = test_scale(100) < 10 ? 3 : 1;
+  random_begin(&each.random, 0);
   for (int keys = 0; keys < KEY_SHAPES; keys++) {
     for (int hash = 0; hash < HASH_WAYS; hash++) {
       spec.keys = (enum key_shape)keys;
       spec.hash = (enum hash_way)hash;
-      each_value(&spec, run, ctx);
+      each_value(&spec, &each);
     }
   }
 }

@@ -157,18 +157,18 @@ static void crowd_run(struct crowd crowd, int threads)
 static void test_no_lost_wakeups(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 300000, .writes = 100}, 4);
-  crowd_run((struct crowd){.operations = 100000, .writes = 10}, 8);
-  crowd_run((struct crowd){.operations = 20000, .writes = 100, .yields = true},
+  crowd_run((struct crowd){.operations = 100000, .writes = 100}, 4);
+  crowd_run((struct crowd){.operations = 40000, .writes = 10}, 8);
+  crowd_run((struct crowd){.operations = 10000, .writes = 100, .yields = true},
             6);
-  crowd_run((struct crowd){.operations = 20000, .writes = 30, .yields = true},
+  crowd_run((struct crowd){.operations = 10000, .writes = 30, .yields = true},
             6);
 }
 
 static void test_64_threads(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 5000, .writes = 10}, 64);
+  crowd_run((struct crowd){.operations = 2000, .writes = 10}, 64);
   crowd_run((struct crowd){.operations = 1000, .writes = 50, .yields = true},
             64);
 }
@@ -176,11 +176,11 @@ static void test_64_threads(void **state)
 static void test_deadlines_mixed_in(void **state)
 {
   (void)state;
-  crowd_run((struct crowd){.operations = 100000, .writes = 30, .timed = true},
+  crowd_run((struct crowd){.operations = 50000, .writes = 30, .timed = true},
             4);
   crowd_run(
       (struct crowd){
-          .operations = 20000, .writes = 30, .timed = true, .yields = true},
+          .operations = 10000, .writes = 30, .timed = true, .yields = true},
       8);
 }
 
@@ -190,7 +190,7 @@ static void test_deadlines_mixed_in(void **state)
  * nobody comes. Thread 0 opens a round when all have finished the last.
  */
 #define ROUND_THREADS 5
-#define ROUNDS        4000
+#define ROUNDS        2000
 
 static _Atomic uint32_t round_open;
 static _Atomic uint32_t round_finished;

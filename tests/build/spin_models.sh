@@ -22,7 +22,7 @@ errors() {
   (cd "$dir" && "$cc" -w "$optimise" "${limits[@]}" -o pan pan.c) \
     >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "${1##*/} ${2:-}: pan.c does not compile"; }
-  (cd "$dir" && ./pan -m1000000) >"$scratch/log" 2>&1 || true
+  (cd "$dir" && ./pan "${room[@]}") >"$scratch/log" 2>&1 || true
   if grep -qE 'max search depth too small|out of memory|reached -DMEMLIM' \
       "$scratch/log"; then
     cat "$scratch/log"
@@ -36,7 +36,8 @@ for model in "$source_dir"/docs/model/*.pml; do
   [ -e "$model" ] || continue
   models=$((models + 1))
   name=${model##*/}
-  optimise=-O1 # all states: the search takes longer than the compiler
+  # All states: the search takes longer than the compiler.
+  optimise=-O1 room=(-m1000000)
   mapfile -t cases < <(sed -n 's/^ \*   case \(-D[A-Z_]*\) .*/\1/p' "$model")
   for case in "" "${cases[@]}"; do
     found=$(errors "$model" ${case:+"$case"})
@@ -48,7 +49,8 @@ for model in "$source_dir"/docs/model/*.pml; do
     printf '%s %s: no errors in %s states\n' "$name" "$case" "$states"
   done
 
-  optimise=-O0 # an error is found soon
+  # An error is found soon: most of the time is for memory.
+  optimise=-O0 room=(-m300000 -w20)
   mapfile -t broken < <(
     sed -n 's/^ \*   \(-D[A-Z_]*\( -D[A-Z_]*\)\{0,1\}\) .*/\1/p' "$model")
   [ "${#broken[@]}" -gt 0 ] || fail "$name names no flags"

@@ -10,7 +10,7 @@
 #include "schedule.h"
 #include "world.h"
 
-enum { KEPT = 4, CELLS_LOG2 = 17 };
+enum { KEPT = 4, CELLS_LOG2 = 17, NEAR_LOG2 = 5 };
 
 #define CELLS ((size_t)1 << CELLS_LOG2)
 
@@ -48,8 +48,12 @@ static struct cell *cell_of(uintptr_t at, bool make)
 {
   static const struct cell empty;
   uintptr_t word = at / 8;
-  size_t i = (word * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - CELLS_LOG2);
+  uintptr_t block = word >> NEAR_LOG2;
+  size_t i = (block * UINT64_C(0x9e3779b97f4a7c15)) >>
+             (64 - CELLS_LOG2 + NEAR_LOG2);
 
+  /* Words that are near have cells that are: few pages are touched. */
+  i = i << NEAR_LOG2 | (word & ((1u << NEAR_LOG2) - 1));
   /* Ends: it is never full. */
   for (;; i = (i + 1) % CELLS) {
     struct cell *cell = &cells[i];

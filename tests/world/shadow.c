@@ -49,8 +49,8 @@ static struct cell *cell_of(uintptr_t at, bool make)
   static const struct cell empty;
   uintptr_t word = at / 8;
   uintptr_t block = word >> NEAR_LOG2;
-  size_t i = (block * UINT64_C(0x9e3779b97f4a7c15)) >>
-             (64 - CELLS_LOG2 + NEAR_LOG2);
+  size_t i =
+      (block * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - CELLS_LOG2 + NEAR_LOG2);
 
   /* Words that are near have cells that are: few pages are touched. */
   i = i << NEAR_LOG2 | (word & ((1u << NEAR_LOG2) - 1));

@@ -17,7 +17,7 @@ for tool in cmake make sh uname; do
 done
 printf '#!/bin/sh\nPATH=%q exec %q "$@" -O0\n' "$PATH" "$(command -v "$cc")" \
   >"$tools/cc"
-for tool in ar ranlib nm objdump; do
+for tool in ar ranlib nm objcopy objdump; do
   printf '#!/bin/sh\nexec %q "$@"\n' "$(command -v "$tool")" >"$tools/$tool"
 done
 printf '#!/bin/sh\n' >"$tools/ldconfig"

@@ -30,7 +30,7 @@ try() {
   echo "== $name"
   if ! cmake -S "$source_dir" -B "$build" -DCMAKE_SYSTEM_NAME=Linux \
       -DCMAKE_C_COMPILER="$compiler" \
-      -DCMAKE_C_FLAGS="-O0 -Wno-error=frame-larger-than= -Wno-error=shadow $*" \
+      -DCMAKE_C_FLAGS="-O0 -Wno-error=frame-larger-than= $*" \
       -DCMAKE_UNITY_BUILD=ON \
       -DCMAKE_BUILD_TYPE=None -DCMAP_WITH_CK=OFF -DCMAP_WERROR=ON \
       -DCMAP_BUILD_TESTS=OFF -DCMAP_BUILD_EXAMPLES=OFF \

@@ -64,11 +64,12 @@ class Programs:
     def __init__(self, source, work):
         self.tree = work
         self.build = os.path.join(work, "build", "test")
-        os.makedirs(work, exist_ok=True)
+        # All of it anew: a run that was stopped has left a fault there.
+        shutil.rmtree(work, ignore_errors=True)
+        os.makedirs(work)
         for name in ("CMakeLists.txt", "CMakePresets.json"):
             shutil.copy2(os.path.join(source, name), work)
         for name in ("include", "src", "tests"):
-            shutil.rmtree(os.path.join(work, name), ignore_errors=True)
             shutil.copytree(os.path.join(source, name),
                             os.path.join(work, name))
         subprocess.run(

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "map/columns.h"
 #include "map/copies.h"
-#include "map/scan_plain.h"
 
 /* Behind the last position. */
 #define POSITION_END UINT64_MAX
@@ -265,15 +265,18 @@ static enum cmap_status add_some(struct scan *scan,
   return CMAP_ENOSPC;
 }
 
-/* Is it all of a shard whose slots are a u64 key and 8 bytes of value? */
-static bool is_plain_whole(const struct scan *scan,
-                           const struct cmap__cursor *cursor)
+/* Is it all of a shard, and can its entries be copied as bytes? */
+static bool is_columns(const struct scan *scan,
+                       const struct cmap__cursor *cursor,
+                       struct cmap__columns *columns)
 {
-  const struct cmap__layout *layout = scan->layout;
+  const struct cmap_scan_buffer *buffer = scan->buffer;
+  size_t i = scan->has.entries;
 
-  return layout->shape == CMAP__SHAPE_WORD &&
-         layout->user->value_clone == NULL && cursor->from == 0 &&
-         cursor->to == UINT64_MAX;
+  return cursor->from == 0 && cursor->to == UINT64_MAX &&
+         cmap__columns_begin(
+             scan->layout, buffer->keys == NULL ? NULL : scanned_key(scan, i),
+             buffer->values == NULL ? NULL : scanned_value(scan, i), columns);
 }
 
 /* Adds what fits of a shard that is held. *more: go on with the next one. */
@@ -283,27 +286,29 @@ static enum cmap_status add_shard(struct scan *scan,
 {
   uint64_t stop = stop_of(scan, shard);
   struct cmap__cursor cursor = cursor_to(scan, shard, stop);
-  bool plain = is_plain_whole(scan, &cursor);
   struct need need = {cmap__shard_count(shard), 0};
   enum cmap_status status = CMAP_OK;
+  struct cmap__columns columns;
   struct cmap__place place;
+  bool whole = is_columns(scan, &cursor, &columns);
 
-  if (!plain)
+  if (!whole)
     need = need_of(scan, cursor);
   *more = fits(scan, &need);
   if (!*more)
     return scan->has.entries > 0 ? CMAP_OK
                                  : add_some(scan, shard, cursor, need.entries);
   cursor.ahead = cmap__table_ahead(table, shard, scan->end - 1);
-  if (plain)
-    scan->has.entries = cmap__scan_plain(
-        cursor.block, cursor.ahead, scan->buffer->keys, scan->buffer->values,
-        scan->has.entries, scan->buffer->capacity);
-  else
+  if (whole) {
+    scan->has.entries += need.entries;
+    cmap__columns_copy(scan->layout, cursor.block, &columns, cursor.ahead,
+                       scan->buffer->capacity - scan->has.entries);
+  } else {
     /* As many as were counted: a user's hash may say something else now. */
     while (status == CMAP_OK && need.entries-- > 0 &&
            cmap__cursor_next(scan->layout, &cursor, &place))
       status = add(scan, place.slot);
+  }
   scan->from = stop;
   return status;
 }

@@ -278,43 +278,75 @@ static void every_kind_of_map(void **state)
   map_spec_each(scan_map, NULL);
 }
 
-/* Integers are copied slot by slot, the unused ones too: nothing is written
- * behind the buffer. */
-static void nothing_is_written_behind_the_buffer(void **state)
+#define NUMBERS 1000
+
+/* Scans with a buffer of some capacity, and looks at the bytes behind it.
+ * Returns the sum of the keys, or of the values. */
+static uint64_t scan_numbers(struct cmap *map, size_t key_size,
+                             size_t value_size, size_t capacity)
 {
-  enum { NUMBERS = 1000, ROOM = NUMBERS + 100 };
-  static const size_t capacities[] = {1,  5,   11,  12,  50,
-                                      90, 175, 300, 600, NUMBERS};
-  const uint64_t mark = UINT64_C(0x5a5a5a5a5a5a5a5a);
-  struct cmap_options options;
-  struct cmap *map;
+  static unsigned char keys[2 * NUMBERS * 16], values[2 * NUMBERS * 16];
+  struct cmap_scan_buffer buffer;
+  uint64_t cursor = 0, sum = 0;
+  enum cmap_status status;
 
-  (void)state;
-  cmap_options_init(&options, CMAP_U64, sizeof(uint64_t));
-  assert_ok(cmap_create(&options, &map));
-  for (uint64_t i = 1; i <= NUMBERS; i++)
-    assert_ok(cmap_insert(map, cmap_key_u64(&i), &i, NULL, NULL, NULL));
-  for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
-    for (unsigned parts = 1; parts < 4; parts++) {
-      uint64_t keys[ROOM], values[ROOM], cursor = 0, sum = 0;
-      struct cmap_scan_buffer buffer = {.size = sizeof buffer,
-                                        .capacity = capacities[i],
-                                        .keys = parts & 1 ? keys : NULL,
-                                        .values = parts & 2 ? values : NULL};
-      enum cmap_status status;
-
-      for (size_t at = 0; at < ROOM; at++)
-        keys[at] = values[at] = mark;
-      while ((status = cmap_scan(map, &cursor, 0, &buffer, NULL)) == CMAP_OK)
-        for (size_t at = 0; at < buffer.count; at++)
-          sum += parts & 1 ? keys[at] : values[at];
-      assert_status(status, CMAP_NOT_FOUND);
-      assert_int_equal(sum, NUMBERS * (NUMBERS + 1) / 2);
-      for (size_t at = capacities[i]; at < ROOM; at++)
-        assert_true(keys[at] == mark && values[at] == mark);
+  memset(keys, 0x5a, sizeof keys);
+  memset(values, 0x5a, sizeof values);
+  cmap_scan_buffer_init(&buffer, capacity, key_size > 0 ? keys : NULL,
+                        value_size > 0 ? values : NULL);
+  while ((status = cmap_scan(map, &cursor, 0, &buffer, NULL)) == CMAP_OK) {
+    for (size_t at = 0; at < buffer.count; at++) {
+      uint32_t number;
+      memcpy(&number,
+             key_size > 0 ? keys + at * key_size : values + at * value_size,
+             sizeof number);
+      sum += number;
     }
   }
-  cmap_destroy(map);
+  assert_status(status, CMAP_NOT_FOUND);
+  for (size_t at = capacity * key_size; at < sizeof keys; at++)
+    assert_int_equal(keys[at], 0x5a);
+  for (size_t at = capacity * value_size; at < sizeof values; at++)
+    assert_int_equal(values[at], 0x5a);
+  return sum;
+}
+
+/* Bytes are copied slot by slot, the unused ones too: nothing is written behind
+ * the buffer. */
+static void nothing_is_written_behind_the_buffer(void **state)
+{
+  static const size_t capacities[] = {1,  5,   11,  12,  50,
+                                      90, 175, 300, 600, NUMBERS};
+  static const size_t sizes[] = {4, 8, 12, 16};
+  const uint64_t sum = NUMBERS * (NUMBERS + 1) / 2;
+
+  (void)state;
+  for (size_t pair = 0; pair < 16; pair++) {
+    size_t key_size = sizes[pair % 4], value_size = sizes[pair / 4];
+    struct cmap_options options;
+    struct cmap *map;
+
+    cmap_options_init(&options,
+                      key_size == 4   ? CMAP_U32
+                      : key_size == 8 ? CMAP_U64
+                                      : CMAP_FIXED,
+                      value_size);
+    if (options.key_kind == CMAP_FIXED)
+      options.key_size = key_size;
+    assert_ok(cmap_create(&options, &map));
+    for (uint32_t i = 1; i <= NUMBERS; i++) {
+      uint32_t number[4] = {i};
+      assert_ok(cmap_insert(map, cmap_key_bytes(number, key_size), number, NULL,
+                            NULL, NULL));
+    }
+    for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+      assert_int_equal(scan_numbers(map, key_size, 0, capacities[i]), sum);
+      assert_int_equal(scan_numbers(map, 0, value_size, capacities[i]), sum);
+      assert_int_equal(scan_numbers(map, key_size, value_size, capacities[i]),
+                       sum);
+    }
+    cmap_destroy(map);
+  }
 }
 
 int main(void)

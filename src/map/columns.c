@@ -25,56 +25,81 @@ bool cmap__columns_begin(const struct cmap__layout *layout, void *keys,
           (!layout->value_boxed && layout->user->value_clone == NULL));
 }
 
-/* A group's slots, and where of these the entries go. */
+/* A block, and where its entries go. */
 struct copy {
-  const char *slots;
+  uintptr_t block;
   size_t slot_size;
-  unsigned full; /* the slots that are taken */
   struct cmap__columns columns;
+  struct cmap__ahead ahead;
 };
+
+/* The slots of the group that are taken. */
+static inline unsigned full_of(uintptr_t block, size_t at)
+{
+  const struct cmap__group *group = cmap__block_group(block, at);
+
+  /* Relaxed: we hold the lock. */
+  return cmap__group_full(cmap__load_relaxed(&group->lo),
+                          cmap__load_relaxed(&group->hi));
+}
+
+static inline const char *slots_of(const struct copy *copy)
+{
+  return (const char *)cmap__payload_plain(cmap__block_slots(copy->block));
+}
 
 /* Copies the slots that are taken. */
 static void copy_full(struct copy *copy)
 {
-  struct cmap__column *keys = &copy->columns.keys;
-  struct cmap__column *values = &copy->columns.values;
+  const struct cmap__column keys = copy->columns.keys;
+  const struct cmap__column values = copy->columns.values;
+  const char *slots = slots_of(copy);
+  size_t n = cmap__block_mask(copy->block) + 1, count = 0;
 
-  for (unsigned left = copy->full; left != 0; left &= left - 1) {
-    const char *slot =
-        copy->slots + (unsigned)__builtin_ctz(left) * copy->slot_size;
+  for (size_t at = 0; at < n; at++) {
+    unsigned full = full_of(copy->block, at);
 
-    if (keys->size > 0)
-      memcpy(keys->to, slot + keys->offset, keys->size);
-    if (values->size > 0)
-      memcpy(values->to, slot + values->offset, values->size);
-    keys->to += keys->size;
-    values->to += values->size;
+    cmap__ahead_step(&copy->ahead);
+    for (; full != 0; full &= full - 1, count++) {
+      const char *slot =
+          slots + (unsigned)__builtin_ctz(full) * copy->slot_size;
+
+      if (keys.size > 0)
+        memcpy(keys.to + count * keys.size, slot + keys.offset, keys.size);
+      if (values.size > 0)
+        memcpy(values.to + count * values.size, slot + values.offset,
+               values.size);
+    }
+    slots += CMAP__GROUP_SLOTS * copy->slot_size;
   }
 }
 
 /* Copies all slots; what was in those that are taken stays. */
-CMAP__ALWAYS_INLINE void copy_all(struct copy *copy, size_t key_size,
+CMAP__ALWAYS_INLINE void copy_all(const struct copy *copy, size_t key_size,
                                   size_t value_size)
 {
-  const char *key = copy->slots + copy->columns.keys.offset;
-  const char *value = copy->slots + copy->columns.values.offset;
+  const uintptr_t block = copy->block;
+  const size_t n = cmap__block_mask(block) + 1, slot_size = copy->slot_size;
+  const char *key = slots_of(copy) + copy->columns.keys.offset;
+  const ptrdiff_t value = (ptrdiff_t)copy->columns.values.offset -
+                          (ptrdiff_t)copy->columns.keys.offset;
   char *keys = copy->columns.keys.to, *values = copy->columns.values.to;
+  struct cmap__ahead ahead = copy->ahead;
   size_t count = 0;
 
-  CMAP__UNROLL
-  for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++) {
-    if (key_size > 0)
-      memcpy(keys + count * key_size, key, key_size);
-    if (value_size > 0)
-      memcpy(values + count * value_size, value, value_size);
-    key += copy->slot_size;
-    value += copy->slot_size;
-    count += (copy->full >> i) & 1;
+  for (size_t at = 0; at < n; at++) {
+    const unsigned full = full_of(block, at);
+
+    cmap__ahead_step(&ahead);
+    CMAP__UNROLL
+    for (unsigned i = 0; i < CMAP__GROUP_SLOTS; i++, key += slot_size) {
+      if (key_size > 0)
+        memcpy(keys + count * key_size, key, key_size);
+      if (value_size > 0)
+        memcpy(values + count * value_size, key + value, value_size);
+      count += (full >> i) & 1;
+    }
   }
-  if (key_size > 0)
-    copy->columns.keys.to += count * key_size;
-  if (value_size > 0)
-    copy->columns.values.to += count * value_size;
 }
 
 /* Has code of its own for the sizes that nearly all have. */
@@ -98,50 +123,28 @@ CMAP__ALWAYS_INLINE void copy_keys_of(struct copy *copy, size_t key_size)
   }
 }
 
-static inline void copy_group(struct copy *copy)
-{
-  switch (copy->columns.keys.size) {
-  case 0:
-    copy_keys_of(copy, 0);
-    break;
-  case 4:
-    copy_keys_of(copy, 4);
-    break;
-  case 8:
-    copy_keys_of(copy, 8);
-    break;
-  case 16:
-    copy_keys_of(copy, 16);
-    break;
-  default:
-    copy_full(copy);
-  }
-}
-
 void cmap__columns_copy(const struct cmap__layout *layout, uintptr_t block,
                         const struct cmap__columns *columns,
                         struct cmap__ahead ahead, size_t more)
 {
-  size_t n = (size_t)1 << cmap__block_log2(block);
-  struct copy copy = {
-      .slots = (const char *)cmap__payload_plain(cmap__block_slots(block)),
-      .slot_size = cmap__layout_slot_bytes(layout),
-      .columns = *columns,
-  };
+  struct copy copy = {block, cmap__layout_slot_bytes(layout), *columns, ahead};
 
   if (cmap__block_is_empty(block))
     return;
-  for (size_t at = 0; at < n; at++) {
-    const struct cmap__group *group = cmap__block_group(block, at);
-
-    /* Relaxed: we hold the lock. */
-    copy.full = cmap__group_full(cmap__load_relaxed(&group->lo),
-                                 cmap__load_relaxed(&group->hi));
-    cmap__ahead_step(&ahead);
-    if (cmap__likely(more >= CMAP__GROUP_SLOTS))
-      copy_group(&copy);
-    else
-      copy_full(&copy);
-    copy.slots += CMAP__GROUP_SLOTS * copy.slot_size;
+  switch (more >= CMAP__GROUP_SLOTS ? columns->keys.size : SIZE_MAX) {
+  case 0:
+    copy_keys_of(&copy, 0);
+    break;
+  case 4:
+    copy_keys_of(&copy, 4);
+    break;
+  case 8:
+    copy_keys_of(&copy, 8);
+    break;
+  case 16:
+    copy_keys_of(&copy, 16);
+    break;
+  default:
+    copy_full(&copy);
   }
 }

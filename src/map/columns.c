@@ -26,7 +26,7 @@ bool cmap__columns_begin(const struct cmap__layout *layout, void *keys,
 }
 
 /* A block, and where its entries go. */
-struct copy {
+struct column_copy {
   uintptr_t block;
   size_t slot_size;
   struct cmap__columns columns;
@@ -34,7 +34,7 @@ struct copy {
 };
 
 /* The slots of the group that are taken. */
-static inline unsigned full_of(uintptr_t block, size_t at)
+static inline unsigned taken_of(uintptr_t block, size_t at)
 {
   const struct cmap__group *group = cmap__block_group(block, at);
 
@@ -43,21 +43,21 @@ static inline unsigned full_of(uintptr_t block, size_t at)
                           cmap__load_relaxed(&group->hi));
 }
 
-static inline const char *slots_of(const struct copy *copy)
+static inline const char *column_slots(const struct column_copy *copy)
 {
   return (const char *)cmap__payload_plain(cmap__block_slots(copy->block));
 }
 
 /* Copies the slots that are taken. */
-static void copy_full(struct copy *copy)
+static void copy_taken(struct column_copy *copy)
 {
   const struct cmap__column keys = copy->columns.keys;
   const struct cmap__column values = copy->columns.values;
-  const char *slots = slots_of(copy);
+  const char *slots = column_slots(copy);
   size_t n = cmap__block_mask(copy->block) + 1, count = 0;
 
   for (size_t at = 0; at < n; at++) {
-    unsigned full = full_of(copy->block, at);
+    unsigned full = taken_of(copy->block, at);
 
     cmap__ahead_step(&copy->ahead);
     for (; full != 0; full &= full - 1, count++) {
@@ -75,12 +75,12 @@ static void copy_full(struct copy *copy)
 }
 
 /* Copies all slots; what was in those that are taken stays. */
-CMAP__ALWAYS_INLINE void copy_all(const struct copy *copy, size_t key_size,
-                                  size_t value_size)
+CMAP__ALWAYS_INLINE void copy_columns(const struct column_copy *copy,
+                                      size_t key_size, size_t value_size)
 {
   const uintptr_t block = copy->block;
   const size_t n = cmap__block_mask(block) + 1, slot_size = copy->slot_size;
-  const char *key = slots_of(copy) + copy->columns.keys.offset;
+  const char *key = column_slots(copy) + copy->columns.keys.offset;
   const ptrdiff_t value = (ptrdiff_t)copy->columns.values.offset -
                           (ptrdiff_t)copy->columns.keys.offset;
   char *keys = copy->columns.keys.to, *values = copy->columns.values.to;
@@ -88,7 +88,7 @@ CMAP__ALWAYS_INLINE void copy_all(const struct copy *copy, size_t key_size,
   size_t count = 0;
 
   for (size_t at = 0; at < n; at++) {
-    const unsigned full = full_of(block, at);
+    const unsigned full = taken_of(block, at);
 
     cmap__ahead_step(&ahead);
     CMAP__UNROLL
@@ -103,23 +103,24 @@ CMAP__ALWAYS_INLINE void copy_all(const struct copy *copy, size_t key_size,
 }
 
 /* Has code of its own for the sizes that nearly all have. */
-CMAP__ALWAYS_INLINE void copy_keys_of(struct copy *copy, size_t key_size)
+CMAP__ALWAYS_INLINE void copy_columns_of(struct column_copy *copy,
+                                         size_t key_size)
 {
   switch (copy->columns.values.size) {
   case 0:
-    copy_all(copy, key_size, 0);
+    copy_columns(copy, key_size, 0);
     break;
   case 4:
-    copy_all(copy, key_size, 4);
+    copy_columns(copy, key_size, 4);
     break;
   case 8:
-    copy_all(copy, key_size, 8);
+    copy_columns(copy, key_size, 8);
     break;
   case 16:
-    copy_all(copy, key_size, 16);
+    copy_columns(copy, key_size, 16);
     break;
   default:
-    copy_full(copy);
+    copy_taken(copy);
   }
 }
 
@@ -127,24 +128,25 @@ void cmap__columns_copy(const struct cmap__layout *layout, uintptr_t block,
                         const struct cmap__columns *columns,
                         struct cmap__ahead ahead, size_t more)
 {
-  struct copy copy = {block, cmap__layout_slot_bytes(layout), *columns, ahead};
+  struct column_copy copy = {block, cmap__layout_slot_bytes(layout), *columns,
+                             ahead};
 
   if (cmap__block_is_empty(block))
     return;
   switch (more >= CMAP__GROUP_SLOTS ? columns->keys.size : SIZE_MAX) {
   case 0:
-    copy_keys_of(&copy, 0);
+    copy_columns_of(&copy, 0);
     break;
   case 4:
-    copy_keys_of(&copy, 4);
+    copy_columns_of(&copy, 4);
     break;
   case 8:
-    copy_keys_of(&copy, 8);
+    copy_columns_of(&copy, 8);
     break;
   case 16:
-    copy_keys_of(&copy, 16);
+    copy_columns_of(&copy, 16);
     break;
   default:
-    copy_full(&copy);
+    copy_taken(&copy);
   }
 }

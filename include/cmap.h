@@ -1867,7 +1867,8 @@ CMAP_API enum cmap_status cmap_iter_release(struct cmap_iter *iter)
  *   STRING, BYTES             of struct cmap_key; the bytes go to `text`, each
  *                             key's followed by a 0
  * CUSTOM keys are made by key_copy, values by value_clone: both are the
- * caller's own. Set `size` to sizeof(struct cmap_scan_buffer).
+ * caller's own. Behind the first `count` of either, up to `capacity`, anything
+ * may be written. Set `size` to sizeof(struct cmap_scan_buffer).
  */
 struct cmap_scan_buffer {
   size_t size;

@@ -2,8 +2,9 @@
 
 #include "fiber.h"
 
+struct clocks thread_clocks[WORLD_THREADS];
+
 static struct {
-  struct clocks of[WORLD_THREADS];
   struct clock fences; /* all that happens before a seq_cst fence */
   uint32_t sc;         /* places taken in the total order of seq_cst */
 } clocks;
@@ -14,22 +15,17 @@ void clock_begin(void)
 
   /* What a thread does before its first step, others do not know. */
   for (unsigned i = 0; i < WORLD_THREADS; i++) {
-    clocks.of[i] = none;
-    clocks.of[i].now.before.at[i] = clocks.of[i].now.seen.at[i] = 1;
+    *clock_of(i) = none;
+    clock_of(i)->now.before.at[i] = clock_of(i)->now.seen.at[i] = 1;
   }
   clocks.fences = none.now.before;
   clocks.sc = 0;
 }
 
-struct clocks *clock_of(unsigned thread)
-{
-  return &clocks.of[thread];
-}
-
 uint32_t clock_step(void)
 {
   unsigned self = fiber_self();
-  struct stamp *now = &clocks.of[self].now;
+  struct stamp *now = &clock_of(self)->now;
 
   now->seen.at[self] = ++now->before.at[self];
   return now->before.at[self];
@@ -37,21 +33,21 @@ uint32_t clock_step(void)
 
 void clock_read(enum order order, const struct stamp *stamp)
 {
-  struct clocks *self = &clocks.of[fiber_self()];
+  struct clocks *self = clock_of(fiber_self());
 
   stamp_join(order_acquires(order) ? &self->now : &self->pending, stamp);
 }
 
 void clock_write(enum order order, struct stamp *stamp)
 {
-  const struct clocks *self = &clocks.of[fiber_self()];
+  const struct clocks *self = clock_of(fiber_self());
 
   *stamp = order_releases(order) ? self->now : self->released;
 }
 
 void clock_fence_of(unsigned thread)
 {
-  struct clocks *self = &clocks.of[thread];
+  struct clocks *self = clock_of(thread);
 
   stamp_join(&self->now, &self->pending);
   clock_join(&clocks.fences, &self->now.before);
@@ -62,7 +58,7 @@ void clock_fence_of(unsigned thread)
 
 void clock_fence(enum order order)
 {
-  struct clocks *self = &clocks.of[fiber_self()];
+  struct clocks *self = clock_of(fiber_self());
 
   if (order == ORDER_SEQ_CST)
     clock_fence_of(fiber_self());

@@ -59,7 +59,12 @@ static inline bool order_releases(enum order order)
 /* Before a run. All threads know what was before. */
 void clock_begin(void);
 
-struct clocks *clock_of(unsigned thread);
+extern struct clocks thread_clocks[WORLD_THREADS];
+
+static inline struct clocks *clock_of(unsigned thread)
+{
+  return &thread_clocks[thread];
+}
 
 /* A new step of the running thread; its number. */
 uint32_t clock_step(void);

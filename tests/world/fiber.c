@@ -22,8 +22,9 @@ struct variable {
 static struct {
   char *stack;
   void (*act)(void);
-  bool begun; /* it has a place to go on at, in `at` */
-  jmp_buf at;
+  bool has_entered;
+  jmp_buf entry, at;
+  jmp_buf *next; /* where it goes on: one of these; NULL: by entering */
   void *local[VARIABLES];
 } fibers[FIBER_MAIN + 1];
 
@@ -34,6 +35,8 @@ unsigned fiber_running = FIBER_MAIN;
 
 static void enter(void)
 {
+  fibers[fiber_running].has_entered = true;
+  (void)_setjmp(fibers[fiber_running].entry); /* each time it begins */
   fibers[fiber_running].act();
   abort(); /* it does not return */
 }
@@ -48,7 +51,7 @@ static void set_initial(void *to, const struct variable *variable)
 void fiber_begin(unsigned index, void (*act)(void))
 {
   fibers[index].act = act;
-  fibers[index].begun = false;
+  fibers[index].next = fibers[index].has_entered ? &fibers[index].entry : NULL;
   if (fibers[index].stack == NULL) {
     fibers[index].stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -72,11 +75,11 @@ void fiber_switch(unsigned to)
   unsigned from = fiber_running;
 
   fiber_running = to;
-  fibers[from].begun = true;
+  fibers[from].next = &fibers[from].at;
   if (_setjmp(fibers[from].at) != 0)
     return;
-  if (fibers[to].begun)
-    _longjmp(fibers[to].at, 1);
+  if (fibers[to].next != NULL)
+    _longjmp(*fibers[to].next, 1);
   else {
     ucontext_t context;
 

@@ -33,13 +33,6 @@ static struct {
   struct step steps[STEPS];
 } now;
 
-extern const char __executable_start;
-
-uintptr_t report_base(void)
-{
-  return (uintptr_t)&__executable_start;
-}
-
 void report_begin(const char *scenario, uint64_t run)
 {
   now.scenario = scenario;

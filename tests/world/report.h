@@ -18,7 +18,12 @@ void report_value(uint64_t value, unsigned later);
 /* One more place, named in the report. */
 void report_site(const char *what, uint32_t offset);
 
+extern const char __executable_start;
+
 /* Sites are addresses of code; in files, less this. */
-uintptr_t report_base(void);
+static inline uintptr_t report_base(void)
+{
+  return (uintptr_t)&__executable_start;
+}
 
 #endif

@@ -31,9 +31,10 @@
 /* The run's random numbers. */
 uint64_t schedule_random(void);
 
+/* n < 2^32. */
 static inline uint64_t schedule_below(uint64_t n)
 {
-  return search_on ? search_below(n) : schedule_random() % n;
+  return search_on ? search_below(n) : (schedule_random() >> 32) * n >> 32;
 }
 
 /* Once in `n` times; n = 0: never. In a search only what is always so. */

@@ -6,34 +6,34 @@
  *   1. hash the key, and ask for its directory entry
  *   2. ask for the group that the entry leads to, and for the shard's header if
  *      it is to be locked
- *   3. ask for the slot in which the group's tags say that the key is
+ *   3. look at the group, and ask for the slot that its tags name
  *   4. ask for the boxes that the slot names, if the map has any
  *   5. the call
  *
  * What the first steps see may be out of date by the time of the last: then the
- * call takes longer, no more. (Reads of integers are cut in other pieces: see
- * there.) In a small table nothing runs ahead; in one of medium size steps 1
- * and 2 are one, as the directory is near.
+ * call takes longer, no more. For a read without a lock the third step is the
+ * first look of cmap__read_ahead and the fifth one the second, so that the
+ * group of a hit is searched once. In a small table nothing runs ahead; in one
+ * of medium size steps 1 and 2 are one, as the directory is near.
  */
 #include "map/map.h"
 
 /* Keys between two steps. A processor waits for 10 to 16 lines at a time; it is
  * more because a line may take long, but the ring, the keys and what is asked
  * for must fit into the first cache (docs/design.md). */
-#define NEAR 16 /* in a table of medium size, and before boxes */
-#define FAR  20
-#define STEPS                                                                  \
-  3              /* before the call or the boxes, of keys that are in the ring \
-                  */
-#define RING 128 /* so many can be under way */
+#define NEAR     16 /* in a table of medium size */
+#define FAR      20
+#define FAR_MANY 15 /* with one step more, to boxes */
+#define RING     64 /* so many can be under way */
 
 /* The depth of directories from which on these are asked for ahead, too: that
  * of some 300,000 pairs of u64. */
 #define DEEP 10
 
-_Static_assert(RING > FAR * STEPS + NEAR, "room for all keys under way");
+_Static_assert(RING > 3 * NEAR && RING > 3 * FAR && RING > 4 * FAR_MANY,
+               "room for all keys under way");
 
-enum batched { GET, CONTAINS, INSERT, REMOVE, FETCH_ADD };
+enum batched { GET, INSERT, REMOVE, FETCH_ADD };
 
 struct batch {
   struct cmap *map;
@@ -49,31 +49,35 @@ struct batch {
 };
 
 /* A key under way. */
-struct ahead {
+struct look {
   uint64_t hash;
-  uintptr_t at; /* INVALID, or the block, and then the slot, or NOWHERE */
+  struct cmap__read_ahead read;
 };
 
-#define INVALID 0 /* the key */
-#define NOWHERE 1 /* it is in no slot, as far as one sees */
-
-static inline void *value_at(const struct batch *batch, size_t i)
+CMAP__ALWAYS_INLINE void *value_at(const struct batch *batch,
+                                   enum cmap__shape shape, size_t i)
 {
-  size_t size = batch->map->table.layout.value_size;
+  size_t size = shape == CMAP__SHAPE_WORD ? sizeof(uint64_t)
+                                          : batch->map->table.layout.value_size;
 
   return batch->values == NULL ? NULL : batch->values + i * size;
 }
 
-static inline bool is_integer(struct cmap_key key)
+/* NULL: it is not known. */
+CMAP__ALWAYS_INLINE const uint64_t *known_hash(const struct batch *batch,
+                                               enum cmap__shape shape, size_t i)
 {
-  return cmap__likely(key.data != NULL) &&
-         cmap__likely(key.size == sizeof(uint64_t));
+  return shape == CMAP__SHAPE_WORD || batch->hashes == NULL ? NULL
+                                                            : &batch->hashes[i];
 }
 
-/* Is it a key for the shortest ways? */
-static inline bool is_plain(const struct batch *batch, struct cmap_key key)
+/* `far`: into the second cache, where more lines can be awaited. */
+static inline void ask(const void *line, bool far)
 {
-  return cmap__likely(batch->plain) && is_integer(key);
+  if (far)
+    cmap__prefetch_far(line);
+  else
+    cmap__prefetch(line);
 }
 
 /* Step 0, for a key that comes `step` later; behind the last there is none. */
@@ -83,67 +87,54 @@ static inline void ask_key(const struct batch *batch, size_t i, size_t n)
     cmap__prefetch(batch->keys[i].data);
 }
 
-/* Step 1. */
-static inline void ask_entry(const struct batch *batch, size_t i,
-                             struct ahead *ahead)
+/* Step 1. What is no key has any hash, until the call says so. */
+CMAP__ALWAYS_INLINE uint64_t hash_at(const struct batch *batch,
+                                     enum cmap__shape shape, size_t i)
 {
-  const struct cmap__table *table = &batch->map->table;
-  struct cmap__directory_array *array =
-      cmap__directory_current(&table->directory);
-  struct cmap_key key = batch->keys[i];
+  const uint64_t *known = known_hash(batch, shape, i);
+  struct cmap__probe probe;
+  uint64_t hash = 0;
 
-  ahead->at = NOWHERE;
-  if (is_plain(batch, key)) {
-    uint64_t plain;
-    memcpy(&plain, key.data, sizeof plain);
-    ahead->hash = cmap__hash_u64(&table->layout.hash_key, plain);
-  } else if (batch->hashes != NULL) {
-    ahead->hash = batch->hashes[i];
-  } else {
-    if (cmap_hash(batch->map, key, &ahead->hash) != CMAP_OK)
-      ahead->at = INVALID;
-  }
-  if (ahead->at != INVALID)
-    cmap__prefetch(cmap__directory_at(array, ahead->hash));
+  if (known != NULL)
+    return *known;
+  if (batch->plain)
+    shape = CMAP__SHAPE_WORD;
+  /* Strings take long to hash: their code need not be here as well. */
+  if (shape >= CMAP__SHAPE_SHORT)
+    (void)!cmap_hash(batch->map, batch->keys[i], &hash);
+  else if (cmap__probe_fill(&batch->map->table.layout, shape, batch->keys[i],
+                            NULL, &probe))
+    hash = probe.hash;
+  return hash;
 }
 
 /* Step 2. */
-static inline void ask_group(const struct batch *batch, struct ahead *ahead,
-                             bool writes)
+CMAP__ALWAYS_INLINE void ask_group(const struct cmap__table *table,
+                                   enum cmap__shape shape, struct look *look,
+                                   bool writes, bool far)
 {
-  const struct cmap__directory *directory = &batch->map->table.directory;
-
-  if (ahead->at == INVALID)
-    return;
-  ahead->at = cmap__directory_block(directory, ahead->hash);
-  cmap__prefetch(cmap__block_home_group(ahead->at, ahead->hash));
+  cmap__read_ahead_group(table, shape, look->hash, &look->read);
+  ask(look->read.group, far);
   if (writes)
-    cmap__prefetch_write(cmap__directory_shard(directory, ahead->hash));
+    cmap__prefetch_write(cmap__directory_shard(&table->directory, look->hash));
 }
 
 /* Step 3. */
-static inline void ask_slot(const struct batch *batch, struct ahead *ahead)
+CMAP__ALWAYS_INLINE void ask_slot(const struct cmap__table *table,
+                                  enum cmap__shape shape, struct look *look,
+                                  bool writes, bool far)
 {
-  size_t slot_words = batch->map->table.layout.slot_words;
-  const struct cmap__group *group;
-  const _Atomic uint64_t *words;
-  unsigned match, slot;
+  const size_t words = cmap__form_of(&table->layout, shape).slot_words;
+  const _Atomic uint64_t *slots = look->read.slot;
 
-  if (ahead->at == INVALID)
-    return;
-  group = cmap__block_home_group(ahead->at, ahead->hash);
-  match = cmap__group_match(cmap__load_relaxed(&group->lo), /* a hint */
-                            cmap__load_relaxed(&group->hi),
-                            cmap__hash_tag(ahead->hash));
-  slot = match != 0 ? (unsigned)__builtin_ctz(match)
-                    : cmap__preferred_slot(ahead->hash);
-  words = cmap__block_home_slots(ahead->at, ahead->hash, slot_words) +
-          slot * slot_words;
-  cmap__prefetch(words);
-  if (slot_words > 2) /* may lie in two lines */
-    cmap__prefetch(words + slot_words - 1);
-  /* An empty shard has no slots. */
-  ahead->at = match != 0 ? (uintptr_t)words : NOWHERE;
+  cmap__read_ahead_slot(table, shape, look->hash, &look->read);
+  if (look->read.slot != NULL) {
+    ask(look->read.slot, far);
+    if (words > 2) /* may lie in two lines */
+      ask(look->read.slot + words - 1, far);
+  } else if (writes) {
+    cmap__prefetch_preferred(slots, words, look->hash);
+  }
 }
 
 /* The lines of a box that are asked for; others follow by themselves. */
@@ -159,12 +150,11 @@ static inline void ask_box(uint64_t data, size_t size)
 /* Step 4. The words are hints, and may be anything: to ask for it does no harm.
  */
 static inline void ask_boxes(const struct batch *batch,
-                             const struct ahead *ahead)
+                             const _Atomic uint64_t *slot)
 {
   const struct cmap__layout *layout = &batch->map->table.layout;
-  const _Atomic uint64_t *slot = (const _Atomic uint64_t *)ahead->at;
 
-  if (ahead->at == INVALID || ahead->at == NOWHERE)
+  if (slot == NULL)
     return;
   if ((layout->kind == CMAP_STRING || layout->kind == CMAP_BYTES) &&
       cmap__key_is_boxed(layout, slot))
@@ -175,158 +165,139 @@ static inline void ask_boxes(const struct batch *batch,
 
 /* Step 5. */
 static inline enum cmap_status call(const struct batch *batch, size_t i,
-                                    const struct ahead *ahead,
-                                    enum batched operation)
+                                    uint64_t hash, enum batched operation)
 {
-  struct cmap_how hashed = batch->hashed;
   const struct cmap_how *how = batch->how;
   struct cmap_key key = batch->keys[i];
   struct cmap *map = batch->map;
-  bool plain = is_plain(batch, key);
+  struct cmap_how hashed;
 
-  /* They hash in less time than handing the hash over takes. */
-  if (!plain && ahead->at != INVALID) {
-    hashed.hash = ahead->hash;
+  /* These hash in less time than handing the hash over takes. */
+  if (!batch->plain) {
+    hashed = batch->hashed;
+    hashed.hash = hash;
     how = &hashed;
   }
   switch (operation) {
   case GET:
-    return cmap_get(map, key, value_at(batch, i), how);
-  case CONTAINS:
-    return cmap_contains(map, key, how);
+    return cmap_get(map, key, value_at(batch, CMAP__SHAPE_CUSTOM, i), how);
   case INSERT:
-    return cmap_insert(map, key, value_at(batch, i), NULL, NULL, how);
+    return cmap_insert(map, key, value_at(batch, CMAP__SHAPE_CUSTOM, i), NULL,
+                       NULL, how);
   case FETCH_ADD:
     return cmap_fetch_add(
         map, key, batch->operands == NULL ? 1 : batch->operands[i],
         batch->befores == NULL ? NULL : batch->befores + i, how);
   default:
-    return cmap_remove(map, key, value_at(batch, i), how);
+    return cmap_remove(map, key, value_at(batch, CMAP__SHAPE_CUSTOM, i), how);
+  }
+}
+
+/* A read that the looks do not decide. */
+static CMAP__NOINLINE enum cmap_status get_again(const struct batch *batch,
+                                                 size_t i, uint64_t hash)
+{
+  return call(batch, i, hash, GET);
+}
+
+/* Step 5 of a read without a lock. */
+CMAP__ALWAYS_INLINE enum cmap_status get_ahead(const struct batch *batch,
+                                               enum cmap__shape shape, size_t i,
+                                               const struct look *look)
+{
+  const struct cmap__table *table = &batch->map->table;
+  struct cmap__probe probe;
+
+  return cmap__likely(cmap__probe_fill(&table->layout, shape, batch->keys[i],
+                                       &look->hash, &probe)) &&
+                 cmap__likely(cmap__read_ahead_hit(table, shape, &probe,
+                                                   &look->read,
+                                                   value_at(batch, shape, i)))
+             ? CMAP_OK
+             : get_again(batch, i, look->hash);
+}
+
+/* The same in a small table: at once. */
+CMAP__ALWAYS_INLINE enum cmap_status get_near(const struct batch *batch,
+                                              enum cmap__shape shape, size_t i)
+{
+  const struct cmap__table *table = &batch->map->table;
+  struct cmap__probe probe;
+
+  if (cmap__unlikely(!cmap__probe_fill(&table->layout, shape, batch->keys[i],
+                                       known_hash(batch, shape, i), &probe)))
+    return get_again(batch, i, 0);
+  switch (
+      cmap__read_home(table, shape, &probe, false, value_at(batch, shape, i))) {
+  case CMAP__READ_HIT:
+    return CMAP_OK;
+  case CMAP__READ_MISS:
+    return CMAP_NOT_FOUND;
+  default:
+    return get_again(batch, i, probe.hash);
   }
 }
 
 /* One after the other: a small table is in the caches, near enough for the
  * processor to run ahead by itself. */
 CMAP__ALWAYS_INLINE enum cmap_status run_small(const struct batch *batch,
-                                               size_t n,
+                                               enum cmap__shape shape, size_t n,
                                                enum cmap_status *statuses,
                                                enum batched operation)
 {
   enum cmap_status first = CMAP_OK;
-  struct ahead now;
 
-  if (batch->plain && (operation == GET || operation == CONTAINS))
-    return cmap__get_word_each(batch->map, batch->keys, n, batch->values,
-                               statuses);
   for (size_t i = 0; i < n; i++) {
-    ask_entry(batch, i, &now);
-    statuses[i] = call(batch, i, &now, operation);
+    statuses[i] = shape != CMAP__SHAPE_CUSTOM
+                      ? get_near(batch, shape, i)
+                      : call(batch, i, hash_at(batch, shape, i), operation);
     if (first == CMAP_OK)
       first = statuses[i];
   }
   return first;
 }
 
-/* -------------------------------------------------------------------------
- * Reads of maps with CMAP__SHAPE_WORD
- *
- * The third step has the first look at the group's count, and the call the
- * second (cmap__read_ahead): so the group of a hit is searched once.
- * ------------------------------------------------------------------------- */
-
-#define READS 64
-_Static_assert(READS > FAR * STEPS, "room for all keys under way");
-
-struct look {
-  uint64_t hash;
-  struct cmap__read_ahead read;
-};
-
-/* Of tables that are in no cache, more lines can be awaited by the second. */
-static inline void ask(const void *line, bool deep)
-{
-  if (deep)
-    cmap__prefetch_far(line);
-  else
-    cmap__prefetch(line);
-}
-
-/* Step 1. What is no key is taken for 0 until the call. */
-static inline void look_for_entry(const struct batch *batch, size_t i,
-                                  struct look *look, bool deep)
+/* The steps. `shape`: of a read without a lock; or CMAP__SHAPE_CUSTOM: any
+ * operation in any map. `deep`: the directory is asked for ahead, too. */
+CMAP__ALWAYS_INLINE enum cmap_status
+run_ahead(const struct batch *batch, enum cmap__shape shape, size_t n,
+          enum cmap_status *statuses, enum batched operation, const bool deep)
 {
   const struct cmap__table *table = &batch->map->table;
-  uint64_t key = 0;
-
-  if (is_integer(batch->keys[i]))
-    memcpy(&key, batch->keys[i].data, sizeof key);
-  look->hash = cmap__hash_u64(&table->layout.hash_key, key);
-  if (deep)
-    cmap__prefetch_far(cmap__directory_at(
-        cmap__directory_current(&table->directory), look->hash));
-}
-
-/* Step 2. */
-static inline void look_for_group(const struct batch *batch, struct look *look,
-                                  bool deep)
-{
-  cmap__read_ahead_group(&batch->map->table, CMAP__SHAPE_WORD, look->hash,
-                         &look->read);
-  ask(look->read.group, deep);
-}
-
-/* Step 3. */
-static inline void look_for_slot(const struct batch *batch, struct look *look,
-                                 bool deep)
-{
-  cmap__read_ahead_slot(&batch->map->table, CMAP__SHAPE_WORD, look->hash,
-                        &look->read);
-  if (look->read.slot != NULL)
-    ask(look->read.slot, deep);
-}
-
-/* Step 4. */
-static inline enum cmap_status look_done(const struct batch *batch, size_t i,
-                                         const struct look *look)
-{
-  struct cmap__probe probe;
-  uint64_t value;
-
-  if (CMAP__WRONG(!is_integer(batch->keys[i]),
-                  "key is NULL, or not of the size of the map's keys"))
-    return CMAP_EINVAL;
-  memcpy(probe.words, batch->keys[i].data, sizeof(uint64_t));
-  if (cmap__unlikely(!cmap__read_ahead_hit(&batch->map->table, CMAP__SHAPE_WORD,
-                                           &probe, &look->read, &value)))
-    return cmap__get_word(batch->map, probe.words, look->hash,
-                          value_at(batch, i));
-  if (batch->values != NULL)
-    memcpy(batch->values + i * sizeof value, &value, sizeof value);
-  return CMAP_OK;
-}
-
-CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
-                                                     size_t n,
-                                                     enum cmap_status *statuses,
-                                                     bool deep)
-{
-  const size_t entries = deep ? FAR : 0, step = deep ? FAR : NEAR;
+  const bool writes = operation != GET, reads = shape != CMAP__SHAPE_CUSTOM;
+  const bool boxes =
+      shape >= CMAP__SHAPE_SHORT && cmap__boxes_exist(&table->boxes);
+  const bool far =
+      deep && reads && cmap__form_of(&table->layout, shape).slot_words <= 2;
+  const size_t step = !deep ? NEAR : boxes ? FAR_MANY : FAR;
+  const size_t to_group = deep ? step : 0, to_call = boxes ? step : 0;
   enum cmap_status first = CMAP_OK;
-  struct look ring[READS];
+  struct look ring[RING];
 
-  for (size_t i = 0; i < n + entries + 2 * step; i++) {
+  for (size_t i = 0; i < n + to_group + 2 * step + to_call; i++) {
     /* Before the first key these wrap around, beyond n. */
-    size_t second = i - entries, third = second - step, last = third - step;
+    size_t second = i - to_group, third = second - step;
+    size_t fourth = third - step, last = fourth - to_call;
 
     ask_key(batch, i + step, n);
-    if (i < n)
-      look_for_entry(batch, i, &ring[i % READS], deep);
+    if (i < n) {
+      uint64_t hash = hash_at(batch, shape, i);
+      ring[i % RING].hash = hash;
+      if (deep)
+        ask(cmap__directory_at(cmap__directory_current(&table->directory),
+                               hash),
+            far);
+    }
     if (second < n)
-      look_for_group(batch, &ring[second % READS], deep);
+      ask_group(table, shape, &ring[second % RING], writes, far);
     if (third < n)
-      look_for_slot(batch, &ring[third % READS], deep);
+      ask_slot(table, shape, &ring[third % RING], writes, far);
+    if (boxes && fourth < n)
+      ask_boxes(batch, ring[fourth % RING].read.slot);
     if (last < n) {
-      statuses[last] = look_done(batch, last, &ring[last % READS]);
+      const struct look *look = &ring[last % RING];
+      statuses[last] = reads ? get_ahead(batch, shape, last, look)
+                             : call(batch, last, look->hash, operation);
       if (first == CMAP_OK)
         first = statuses[last];
     }
@@ -334,35 +305,47 @@ CMAP__ALWAYS_INLINE enum cmap_status run_plain_reads(const struct batch *batch,
   return first;
 }
 
-/* Each in code of its own. */
-static CMAP__NOINLINE enum cmap_status
-run_medium_plain_reads(const struct batch *batch, size_t n,
-                       enum cmap_status *statuses)
+CMAP__ALWAYS_INLINE enum cmap_status run_as(const struct batch *batch,
+                                            enum cmap__shape shape, size_t n,
+                                            enum cmap_status *statuses,
+                                            enum batched operation)
 {
-  return run_plain_reads(batch, n, statuses, false);
+  const struct cmap__directory_array *array =
+      cmap__directory_current(&batch->map->table.directory);
+  bool deep;
+
+  if (!array->is_large)
+    return run_small(batch, shape, n, statuses, operation);
+  deep = cmap__directory_depth(array) >= DEEP;
+  /* Code for each, where that is a tenth of all the instructions. */
+  if (shape < CMAP__SHAPE_INTEGER && deep)
+    return run_ahead(batch, shape, n, statuses, operation, true);
+  if (shape < CMAP__SHAPE_INTEGER)
+    return run_ahead(batch, shape, n, statuses, operation, false);
+  return run_ahead(batch, shape, n, statuses, operation, deep);
 }
 
-static CMAP__NOINLINE enum cmap_status
-run_deep_plain_reads(const struct batch *batch, size_t n,
-                     enum cmap_status *statuses)
-{
-  return run_plain_reads(batch, n, statuses, true);
-}
+#define PARAMETERS                                                             \
+  (const struct batch *batch, size_t n, enum cmap_status *statuses)
+#define ARGUMENTS (batch, shape, n, statuses, GET)
 
-/* ------------------------------------------------------------------------- */
+CMAP__INSTANCE(enum cmap_status, run, WORD, PARAMETERS, ARGUMENTS)
+CMAP__INSTANCES(enum cmap_status, run, PARAMETERS, ARGUMENTS)
 
-CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
+static CMAP__NOINLINE enum cmap_status run_any(const struct batch *batch,
+                                               size_t n,
                                                enum cmap_status *statuses,
                                                enum batched operation)
 {
-  bool writes = operation != GET && operation != CONTAINS;
-  const struct cmap__directory_array *array;
-  enum cmap_status first = CMAP_OK;
+  return run_as(batch, CMAP__SHAPE_CUSTOM, n, statuses, operation);
+}
+
+static enum cmap_status run_batch(struct batch *batch, size_t n,
+                                  enum cmap_status *statuses,
+                                  enum batched operation)
+{
   struct cmap__patience patience;
-  struct ahead ring[RING];
   const uint64_t *unused;
-  size_t entries, step; /* keys between the first steps, and the others */
-  bool deep, boxes;
 
   if (CMAP__WRONG(batch->map == NULL, "map is NULL") ||
       !cmap__how_read(batch->how, &patience, &unused) ||
@@ -373,38 +356,14 @@ CMAP__ALWAYS_INLINE enum cmap_status run_batch(struct batch *batch, size_t n,
     return CMAP_EINVAL;
   (void)cmap__how_copy(batch->how, &batch->hashed); /* it was read before */
   batch->hashed.flags |= CMAP_HASHED;
-  batch->plain =
-      batch->map->table.reads == CMAP__SHAPE_WORD && batch->how == NULL;
-  array = cmap__directory_current(&batch->map->table.directory);
-  if (!array->is_large)
-    return run_small(batch, n, statuses, operation);
-  deep = cmap__directory_depth(array) >= DEEP;
-  if (batch->plain && !writes)
-    return (deep ? run_deep_plain_reads : run_medium_plain_reads)(batch, n,
-                                                                  statuses);
-  entries = deep ? FAR : 0;
-  step = deep ? FAR : NEAR;
-  boxes = cmap__boxes_exist(&batch->map->table.boxes);
-  for (size_t i = 0; i < n + entries + 2 * step + (boxes ? NEAR : 0); i++) {
-    /* Before the first key these wrap around, beyond n. */
-    size_t second = i - entries, third = second - step, fourth = third - step;
-    size_t last = boxes ? fourth - NEAR : fourth;
-    ask_key(batch, i + step, n);
-    if (i < n)
-      ask_entry(batch, i, &ring[i % RING]);
-    if (second < n)
-      ask_group(batch, &ring[second % RING], writes);
-    if (third < n)
-      ask_slot(batch, &ring[third % RING]);
-    if (boxes && fourth < n)
-      ask_boxes(batch, &ring[fourth % RING]);
-    if (last < n) {
-      statuses[last] = call(batch, last, &ring[last % RING], operation);
-      if (first == CMAP_OK)
-        first = statuses[last];
-    }
-  }
-  return first;
+  batch->plain = batch->map->table.reads == CMAP__SHAPE_WORD &&
+                 batch->how == NULL && batch->hashes == NULL;
+  if (operation == GET && batch->plain)
+    return run_WORD(batch, n, statuses);
+  /* Whether given hashes are right, only the call tells. */
+  if (operation == GET && (CMAP_CHECK == 0 || batch->hashes == NULL))
+    CMAP__RETURN_INSTANCE(batch->map->table.reads, run, (batch, n, statuses));
+  return run_any(batch, n, statuses, operation);
 }
 
 enum cmap_status cmap_get_many(struct cmap *map, const struct cmap_key *keys,
@@ -426,7 +385,7 @@ enum cmap_status cmap_contains_many(struct cmap *map,
 {
   struct batch batch = {.map = map, .keys = keys, .hashes = hashes, .how = how};
 
-  return run_batch(&batch, n, statuses, CONTAINS);
+  return run_batch(&batch, n, statuses, GET);
 }
 
 enum cmap_status cmap_insert_many(struct cmap *map, const struct cmap_key *keys,

@@ -157,17 +157,6 @@ enum cmap_status cmap__call_frozen_hit(struct cmap *map,
 enum cmap_status cmap__call_copy_present(struct cmap *map,
                                          struct cmap__call *call, void *value);
 
-/* cmap_get in maps whose `reads` are CMAP__SHAPE_WORD; the key's 8 bytes and
- * its hash. */
-enum cmap_status cmap__get_word(struct cmap *map, const void *key,
-                                uint64_t hash, void *value);
-
-/* cmap_get of each key, in turn, in such a map; the first status that is not
- * CMAP_OK. `values` may be NULL. */
-enum cmap_status cmap__get_word_each(struct cmap *map,
-                                     const struct cmap_key *keys, size_t n,
-                                     char *values, enum cmap_status *statuses);
-
 /* For an absent key, under the write lock: finds it a slot, call->place, which
  * may replace the shard. CMAP_ENOMEM. */
 enum cmap_status cmap__call_find_slot(struct cmap *map,

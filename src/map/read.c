@@ -115,41 +115,6 @@ CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,
   return get_as(map, CMAP__SHAPE_WORD, key, value, NULL);
 }
 
-enum cmap_status cmap__get_word(struct cmap *map, const void *key,
-                                uint64_t hash, void *value)
-{
-  struct cmap__probe probe;
-
-  if (!cmap__probe_fill(&map->table.layout, CMAP__SHAPE_WORD, cmap_key_u64(key),
-                        &hash, &probe))
-    return CMAP_EINVAL;
-  switch (
-      cmap__read_home(&map->table, CMAP__SHAPE_WORD, &probe, false, value)) {
-  case CMAP__READ_HIT:
-    return CMAP_OK;
-  case CMAP__READ_MISS:
-    return CMAP_NOT_FOUND;
-  default:
-    return get_word_far(map, key, hash, value);
-  }
-}
-
-enum cmap_status cmap__get_word_each(struct cmap *map,
-                                     const struct cmap_key *keys, size_t n,
-                                     char *values, enum cmap_status *statuses)
-{
-  enum cmap_status first = CMAP_OK;
-
-  for (size_t i = 0; i < n; i++) {
-    void *value = values == NULL ? NULL : values + i * sizeof(uint64_t);
-
-    statuses[i] = get_as(map, CMAP__SHAPE_WORD, keys[i], value, NULL);
-    if (first == CMAP_OK)
-      first = statuses[i];
-  }
-  return first;
-}
-
 /*
  * Is a hit a read under the lock? On a frozen map, whose values are all there
  * to be read; where reads are lock-free, but the key's group is busy by a hold

@@ -272,22 +272,21 @@ CMAP__ALWAYS_INLINE void cmap__read_ahead_slot(const struct cmap__table *table,
   ahead->slot += (unsigned)__builtin_ctz(match) * form.slot_words;
 }
 
-/* True: the key is there, with this value. Else it takes another read. */
+/* True: the key is there, and its value copied (cmap__read_value). Else it
+ * takes another read. */
 CMAP__ALWAYS_INLINE bool
 cmap__read_ahead_hit(const struct cmap__table *table, enum cmap__shape shape,
                      const struct cmap__probe *probe,
-                     const struct cmap__read_ahead *ahead, uint64_t *value)
+                     const struct cmap__read_ahead *ahead, void *value)
 {
-  const struct cmap__form form = cmap__form_of(&table->layout, shape);
+  const struct cmap__layout *layout = &table->layout;
+  const _Atomic uint64_t *hi = &ahead->group->hi;
 
-  if (cmap__unlikely(ahead->slot == NULL) ||
-      cmap__unlikely(!cmap__key_equal(&table->layout, shape, &ahead->group->hi,
-                                      ahead->hi, ahead->slot, probe)))
-    return false;
-  cmap__payload_copy_out(value, ahead->slot + form.value_word,
-                         form.value_words);
-  /* Relaxed: the loads above are acquire loads and come first. */
-  return cmap__likely(cmap__load_relaxed(&ahead->group->hi) == ahead->hi);
+  return cmap__likely(ahead->slot != NULL) &&
+         cmap__likely(cmap__key_equal(layout, shape, hi, ahead->hi, ahead->slot,
+                                      probe)) &&
+         cmap__likely(cmap__read_value(layout, shape, false, ahead->slot, hi,
+                                       ahead->hi, value));
 }
 
 /* Reads in as many groups as the probe has. `value`: as cmap__read_value. */

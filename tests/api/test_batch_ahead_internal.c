@@ -22,9 +22,9 @@ enum { DEEP = 10, FILL_MAX = 12000, MOST = 1000 };
 
 /* Around once, twice and three times the keys between two steps, and around
  * the ring's size. */
-static const size_t sizes[] = {0,  1,  2,  15, 16,  17,  19,  20,  21, 31,
-                               32, 33, 39, 40, 41,  59,  60,  61,  63, 64,
-                               65, 75, 76, 77, 127, 128, 129, MOST};
+static const size_t sizes[] = {0,  1,  2,  15, 16, 17, 19,  20,  21,  31,  32,
+                               33, 39, 40, 41, 45, 46, 48,  49,  59,  60,  61,
+                               63, 64, 65, 75, 76, 77, 127, 128, 129, MOST};
 
 static struct test_map a, b; /* batches; single calls */
 static uint64_t fill;        /* ids below it are there at first */

@@ -137,6 +137,22 @@ cmap__payload_load_half(const _Atomic uint64_t *from, unsigned half)
 typedef uint64_t cmap__pair
     __attribute__((vector_size(16), aligned(1), may_alias));
 
+/* The first `n` bytes of a word in memory, 1 to 7, to `to`. A call to copy so
+ * many would take longer, and save registers. */
+static inline void cmap__store_part(void *to, uint64_t word, size_t n)
+{
+  unsigned char *bytes = to;
+
+  word = cmap__from_le64(word);
+  for (size_t i = 0; i < n; i++)
+    bytes[i] = (unsigned char)(word >> 8 * i);
+}
+
+static inline void cmap__copy_pair(void *to, const void *from)
+{
+  *(cmap__pair *)to = *(const volatile cmap__pair *)from;
+}
+
 /*
  * The same to `size` bytes of any memory; the last word may be cut off. Whether
  * a pair is loaded whole is no matter: what was torn is thrown away, too. The
@@ -145,34 +161,36 @@ typedef uint64_t cmap__pair
 CMAP__UNINSTRUMENTED static void
 cmap__payload_copy_bytes(void *to, const _Atomic uint64_t *from, size_t size)
 {
-  unsigned char *bytes = to;
-  uint64_t word;
+  const char *words = (const char *)(uintptr_t)from;
+  size_t whole = size & ~(sizeof(uint64_t) - 1), at = 0;
+  char *bytes = to;
 
-  /* A line at a time: one pair takes less than the loop around it. */
-  for (; size >= 4 * sizeof(cmap__pair); size -= 4 * sizeof(cmap__pair),
-                                         bytes += 4 * sizeof(cmap__pair),
-                                         from += 8) {
-    const volatile cmap__pair *pairs =
-        (const volatile cmap__pair *)(uintptr_t)from;
-    cmap__pair a = pairs[0], b = pairs[1], c = pairs[2], d = pairs[3];
-    cmap__pair *out = (cmap__pair *)bytes;
-    out[0] = a;
-    out[1] = b;
-    out[2] = c;
-    out[3] = d;
+  if (whole >= sizeof(cmap__pair)) {
+    /* A line at a time: one pair takes less than the loop around it. */
+    for (; at + 4 * sizeof(cmap__pair) <= whole; at += 4 * sizeof(cmap__pair)) {
+      const volatile cmap__pair *pairs =
+          (const volatile cmap__pair *)(const void *)(words + at);
+      cmap__pair a = pairs[0], b = pairs[1], c = pairs[2], d = pairs[3];
+      cmap__pair *out = (cmap__pair *)(void *)(bytes + at);
+      out[0] = a;
+      out[1] = b;
+      out[2] = c;
+      out[3] = d;
+    }
+    for (; at + sizeof(cmap__pair) < whole; at += sizeof(cmap__pair))
+      cmap__copy_pair(bytes + at, words + at);
+    /* The last one, a word of which may be there already. */
+    at = whole - sizeof(cmap__pair);
+    cmap__copy_pair(bytes + at, words + at);
+  } else if (whole > 0) {
+    uint64_t word = cmap__load_acquire(from); /* [Q2] */
+    memcpy(to, &word, sizeof word);
   }
-  for (; size >= sizeof(cmap__pair);
-       size -= sizeof(cmap__pair), bytes += sizeof(cmap__pair), from += 2)
-    *(cmap__pair *)bytes = *(const volatile cmap__pair *)(uintptr_t)from;
   cmap__fence_acquire(); /* [Q2] */
-  for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
-    word = cmap__load_acquire(from++); /* [Q2] */
-    memcpy(bytes, &word, sizeof word);
-  }
-  if (size > 0) {
-    word = cmap__load_acquire(from); /* [Q2] */
-    memcpy(bytes, &word, size);
-  }
+  if (cmap__unlikely(size > whole))
+    cmap__store_part(bytes + whole,
+                     cmap__load_acquire(from + whole / 8), /* [Q2] */
+                     size - whole);
 }
 
 /*

@@ -50,13 +50,6 @@ static inline uint32_t cmap__half_of_word(uint64_t word)
   return (uint32_t)(CMAP__LITTLE_ENDIAN ? word : word >> 32);
 }
 
-/* The first `n` bytes of a word in memory, 1 to 7, to `p`. By a copy, so that
- * the word need not be in memory. */
-static inline void cmap__store_part(void *p, uint64_t word, size_t n)
-{
-  memcpy(p, &word, n);
-}
-
 /* A word with `byte` as its last one in memory, and 0 else; and that byte. */
 static inline uint64_t cmap__last_byte_word(unsigned byte)
 {

@@ -66,11 +66,11 @@ static void count_wraps(void **state)
  * Payload
  * ------------------------------------------------------------------------- */
 
-enum { BYTES_MAX = 100, WORDS_MAX = (BYTES_MAX + 7) / 8 };
+enum { BYTES_MAX = 150, WORDS_MAX = (BYTES_MAX + 7) / 8 };
 
 static void bytes_come_back(void **state)
 {
-  unsigned char from[BYTES_MAX + 8];
+  unsigned char from[BYTES_MAX + 8], to[BYTES_MAX + 24];
   struct random random;
 
   (void)state;
@@ -98,6 +98,13 @@ static void bytes_come_back(void **state)
       cmap__payload_copy_out(out, payload, words);
       assert_memory_equal(out, plain + 1, 8 * words);
       assert_int_equal(out[words], 77);
+
+      /* To any address, and not a byte more. */
+      memset(to, 0xa5, sizeof to);
+      cmap__payload_copy_bytes(to + 8 + shift, payload, size);
+      assert_memory_equal(to + 8 + shift, from + shift, size);
+      for (size_t i = 0; i < sizeof to; i++)
+        assert_true((i - 8 - shift < size) || to[i] == 0xa5);
     }
   }
 }

@@ -61,10 +61,9 @@ get_word_far(struct cmap *map, const void *key, uint64_t hash, void *value)
  * Of maps with CMAP__SHAPE_WORD all sizes are constants, and no register is
  * saved: the only calls are the last.
  */
-CMAP__ALWAYS_INLINE enum cmap_status get_as(struct cmap *map,
-                                            enum cmap__shape shape,
-                                            struct cmap_key key, void *value,
-                                            const struct cmap_how *how)
+CMAP__ALWAYS_INLINE enum cmap_status
+get_how_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
+           void *value, const struct cmap_how *how)
 {
   struct cmap__probe probe;
 
@@ -83,21 +82,39 @@ CMAP__ALWAYS_INLINE enum cmap_status get_as(struct cmap *map,
   }
 }
 
-CMAP__INSTANCES(enum cmap_status, get,
+CMAP__INSTANCES(enum cmap_status, get_how,
                 (struct cmap * map, struct cmap_key key, void *value,
                  const struct cmap_how *how),
                 (map, shape, key, value, how))
 
+/* Without a `how`, which would take a register. */
+CMAP__ALWAYS_INLINE enum cmap_status get_as(struct cmap *map,
+                                            enum cmap__shape shape,
+                                            struct cmap_key key, void *value)
+{
+  return get_how_as(map, shape, key, value, NULL);
+}
+
+CMAP__INSTANCES(enum cmap_status, get,
+                (struct cmap * map, struct cmap_key key, void *value),
+                (map, shape, key, value))
+
 /* Not the commonest map. In a function of its own: what it asks would be asked
  * early in the shortest way, too. */
-static CMAP__NOINLINE enum cmap_status get_other(struct cmap *map,
-                                                 struct cmap_key key,
-                                                 void *value,
-                                                 const struct cmap_how *how)
+static CMAP__NOINLINE enum cmap_status
+get_other(struct cmap *map, struct cmap_key key, void *value)
 {
-  if (cmap__unlikely(map == NULL) || cmap__unlikely(!cmap__how_is_quick(how)))
-    return get_any(map, key, value, how);
-  CMAP__RETURN_INSTANCE(map->table.reads, get, (map, key, value, how));
+  CMAP__RETURN_INSTANCE(map->table.reads, get, (map, key, value));
+  return get_any(map, key, value, NULL);
+}
+
+static CMAP__NOINLINE enum cmap_status get_with_how(struct cmap *map,
+                                                    struct cmap_key key,
+                                                    void *value,
+                                                    const struct cmap_how *how)
+{
+  if (map != NULL && cmap__how_is_quick(how))
+    CMAP__RETURN_INSTANCE(map->table.reads, get_how, (map, key, value, how));
   return get_any(map, key, value, how);
 }
 
@@ -105,14 +122,15 @@ CMAP__LTO_INLINE enum cmap_status cmap_get(struct cmap *map,
                                            struct cmap_key key, void *value,
                                            const struct cmap_how *how)
 {
+  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL))
+    return get_with_how(map, key, value, how);
   /* The load in the middle keeps the compiler from computing two conditions
    * and branching once, which takes longer. */
-  if (cmap__unlikely(map == NULL) || cmap__unlikely(how != NULL) ||
+  if (cmap__unlikely(key.size != sizeof(uint64_t)) ||
       cmap__unlikely(map->table.reads != CMAP__SHAPE_WORD) ||
-      cmap__unlikely(key.size != sizeof(uint64_t)) ||
       cmap__unlikely(key.data == NULL))
-    return get_other(map, key, value, how);
-  return get_as(map, CMAP__SHAPE_WORD, key, value, NULL);
+    return get_other(map, key, value);
+  return get_as(map, CMAP__SHAPE_WORD, key, value);
 }
 
 /*

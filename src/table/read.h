@@ -199,9 +199,8 @@ cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
   const struct cmap__form form = cmap__form_of(layout, shape);
   struct cmap__directory_array *array =
       cmap__directory_current(&table->directory);
-  const struct cmap__directory_entry *entry =
-      cmap__directory_at(array, probe->hash);
-  uintptr_t block = cmap__load_acquire(&entry->block); /* [D2] */
+  uintptr_t block = cmap__load_acquire(
+      &cmap__directory_at(array, probe->hash)->block); /* [D2] */
   const struct cmap__group *group = cmap__block_home_group(block, probe->hash);
   const _Atomic uint64_t *slot =
       cmap__block_home_slots(block, probe->hash, form.slot_words);
@@ -215,8 +214,8 @@ cmap__read_home(const struct cmap__table *table, enum cmap__shape shape,
   if (match == 0) {
     /* Rule (a): acquire, so that the look at the count comes after them. (b)
      * is the same look, as there is no other group. */
-    if (cmap__unlikely(cmap__directory_current(&table->directory) != array) ||
-        cmap__unlikely(cmap__load_acquire(&entry->block) != block) || /* [D2] */
+    if (cmap__unlikely(cmap__directory_block(&table->directory, probe->hash) !=
+                       block) ||
         cmap__unlikely(cmap__load_relaxed(&group->hi) != hi) ||
         cmap__unlikely(!cmap__seq_is_stable(hi)) ||
         cmap__unlikely(cmap__group_overflowed(hi, probe->hash)))

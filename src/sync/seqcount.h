@@ -241,16 +241,17 @@ static inline void cmap__payload_store_bytes(_Atomic uint64_t *to,
                                              const void *from, size_t size)
 {
   const unsigned char *bytes = from;
+  size_t whole = size & ~(sizeof(uint64_t) - 1);
   uint64_t word;
 
-  for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
-    memcpy(&word, bytes, sizeof word);
-    cmap__payload_store(to++, word);
+  for (size_t at = 0; at < whole; at += sizeof word) {
+    memcpy(&word, bytes + at, sizeof word);
+    cmap__payload_store(to + at / sizeof word, word);
   }
-  if (size > 0) {
+  if (size > whole) {
     word = 0;
-    memcpy(&word, bytes, size);
-    cmap__payload_store(to, word);
+    memcpy(&word, bytes + whole, size - whole);
+    cmap__payload_store(to + whole / sizeof word, word);
   }
 }
 

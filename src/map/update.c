@@ -139,7 +139,6 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
          cmap_value_fn *alter, void *ctx, const struct cmap_how *how)
 {
   const struct cmap__layout *layout = &map->table.layout;
-  const struct cmap__form form = cmap__form_of(layout, shape);
   struct cmap__locked locked = {.mode = CMAP__WRITE};
   struct cmap__probe probe;
   struct cmap__hold *hold;
@@ -154,7 +153,9 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   case CMAP__HIT:
     break;
   case CMAP__GAP:
-    if (cmap__is_surely_absent(map, &aim, probe.hash))
+    /* A try says whether the lock is free. */
+    if ((how == NULL || (how->flags & CMAP_TRY) == 0) &&
+        cmap__is_surely_absent(map, &aim, probe.hash))
       return CMAP_NOT_FOUND;
     return alter_any(map, key, alter, ctx, how);
   case CMAP__FAR:
@@ -167,7 +168,7 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   (void)cmap__seq_open_for_user(&aim.group->hi);
   hold = cmap__locked_hold_begin(&map->table, &locked);
   status = alter(cmap__slot_key(layout, aim.slot),
-                 cmap__payload_plain(aim.slot + form.value_word), ctx);
+                 cmap__slot_value(layout, aim.slot), ctx);
   cmap__hold_end(hold);
   cmap__seq_close(&aim.group->hi,
                   cmap__load_relaxed(&aim.group->hi)); /* lock held */
@@ -175,14 +176,21 @@ alter_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,
   return status;
 }
 
+CMAP__INSTANCES(enum cmap_status, alter,
+                (struct cmap * map, struct cmap_key key, cmap_value_fn *alter,
+                 void *ctx, const struct cmap_how *how),
+                (map, shape, key, alter, ctx, how))
+
 enum cmap_status cmap_alter(struct cmap *map, struct cmap_key key,
                             cmap_value_fn *alter, void *ctx,
                             const struct cmap_how *how)
 {
-  if (cmap__unlikely(alter == NULL) || cmap__unlikely(!cmap__hold_prepare()) ||
-      cmap__unlikely(!cmap__is_word_call(map, key, how)))
-    return alter_any(map, key, alter, ctx, how);
-  return alter_as(map, CMAP__SHAPE_WORD, key, alter, ctx, NULL);
+  if (cmap__likely(map != NULL) && cmap__likely(alter != NULL) &&
+      cmap__likely(cmap__how_is_quick(how)) &&
+      cmap__likely(cmap__hold_prepare()))
+    CMAP__RETURN_INSTANCE(cmap__load_relaxed(&map->table.writes), alter,
+                          (map, key, alter, ctx, how));
+  return alter_any(map, key, alter, ctx, how);
 }
 
 /* A compute under way. */

@@ -148,7 +148,7 @@ static inline void cmap__store_part(void *to, uint64_t word, size_t n)
     bytes[i] = (unsigned char)(word >> 8 * i);
 }
 
-static inline void cmap__copy_pair(void *to, const void *from)
+CMAP__UNINSTRUMENTED static void cmap__copy_pair(void *to, const void *from)
 {
   *(cmap__pair *)to = *(const volatile cmap__pair *)from;
 }

@@ -18,7 +18,7 @@
 #include "threads.h"
 
 /* More than the waits that it takes. */
-#define ROUNDS 300
+#define ROUNDS 50
 
 #define LOWER_HALF UINT64_C(0)
 #define UPPER_HALF (UINT64_C(1) << 63)
@@ -129,7 +129,7 @@ static void the_directory_is_bounded(void **state)
   (void)state;
   contest_begin(&contest);
   contest.table.contention_shards = 1000;
-  for (unsigned i = 0; i < most * ROUNDS / 20; i++) {
+  for (unsigned i = 0; i < most * 15; i++) {
     const struct cmap__shard *shard =
         cmap__directory_shard(&contest.table.directory, LOWER_HALF);
     uint64_t bit = UPPER_HALF >> cmap__shard_depth(shard);

@@ -279,8 +279,7 @@ static void let_another_try(struct holding *h)
 
   step_done(&trial->step, STEP_HELD);
   step_wait(&trial->step, STEP_TRIED);
-  for (int i = 0; i < 3; i++)
-    sched_yield();
+  sched_yield(); /* one: beside other work each takes milliseconds */
 }
 
 static void take_hold(unsigned index, void *ctx)

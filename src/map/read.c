@@ -58,8 +58,8 @@ get_word_far(struct cmap *map, const void *key, uint64_t hash, void *value)
 
 /*
  * The short way: the first slot with the key's tag in its home group, or none.
- * Of maps with CMAP__SHAPE_WORD all sizes are constants, and no register is
- * saved: the only calls are the last.
+ * Of maps with CMAP__SHAPE_WORD all sizes are constants, and few registers
+ * are saved: the only calls are the last.
  */
 CMAP__ALWAYS_INLINE enum cmap_status
 get_how_as(struct cmap *map, enum cmap__shape shape, struct cmap_key key,

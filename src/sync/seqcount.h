@@ -137,8 +137,8 @@ cmap__payload_load_half(const _Atomic uint64_t *from, unsigned half)
 typedef uint64_t cmap__pair
     __attribute__((vector_size(16), aligned(1), may_alias));
 
-/* The first `n` bytes of a word in memory, 1 to 7, to `to`. A call to copy so
- * many would take longer, and save registers. */
+/* The first `n` bytes of a word in memory, 1 to 7, to `to`. By a loop: a call
+ * that copies so few takes longer, and its caller saves registers for it. */
 static inline void cmap__store_part(void *to, uint64_t word, size_t n)
 {
   unsigned char *bytes = to;

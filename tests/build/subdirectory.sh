@@ -3,21 +3,27 @@
 # library: no tests, no -Werror, nothing installed, the parent's flags as they
 # were. By default the parent links the shared library, and with
 # BUILD_SHARED_LIBS=OFF the static one. The same where CMake fetches it
-# (FetchContent) and where meson does (a wrap). Without optimisation, and many
-# files at a time, which is without libcmap_lto.a: that is not what is tested.
+# (FetchContent) and where meson does (a wrap). Without optimisation: that is
+# not what is tested.
 . "$(dirname "$0")/common.sh"
 
-# A build of the outer project in $scratch/<name> with more options.
-build_outer() {
+# The outer project in $scratch/<name>, configured with more options.
+configure_outer() {
   local name=$1
   shift
   cmake -S "$source_dir/tests/build/outer" -B "$scratch/$name" \
     -DCMAP_SOURCE_DIR_UNDER_TEST="$source_dir" \
-    -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS=-O0 -DCMAP_LTO=OFF \
-    -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=24 \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS=-O0 \
     -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@" \
     >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "$name does not configure"; }
+}
+
+# The same, built, by many files at a time, which is without libcmap_lto.a.
+build_outer() {
+  local name=$1
+  configure_outer "$@" -DCMAP_LTO=OFF -DCMAKE_UNITY_BUILD=ON \
+    -DCMAKE_UNITY_BUILD_BATCH_SIZE=24
   cmake --build "$scratch/$name" --target outer --parallel 2 \
     >"$scratch/log" 2>&1 ||
     { cat "$scratch/log"; fail "$name does not build"; }
@@ -25,9 +31,9 @@ build_outer() {
   [ "$output" = "consumer ok" ] || fail "$name says '$output'"
 }
 
-build_outer shared
-commands=$scratch/shared/compile_commands.json
-grep -q 'cmap_shared_objects' "$commands" || fail "no compile commands of the library"
+configure_outer default
+commands=$scratch/default/compile_commands.json
+grep -q 'src/base/' "$commands" || fail "no compile commands of the library"
 if grep -e '-Werror' "$commands"; then
   fail "-Werror in the parent's build"
 fi
@@ -35,10 +41,11 @@ if grep -F -e "$source_dir/tests/unit/" -e "$source_dir/tests/support/" \
     -e "$source_dir/bench/" -e "$source_dir/examples/" "$commands"; then
   fail "tests, examples or benchmark in the parent's build"
 fi
+build_outer shared
 readelf -d "$scratch/shared/outer" | grep -q 'NEEDED.*\[libcmap\.so\.0\]' ||
   fail "the default is not the shared library"
 
-(cd "$scratch/shared" && ctest -N) >"$scratch/log"
+(cd "$scratch/default" && ctest -N) >"$scratch/log"
 grep -q 'Total Tests: 0$' "$scratch/log" ||
   { cat "$scratch/log"; fail "tests in the parent's build"; }
 

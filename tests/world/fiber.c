@@ -22,7 +22,7 @@ struct variable {
 static struct {
   char *stack;
   void (*act)(void);
-  bool has_entered;
+  bool has_entered; /* `entry` is set, for good */
   jmp_buf entry, at;
   jmp_buf *next; /* where it goes on: one of these; NULL: by entering */
   void *local[VARIABLES];

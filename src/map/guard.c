@@ -36,7 +36,6 @@ static enum cmap_status guard_begin(struct cmap *map, struct cmap_key key,
   if (*held == NULL)
     return CMAP_ENOMEM;
   call->patience.soon = true;
-  call->patience.counted = true;
   status = lock_for_guard(map, call, mode);
   if (status != CMAP_OK)
     cmap__held_give(*held);
@@ -53,16 +52,23 @@ static enum cmap_status guard_fails(const struct cmap__call *call,
   return status;
 }
 
-/* The key is present: its guard, in the mode it is locked in. */
-static inline void read_guard_fill(struct cmap *map, struct cmap__call *call,
-                                   struct cmap__held *held,
-                                   struct cmap_read_guard *guard)
+/* The key is present, and locked to read: its guard. */
+static void read_guard_fill(struct cmap *map, struct cmap__call *call,
+                            struct cmap__held *held,
+                            struct cmap_read_guard *guard)
 {
-  cmap__held_fill(held, map, call);
-  cmap__held_link(held);
   guard->key = cmap__call_key(map, call);
   guard->value = cmap__call_value(map, call);
-  cmap__held_name(held, guard->internal);
+  if (call->locked.seat == CMAP__READ_COUNTED) {
+    cmap__held_fill(held, map, call);
+    cmap__held_link(held);
+    cmap__held_name(held, guard->internal);
+    return;
+  }
+  cmap__held_give(held);
+  cmap__seat_take(cmap__self.seats, (unsigned)call->locked.seat - 1,
+                  &map->table, call->locked.shard, guard->internal);
+  cmap__section_end(&call->locked);
 }
 
 /*

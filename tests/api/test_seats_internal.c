@@ -2,80 +2,8 @@
  * Guards and views whose hold is a seat (sync/bias.h): the same promises as of
  * those that are counted. All keys are in one shard.
  */
-#include "map/seat.h"
-
-#include "numbers.h"
-#include "settings.h"
+#include "seats_fixture.h"
 #include "step.h"
-#include "threads.h"
-
-#define KEY UINT64_C(7)
-
-static bool works; /* the system has the barrier */
-
-static struct cmap__shardlock *lock_of(struct cmap *map)
-{
-  return &cmap__directory_shard(&map->table.directory, 0)->lock;
-}
-
-static uint32_t word_of(struct cmap *map)
-{
-  return cmap__load_relaxed(&lock_of(map)->word);
-}
-
-static struct cmap_read_guard guard_of(struct cmap *map)
-{
-  struct cmap_read_guard guard = CMAP_INIT;
-
-  CHECK_OK(cmap_get_ref(map, cmap_key_u64(&(uint64_t){KEY}), &guard, NULL));
-  return guard;
-}
-
-static void release(struct cmap_read_guard *guard)
-{
-  CHECK_OK(cmap_read_guard_release(guard));
-}
-
-static bool has_seat(const struct cmap_read_guard *guard)
-{
-  return cmap__is_seat_name(guard->internal);
-}
-
-/* The lock is biased, and the calling thread expects that. */
-static void bias(struct cmap *map)
-{
-  uint64_t end = test_now() + 10 * UINT64_C(1000000000);
-
-  while (test_now() < end) {
-    struct cmap_read_guard guard = guard_of(map);
-    bool done = has_seat(&guard);
-    release(&guard);
-    if (done)
-      return;
-  }
-  CHECK_NEVER("no guard has a seat");
-}
-
-static struct cmap *open_biased(void)
-{
-  struct cmap *map;
-
-  if (!works)
-    skip();
-  map = numbers_open();
-  numbers_put(map, KEY, 1);
-  bias(map);
-  return map;
-}
-
-static enum cmap_status write_at_once(struct cmap *map)
-{
-  const struct cmap_how try_it = {.size = sizeof try_it, .flags = CMAP_TRY};
-  uint64_t value = 2;
-
-  return cmap_insert(map, cmap_key_u64(&(uint64_t){KEY}), &value, NULL, NULL,
-                     &try_it);
-}
 
 static void write_it(unsigned index, void *map)
 {
@@ -87,14 +15,6 @@ static void try_to_write(unsigned index, void *map)
 {
   (void)index;
   CHECK_STATUS(write_at_once(map), CMAP_BUSY);
-}
-
-static void on_another_thread(thread_fn *run, void *ctx)
-{
-  struct thread thread;
-
-  thread_start(&thread, run, 0, ctx);
-  thread_join(&thread);
 }
 
 static void close_map(struct cmap *map)

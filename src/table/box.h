@@ -52,10 +52,11 @@ struct cmap__slab {
   size_t bytes;                   /* const: a power of two */
   /* While it belongs to a heap, under the heap's mutex. */
   struct cmap__box_heap *heap;
-  size_t box;             /* bytes of a box; const for that time */
-  uint32_t boxes;         /* that it has room for; const for that time */
-  uint32_t cut;           /* so many have been in use once */
-  uint32_t used;          /* in use, or spare */
+  size_t box;     /* bytes of a box; const for that time */
+  uint32_t boxes; /* that it has room for; const for that time */
+  uint32_t cut;   /* so many have been in use once */
+  uint32_t used;  /* in use, or spare */
+  bool fresh;     /* its pages may not be there yet: who takes it asks */
   _Atomic uint64_t *free; /* the others: each names the next */
 };
 

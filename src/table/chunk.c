@@ -185,14 +185,14 @@ static bool page_walk_next(const struct cmap__chunk *chunk,
   return walk->bytes > 0 && walk->page < chunk->pages;
 }
 
-void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
-                     char *part, size_t size)
+bool cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
+                     const char *part, size_t size)
 {
   struct page_walk walk;
   size_t fresh = 0;
 
   if (chunk->pages == 0)
-    return;
+    return false;
   walk = page_walk_begin(chunk, part, size);
   while (page_walk_next(chunk, &walk)) {
     uint32_t *in_use = &chunk->in_use[walk.page];
@@ -204,8 +204,7 @@ void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
     *in_use += (uint32_t)walk.bytes;
   }
   /* A single one comes as soon when it is written to. */
-  if (fresh > 1)
-    (void)cmap__pages_populate(part, size);
+  return fresh > 1;
 }
 
 /* Gives back so many pages that nobody uses. */

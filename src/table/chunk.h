@@ -83,9 +83,10 @@ size_t cmap__region_release(struct cmap__source *source,
 void cmap__region_free(struct cmap__source *source,
                        struct cmap__region *region);
 
-/* The part is in use from now on. Pages that are not yet there come now. */
-void cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
-                     char *part, size_t size);
+/* The part is in use from now on. True: pages of it may not be there yet, and
+ * come by one call (cmap__pages_populate), best without the mutex. */
+bool cmap__chunk_use(struct cmap__source *source, struct cmap__chunk *chunk,
+                     const char *part, size_t size);
 
 /*
  * The part is not in use any more: pages that no other part in use lies in are

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/pages.h"
 #include "base/watch.h"
 
 /* The first chunk of headers. */
@@ -102,18 +103,24 @@ static void begin_shard(struct cmap__shard *shard)
       cmap__block_word((uintptr_t)(cmap__empty_groups + CMAP__EMPTY_GROUPS), 0);
 }
 
-/* A new header has 2^g groups before these slots from now on. Counts of 0 are
- * busy; nobody has seen this memory as groups before. */
-static void begin_block(struct cmap__shard *shard, struct cmap__chunk *chunk,
-                        void *slots, unsigned g)
+/* A new header has 2^g groups before these slots from now on. */
+static void name_block(struct cmap__shard *shard, struct cmap__chunk *chunk,
+                       void *slots, unsigned g)
 {
   shard->block = cmap__block_word((uintptr_t)slots, g);
   shard->home = cmap__home_word(chunk, g);
-  memset(cmap__block_groups(shard->block), 0, sizeof(struct cmap__group) << g);
 }
 
-/* Cuts the block of a new header; there is room. The pool is locked. */
-static void cut_block(struct cmap__grown *grown,
+/* Counts of 0 are busy; nobody has seen this memory as groups before. */
+static void begin_block(struct cmap__shard *shard)
+{
+  memset(cmap__block_groups(shard->block), 0,
+         sizeof(struct cmap__group) << cmap__block_log2(shard->block));
+}
+
+/* Cuts the block of a new header; there is room. As cmap__chunk_use. The pool
+ * is locked. */
+static bool cut_block(struct cmap__grown *grown,
                       const struct cmap__layout *layout, unsigned g,
                       struct cmap__shard *shard)
 {
@@ -121,8 +128,8 @@ static void cut_block(struct cmap__grown *grown,
   char *block = cmap__region_cut(&grown->blocks, bytes);
   struct cmap__chunk *chunk = grown->blocks.chunks;
 
-  cmap__chunk_use(&grown->source, chunk, block, bytes);
-  begin_block(shard, chunk, block + cmap__layout_meta_bytes(g), g);
+  name_block(shard, chunk, block + cmap__layout_meta_bytes(g), g);
+  return cmap__chunk_use(&grown->source, chunk, block, bytes);
 }
 
 size_t cmap__pool_first_bytes(const struct cmap__layout *layout)
@@ -136,13 +143,17 @@ void cmap__pool_first(struct cmap__shard *shard, void *slots)
 {
   begin_shard(shard);
   (void)cmap__shardlock_try_any(&shard->lock, true);
-  if (slots != NULL)
-    begin_block(shard, &in_the_map, slots, 0);
+  if (slots != NULL) {
+    name_block(shard, &in_the_map, slots, 0);
+    begin_block(shard);
+  }
 }
 
-/* A new header with its block. The pool is locked. */
+/* A new header, which names its block. *fresh: of cmap__chunk_use. The pool
+ * is locked. */
 static struct cmap__shard *cut_shard(struct cmap__pool *pool,
-                                     const struct cmap__layout *layout, int g)
+                                     const struct cmap__layout *layout, int g,
+                                     bool *fresh)
 {
   struct cmap__grown *grown = make_grown(pool, layout);
   struct cmap__shard *shard;
@@ -152,7 +163,7 @@ static struct cmap__shard *cut_shard(struct cmap__pool *pool,
   shard = cmap__region_cut(&grown->headers, CMAP__SHARD_BYTES);
   begin_shard(shard);
   if (g != CMAP__NO_BLOCK)
-    cut_block(grown, layout, (unsigned)g, shard);
+    *fresh = cut_block(grown, layout, (unsigned)g, shard);
   return shard;
 }
 
@@ -199,10 +210,11 @@ static void push_shard(struct cmap__shard **list, struct cmap__shard *shard)
   *list = shard;
 }
 
-/* Takes a free shard from the first of these lists that has any. */
+/* Takes a free shard from the first of these lists that has any. *fresh:
+ * of cmap__chunk_use. */
 static struct cmap__shard *reuse(struct cmap__grown *grown,
                                  const struct cmap__layout *layout,
-                                 unsigned list, unsigned last)
+                                 unsigned list, unsigned last, bool *fresh)
 {
   for (; list <= last; list++) {
     size_t bytes = bytes_of_list(layout, list);
@@ -215,8 +227,8 @@ static struct cmap__shard *reuse(struct cmap__grown *grown,
     if (shard != NULL) {
       grown->given_bytes -= bytes;
       if (shard->high != 0)
-        cmap__chunk_use(&grown->source, cmap__home_chunk(shard->home),
-                        cmap__shard_memory(shard), bytes);
+        *fresh = cmap__chunk_use(&grown->source, cmap__home_chunk(shard->home),
+                                 cmap__shard_memory(shard), bytes);
       return shard;
     }
   }
@@ -230,6 +242,7 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   struct cmap__shard *shard, *old = NULL;
   enum cmap__lock_result result;
   struct cmap__grown *grown;
+  bool fresh = false;
 
   if (exact >= CMAP__POOL_SIZES)
     return NULL;
@@ -237,13 +250,19 @@ struct cmap__shard *cmap__pool_take(struct cmap__pool *pool,
   grown = grown_of(pool);
   if (grown != NULL)
     old = reuse(grown, layout, exact,
-                g == CMAP__NO_BLOCK || grown->source.own_pages ? exact : last);
-  shard = old != NULL ? old : cut_shard(pool, layout, g);
+                g == CMAP__NO_BLOCK || grown->source.own_pages ? exact : last,
+                &fresh);
+  shard = old != NULL ? old : cut_shard(pool, layout, g, &fresh);
   if (shard == NULL && grown != NULL)
-    shard = old = reuse(grown, layout, exact + 1, last);
+    shard = old = reuse(grown, layout, exact + 1, last, &fresh);
   pthread_mutex_unlock(&pool->mutex);
   if (shard == NULL)
     return NULL;
+  if (fresh)
+    (void)cmap__pages_populate(cmap__shard_memory(shard),
+                               bytes_of_list(layout, list_of(shard)));
+  if (old == NULL && g != CMAP__NO_BLOCK)
+    begin_block(shard);
   /* Re-use acquires the lock and never initialises it: see the header. */
   /* Never biased: only live shards' are. */
   result = cmap__shardlock_write(&shard->lock, NULL);

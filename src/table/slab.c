@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/pages.h"
 #include "table/box.h"
 
 /* Boxes in a slab, at the least: the unused rest of it is below such a part. */
@@ -54,6 +55,12 @@ static struct cmap__slab *pop_slab(struct cmap__slab **list)
   return slab;
 }
 
+static void use_slab(struct cmap__box_heaps *heaps, struct cmap__slab *slab)
+{
+  slab->fresh =
+      cmap__chunk_use(&heaps->source, slab->chunk, slab->memory, slab->bytes);
+}
+
 /* An empty slab of a list. */
 static struct cmap__slab *reuse_slab(struct cmap__box_heaps *heaps,
                                      unsigned list)
@@ -67,7 +74,7 @@ static struct cmap__slab *reuse_slab(struct cmap__box_heaps *heaps,
   slab = pop_slab(&heaps->given[list]);
   if (slab != NULL) {
     heaps->given_bytes -= slab->bytes;
-    cmap__chunk_use(&heaps->source, slab->chunk, slab->memory, slab->bytes);
+    use_slab(heaps, slab);
   }
   return slab;
 }
@@ -108,9 +115,10 @@ static struct cmap__slab *cut_slab(struct cmap__box_heaps *heaps, size_t bytes)
   struct cmap__region *region = &heaps->memory;
   struct cmap__slab *slab = name_slab(heaps, region->chunks, region->at, bytes);
 
-  if (slab != NULL)
-    cmap__chunk_use(&heaps->source, slab->chunk,
-                    cmap__region_cut(region, bytes), bytes);
+  if (slab != NULL) {
+    (void)cmap__region_cut(region, bytes);
+    use_slab(heaps, slab);
+  }
   return slab;
 }
 
@@ -151,6 +159,7 @@ static struct cmap__slab *split_slab(struct cmap__box_heaps *heaps,
     if (half == NULL)
       break; /* it does as it is */
     slab->bytes /= 2;
+    half->fresh = slab->fresh;
     push_slab(heaps, half);
   }
   return slab;
@@ -180,6 +189,9 @@ struct cmap__slab *cmap__slab_take(struct cmap__box_heaps *heaps, size_t box)
   pthread_mutex_unlock(&heaps->mutex);
   if (slab == NULL)
     return NULL;
+  if (slab->fresh)
+    (void)cmap__pages_populate(slab->memory, slab->bytes);
+  slab->fresh = false;
   slab->box = box;
   slab->boxes = (uint32_t)(slab->bytes / box);
   slab->cut = 0;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # libFuzzer runs each target of tests/fuzz, from its corpus, for so many seconds
-# (a fourth argument; 2), with AddressSanitizer and UBSan. What it finds stays
-# in <build dir>/fuzz; with 10 seconds or more, it also keeps what it has learnt
-# there, and goes on from it.
+# (a fourth argument, or CMAP_TEST_FUZZ_SECONDS; 2), with AddressSanitizer and
+# UBSan. What it finds stays in <build dir>/fuzz; with 10 seconds or more, it also
+# keeps what it has learnt there, and goes on from it.
 . "$(dirname "$0")/common.sh"
 
-seconds=${1:-2}
+seconds=${1:-${CMAP_TEST_FUZZ_SECONDS:-2}}
 printf 'int LLVMFuzzerTestOneInput(const char *d, long n);
 int LLVMFuzzerTestOneInput(const char *d, long n) { return !d && n; }\n' \
   >"$scratch/probe.c"

@@ -3,6 +3,7 @@
  * again, whatever shape the entries had that it was got for.
  */
 #include "checks.h"
+#include "settings.h"
 
 #include <stdlib.h>
 
@@ -74,7 +75,7 @@ static void refill(unsigned flags, enum way way, uint64_t keep)
   uint64_t first = fill(map, 0, UINT64_MAX);
 
   assert_true(first > 50000);
-  for (unsigned round = 0; round < 3; round++) {
+  for (size_t round = 0; round < test_scale(3); round++) {
     uint64_t again;
     if (way == CLEAR)
       assert_ok(cmap_clear(map, NULL));

@@ -12,9 +12,9 @@
 #include "settings.h"
 #include "threads.h"
 
-#define MANY   (3 * CMAP__COUNT_LINES)
-#define COUNTS 1000
+#define MANY (3 * CMAP__COUNT_LINES)
 
+static unsigned each; /* how often each thread counts */
 static struct counting_alloc counting;
 static struct cmap_allocator allocator;
 static struct cmap__counts counts;
@@ -65,7 +65,7 @@ static void count_along(unsigned index, void *ctx)
 {
   (void)ctx;
   CHECK(cmap__count_place.chunk == 0 && cmap__count_place.line == 0);
-  for (unsigned i = 0; i < COUNTS; i++) {
+  for (unsigned i = 0; i < each; i++) {
     cmap__count(&counts, CMAP__COUNT_HITS, 1);
     cmap__count(&counts, CMAP__COUNT_BUILD_NS, index);
     if (i == 0) {
@@ -88,9 +88,9 @@ static void run(unsigned threads)
   for (unsigned i = 0; i < threads; i++)
     thread_join(&all[i]);
   checks_assert();
-  assert_int_equal(sum_of(CMAP__COUNT_HITS), threads * COUNTS);
+  assert_int_equal(sum_of(CMAP__COUNT_HITS), threads * each);
   assert_int_equal(sum_of(CMAP__COUNT_BUILD_NS),
-                   (uint64_t)threads * (threads - 1) / 2 * COUNTS);
+                   (uint64_t)threads * (threads - 1) / 2 * each);
   assert_int_equal(sum_of(CMAP__COUNT_MISSES), 0);
   /* All have come back, and the lowest are taken first. */
   for (size_t i = 1; i <= MANY; i++)
@@ -100,7 +100,7 @@ static void run(unsigned threads)
 static void few_threads(void **state)
 {
   (void)state;
-  for (int i = 0; i < 40; i++) {
+  for (size_t i = 0; i < test_scale(40); i++) {
     begin();
     run(4);
     assert_int_equal(counting_alloc_live_bytes(&counting), 0);
@@ -132,7 +132,7 @@ static void without_memory(void **state)
   counting_alloc_fail_from(&counting, 1);
   run(MANY);
   assert_int_equal(shared(CMAP__COUNT_HITS),
-                   (MANY - (CMAP__COUNT_LINES - 1)) * COUNTS);
+                   (MANY - (CMAP__COUNT_LINES - 1)) * each);
   assert_int_equal(sum_of(CMAP__COUNT_BYTES), 0);
   end();
 }
@@ -184,5 +184,6 @@ int main(void)
       cmocka_unit_test(threads_that_count_while_they_end),
   };
 
+  each = (unsigned)test_scale(1000);
   return cmocka_run_group_tests_name("store_counts", tests, NULL, NULL);
 }

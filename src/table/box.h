@@ -56,7 +56,8 @@ struct cmap__slab {
   uint32_t boxes; /* that it has room for; const for that time */
   uint32_t cut;   /* so many have been in use once */
   uint32_t used;  /* in use, or spare */
-  bool fresh;     /* its pages may not be there yet: who takes it asks */
+  bool fresh;     /* its pages may not be there yet: who takes it asks for them.
+                     Until then under the mutex of all heaps */
   _Atomic uint64_t *free; /* the others: each names the next */
 };
 

@@ -287,8 +287,8 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
   struct cmap__patience patience;
   struct cmap__locked locked;
   const uint64_t *unused;
-  uint64_t hash = 0;
-  size_t left = 0; /* in this shard, of those that were there */
+  uint64_t hash = 0, end = 0;
+  size_t left = 0; /* in this shard, of those that were there: up to `end` */
 
   if (CMAP__MISSING(map) || !cmap__how_read(how, &patience, &unused))
     return CMAP_EINVAL;
@@ -303,11 +303,15 @@ static enum cmap_status drain_map(struct cmap *map, struct drain *drain,
       left = 0;
     hash = next;
     next = cmap__shard_next_hash(locked.shard);
-    if (left == 0)
+    if (left == 0) {
       left = cmap__shard_count(locked.shard);
+      end = next;
+    }
     drain_shard(map, &locked, drain, &left);
+    /* It may have been split or merged since they were counted. The last one
+     * ends at 0. */
     if (left == 0)
-      hash = next;
+      hash = next - 1 < end - 1 ? next : end;
   } while (drain->status == CMAP_OK && (left != 0 || hash != 0));
   return drain->status;
 }
